@@ -1,0 +1,35 @@
+"""What may change between runs of one set: every field is identity, growable or execution (docs/design.md, Configuration)."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Kind = Literal["identity", "growable", "execution"]
+
+
+class Section(BaseModel):
+    """A part of run.yaml: unknown keys are refused, values do not change after construction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+def _setting(kind: Kind, default: Any, description: str, unit: str, **limits) -> Any:
+    extra = {"kind": kind} | ({"unit": unit} if unit else {})
+    if callable(default):
+        return Field(default_factory=default, description=description, json_schema_extra=extra, **limits)
+    return Field(default, description=description, json_schema_extra=extra, **limits)
+
+
+def identity(default: Any, description: str, *, unit: str = "", **limits) -> Any:
+    """Frozen by the first plan; a change is refused once something was made with it."""
+    return _setting("identity", default, description, unit, **limits)
+
+
+def growable(default: Any, description: str, *, unit: str = "", **limits) -> Any:
+    """May be added to: a larger scale, another arm, another seed, another test set."""
+    return _setting("growable", default, description, unit, **limits)
+
+
+def execution(default: Any, description: str, *, unit: str = "", **limits) -> Any:
+    """How and where a run is carried out; never changes what comes out, beyond the stated tolerance."""
+    return _setting("execution", default, description, unit, **limits)

