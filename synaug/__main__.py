@@ -110,10 +110,18 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _log_warnings() -> None:
+    """Warnings go to stderr, a line each; what is below them only to the log of a failure."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+
+
 def _run(name: str, arguments: list[str]) -> None:
     parser = parser_of(name)
     args = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    _log_warnings()
     if STAGES.get(name) is None:
         _module(name).main(args)
         return

@@ -2,10 +2,14 @@
 
 import importlib
 import logging
+import os
+import sys
+import tempfile
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from synaug import layout
 from synaug.errors import SynaugError
@@ -14,6 +18,7 @@ from synaug.job import Progress, Task, open_job
 from synaug.store import open_store
 
 LOG_LINES = 100
+READ_BYTES = 64 * 1024
 logger = logging.getLogger("synaug")
 
 
@@ -29,8 +34,14 @@ class Tail(logging.Handler):
         self.lines.extend(self.format(record).splitlines())
 
 
-def execute(task: Task, store_url: str, run: str, overrides: list[str], report: Callable[[Progress], None]) -> float:
-    """Seconds that the stage took. Raises what the stage raises, after writing the log's end to layout.log."""
+def execute(
+    task: Task, store_url: str, run: str, overrides: list[str], report: Callable[[Progress], None],
+    printed: Callable[[], list[str]] = list,
+) -> float:  # fmt: skip
+    """Seconds that the stage took. Raises what the stage raises, after writing the log's end to layout.log.
+
+    printed: the last lines that libraries printed, where somebody kept them.
+    """
     tail = Tail()
     logging.getLogger().addHandler(tail)
     logger.setLevel(logging.INFO)
@@ -39,6 +50,7 @@ def execute(task: Task, store_url: str, run: str, overrides: list[str], report: 
         job = open_job(store_url, run, shard=task.shard, arm=task.arm, seed=task.seed, overrides=overrides, report=report)
         importlib.import_module(f"synaug.stages.{task.stage}").run(job)
     except Exception as error:
+        tail.lines = deque([*printed(), *tail.lines], maxlen=LOG_LINES)
         if not isinstance(error, SynaugError):
             tail.lines.extend(traceback.format_exc().splitlines())
         tail.lines.append(describe(error)[1])
@@ -60,8 +72,37 @@ def _leave(tail: Tail, store_url: str, run: str, task: Task) -> None:
 
 
 def execute_in_worker(argument: tuple[Task, str, str, list[str]], report: Callable[[Progress], None]) -> tuple[str, object]:
-    """("done", seconds), or ("failed", (exit code, line))."""
-    try:
-        return "done", execute(*argument, report)
-    except Exception as error:
-        return "failed", describe(error)
+    """("done", seconds), or ("failed", (exit code, line)). What libraries print goes to the log of a failure, not between the bars."""
+    with captured_output() as printed:
+        try:
+            return "done", execute(*argument, report, printed)
+        except Exception as error:
+            return "failed", describe(error)
+
+
+@contextmanager
+def captured_output() -> Iterator[Callable[[], list[str]]]:
+    """Takes file descriptors 1 and 2, also of C libraries; yields a reader of the last lines that were written."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lambda: _last_lines(file)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(kept[0], 1)
+            os.dup2(kept[1], 2)
+            os.close(kept[0])
+            os.close(kept[1])
+
+
+def _last_lines(file) -> list[str]:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    size = os.fstat(file.fileno()).st_size
+    text = os.pread(file.fileno(), READ_BYTES, max(0, size - READ_BYTES)).decode(errors="replace")
+    return text.splitlines()[-LOG_LINES:]
