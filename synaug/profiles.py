@@ -1,6 +1,7 @@
 """Diffusion models as profiles: what each wants, and which settings it would ignore. No weights, no torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from synaug.config.images import Images
 from synaug.errors import UsageError
@@ -11,8 +12,9 @@ class Profile:
     """One model family. `scheduler` None keeps the model's own; dtype and vae_dtype are for a GPU, cpu_dtype for a CPU."""
 
     name: str
-    hub_name: str | None  # None: ships with synaug
-    revision: str | None  # pinned commit of hub_name
+    hub_name: str | None = None
+    folder: Path | None = None  # of weights that ship with synaug, in place of hub_name
+    revision: str | None = None  # pinned commit of hub_name
     license: str
     restricted: bool = False  # asks for images.accept_license
     steps: int
@@ -40,9 +42,9 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile(
-            name="embedded", hub_name=None, revision=None, license="Apache-2.0", steps=12, guidance_scale=1.0, negative_prompt=False,
-            compiles=False, scheduler_kwargs={}, native_size=32, size_multiple=1, fixed_size=True, dtype="bfloat16", vae_dtype="float32",
-            cpu_dtype="bfloat16",
+            name="embedded", folder=Path(__file__).parent / "embedded" / "generator", license="Apache-2.0", steps=12, guidance_scale=1.0,
+            negative_prompt=False, compiles=False, scheduler_kwargs={}, native_size=32, size_multiple=1, fixed_size=True,
+            dtype="bfloat16", vae_dtype="float32", cpu_dtype="bfloat16",
         ),
         Profile(
             name="sd15", hub_name=_SD15[0], revision=_SD15[1], license="creativeml-openrail-m", steps=25, guidance_scale=2.0,
@@ -87,7 +89,7 @@ def find(name: str) -> Profile:
 
 
 def _refuse(profile: Profile, setting: str, value: object, why: str) -> None:
-    raise UsageError(f"images.{setting}={value!r} would be ignored by profile {profile.name}: {why}; leave it out or choose another profile")
+    raise UsageError(f"images.{setting}={value!r} would be ignored by profile {profile.name}: {why}; leave it out or use another profile")
 
 
 def sampling(images: Images) -> Sampling:
@@ -103,7 +105,7 @@ def sampling(images: Images) -> Sampling:
         _refuse(profile, "safety_checker", True, "it has none")
     if images.compile and not profile.compiles:
         _refuse(profile, "compile", True, "it has no blocks to compile")
-    if images.model and profile.hub_name is None:
+    if images.model and profile.folder:
         _refuse(profile, "model", images.model, "its weights ship with synaug")
     for setting in ("width", "height"):
         value = getattr(images, setting)

@@ -1,169 +1,34 @@
-"""Text-to-image models: diffusers pipelines by profile, and the embedded one."""
-
-import time
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-
-import torch
+"""Text-to-image models: which one a run uses, and opening it. Light; the weights' code is in diffusers_model.py."""
 
 from synaug import profiles
-from synaug.backends.hub import commit_of, digest_of, first_line
+from synaug.backends import hub
 from synaug.config import Config
-from synaug.errors import ModelError
+from synaug.config.images import Images
 from synaug.frozen import ModelInfo
-
-
-@dataclass(frozen=True)
-class Generated:
-    pixels: torch.Tensor  # (n, 3, H, W) float32 on the CPU, nominally in [0, 1]; not finite where the model failed
-    flagged: list[bool]
 
 
 def resolve(config: Config) -> ModelInfo:
     """Name, exact revision and licence of the configured model; loads no weights. Raises UsageError, ModelError."""
     images, profile = config.images, profiles.sampling(config.images).profile
-    if profile.hub_name is None:
-        from synaug.embedded.pipeline import FOLDER
-
-        name, revision = profile.name, digest_of(FOLDER)
-    elif images.model and Path(images.model).is_dir():
-        name, revision = images.model, digest_of(Path(images.model))
+    if profile.folder:
+        name, revision, license = profile.name, f"sha256:{hub.folder_digest(profile.folder)[:16]}", profile.license
     else:
         name = images.model or profile.hub_name
-        revision = commit_of(name, images.revision or (profile.revision if not images.model else None))
-    return ModelInfo(role="diffusion", name=name, revision=revision, license=profile.license, restricted=profile.restricted)
+        revision, license = hub.resolve(name, revision_of(images, profile), role="diffusion")
+        license = license if images.model else profile.license
+    return ModelInfo(role="diffusion", name=name, revision=revision, license=license, restricted=profile.restricted)
 
 
-def open_diffusion(config: Config, device: str | torch.device) -> "DiffusersModel":
-    """The configured model on `device`. Raises UsageError for a setting that its profile ignores, ModelError when it cannot be loaded."""
-    return DiffusersModel(_load(config, torch.device(device)), config, resolve(config))
+def revision_of(images: Images, profile: profiles.Profile) -> str | None:
+    """The configured one, else the profile's pin for the profile's own model."""
+    return images.revision or (None if images.model else profile.revision)
 
 
-def _dtypes(config: Config, profile: profiles.Profile, device: torch.device) -> tuple[torch.dtype, torch.dtype]:
-    """Of the denoiser and of the VAE. An explicit images.dtype keeps the profile's VAE dtype where that is wider."""
-    on_cpu = device.type == "cpu"
-    chosen = config.images.dtype
-    dtype = (profile.cpu_dtype if on_cpu else profile.dtype) if chosen == "auto" else chosen
-    vae = "float32" if on_cpu or "float32" in (dtype, profile.vae_dtype) else dtype
-    return getattr(torch, dtype), getattr(torch, vae)
+def open_diffusion(config: Config, device):
+    """The configured model, as `protocols.Diffusion`. device: a torch.device or its name.
 
+    Raises UsageError for a setting that the profile ignores, ModelError when it cannot be loaded.
+    """
+    from synaug.backends.diffusers_model import DiffusersModel
 
-def _load(config: Config, device: torch.device):
-    images, profile = config.images, profiles.sampling(config.images).profile
-    dtype, vae_dtype = _dtypes(config, profile, device)
-    if profile.hub_name is None:
-        from synaug.embedded.pipeline import EmbeddedPipeline
-
-        pipeline = EmbeddedPipeline.load(dtype=dtype)
-    else:
-        import diffusers
-
-        name = images.model or profile.hub_name
-        arguments = {} if Path(name).is_dir() else {"revision": images.revision or (profile.revision if not images.model else None)}
-        if profile.safety_checker and not images.safety_checker:
-            arguments |= {"safety_checker": None, "requires_safety_checker": False}
-        try:
-            pipeline = diffusers.DiffusionPipeline.from_pretrained(name, torch_dtype=dtype, use_safetensors=True, **arguments)
-        except (OSError, ValueError) as error:
-            raise ModelError(f"images.model={name!r} cannot be loaded: {first_line(error)}; give a hub name or a diffusers folder") from error
-        if images.safety_checker and getattr(pipeline, "safety_checker", None) is None:
-            raise ModelError(f"images.safety_checker=true, but {name} carries no safety checker; set it to false or use a model that has one")
-        scheduler = getattr(diffusers, profile.scheduler)
-        pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **profile.scheduler_kwargs)
-        pipeline.vae.to(vae_dtype)
-        if profile.native_size >= 1024:
-            pipeline.vae.enable_slicing()  # one image at a time: decoding a batch of 1024 px needs more memory than denoising it
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(device)
-    if images.compile:
-        pipeline.unet.compile_repeated_blocks(fullgraph=True)
-    return pipeline
-
-
-class DiffusersModel:
-    """A pipeline and its sampling settings. Results are a function of (prompts, seeds, guidance, encoded) on one machine."""
-
-    def __init__(self, pipeline, config: Config, info: ModelInfo):
-        self.pipeline, self.info = pipeline, info
-        self.sampling = profiles.sampling(config.images)
-        self.device = pipeline.device
-        self.seconds = {"text": 0.0, "denoise": 0.0, "decode": 0.0}  # as seen by the caller
-
-    def truncated(self, prompts: list[str]) -> int:
-        """Prompts longer than the first text encoder takes; their ends are ignored."""
-        tokenizer = self.pipeline.tokenizer
-        lengths = tokenizer(prompts, truncation=False, padding=False, verbose=False)["input_ids"]
-        return sum(len(ids) > tokenizer.model_max_length for ids in lengths)
-
-    @torch.inference_mode()
-    def encode(self, texts: list[str]) -> dict[str, dict[str, torch.Tensor]]:
-        """{text: the pipeline's embedding arguments} on the CPU. The texts are encoded together: another batch can differ in the last bits."""
-        start = time.perf_counter()
-        unique = list(dict.fromkeys(texts))
-        answer = self.pipeline.encode_prompt(unique, device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False)
-        rows = {"prompt_embeds": answer[0].cpu()}
-        if len(answer) == 4:  # SDXL: (embeds, negative, pooled, negative pooled)
-            rows["pooled_prompt_embeds"] = answer[2].cpu()
-        self.seconds["text"] += time.perf_counter() - start
-        return {text: {name: row[n : n + 1] for name, row in rows.items()} for n, text in enumerate(unique)}
-
-    @cached_property
-    def _unconditional(self) -> dict[str, torch.Tensor]:
-        answer = self.pipeline.encode_prompt(
-            [""], device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=True, negative_prompt=self.sampling.negative_prompt
-        )
-        rows = {"negative_prompt_embeds": answer[1]}
-        return rows | ({"negative_pooled_prompt_embeds": answer[3]} if len(answer) == 4 else {})
-
-    @torch.inference_mode()
-    def generate(self, prompts: list[str], seeds: list[int], *, guidance_scale: list[float], encoded: dict | None = None) -> Generated:
-        """One image a prompt, each from its own CPU generator. guidance_scale: one value for the batch, repeated; no guidance at 1 and below.
-
-        encoded: of `encode`; None encodes the batch's own. Raises torch.OutOfMemoryError, also for the CPU's allocator.
-        """
-        encoded = encoded or self.encode(prompts)
-        names = encoded[prompts[0]]
-        arguments = {name: torch.cat([encoded[p][name] for p in prompts]).to(self.device) for name in names}
-        if guidance_scale[0] > 1:
-            arguments |= {name: row.expand(len(prompts), *row.shape[1:]) for name, row in self._unconditional.items()}
-        try:
-            start = time.perf_counter()
-            latents = self._denoise(arguments, seeds, guidance_scale[0])
-            middle = self._now()
-            pixels = self._decode(latents)
-            flagged = self._flagged(pixels)
-            pixels = pixels.float().cpu()
-        except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" not in str(error):
-                raise
-            raise torch.OutOfMemoryError(first_line(error)) from error
-        self.seconds["denoise"] += middle - start
-        self.seconds["decode"] += time.perf_counter() - middle
-        return Generated(pixels, flagged)
-
-    def _now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
-
-    def _denoise(self, arguments: dict[str, torch.Tensor], seeds: list[int], guidance_scale: float) -> torch.Tensor:
-        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]  # ancestral samplers go on drawing from them
-        common = {"generator": generators, "guidance_scale": guidance_scale, "num_inference_steps": self.sampling.num_inference_steps}
-        if self.sampling.profile.hub_name is None:
-            return self.pipeline(**arguments, **common)
-        size = {"width": self.sampling.width, "height": self.sampling.height}
-        return self.pipeline(**arguments, **common, **size, output_type="latent").images
-
-    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Latents to pixels, not clamped: diffusers' own post-processing would turn an overflow into plain white."""
-        if self.sampling.profile.hub_name is None:
-            return self.pipeline.decode(latents)
-        vae = self.pipeline.vae
-        return vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0] / 2 + 0.5
-
-    def _flagged(self, pixels: torch.Tensor) -> list[bool]:
-        if not self.sampling.safety_checker:
-            return [False] * len(pixels)
-        images = (pixels.nan_to_num() * 2 - 1).clamp(-1, 1)
-        return [bool(flag) for flag in self.pipeline.run_safety_checker(images, self.device, self.pipeline.dtype)[1]]
+    return DiffusersModel.load(config, device, resolve(config))

@@ -10,7 +10,6 @@ from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler, UNet2DCond
 from synaug.embedded.sentences import SentenceEncoder
 from synaug.errors import ModelError
 
-FOLDER = Path(__file__).parent / "generator"
 WIDTH = 384  # of a sentence embedding
 
 
@@ -27,7 +26,7 @@ class EmbeddedPipeline(DiffusionPipeline):
         self.register_modules(unet=unet, scheduler=scheduler)
 
     @classmethod
-    def load(cls, folder: Path = FOLDER, *, dtype: torch.dtype = torch.float32) -> "EmbeddedPipeline":
+    def load(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> "EmbeddedPipeline":
         """From unet/ and scheduler/ in `folder`. Raises ModelError when they are not there."""
         if not (folder / "unet" / "config.json").exists():
             raise ModelError(f"the embedded generator's weights are missing in {folder}; run `make generator`, or install synaug whole")

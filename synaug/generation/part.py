@@ -49,7 +49,10 @@ def recipe(store: Store, run: str, config: Config, plan: Plan, part: Part) -> Re
 
 
 class PartMaker:
-    """Makes parts one after another; `close` waits for the last upload. `done`: called with each finished batch's good and rejected images."""
+    """Makes parts one after another; `close` waits for the last upload.
+
+    done: called with the number of good and of rejected images of each finished batch. threads: of the work beside the model.
+    """
 
     def __init__(
         self, *, store: Store, run: str, config: Config, plan: Plan, diffusion: Diffusion, clip: CLIP, versions: dict[str, str],
@@ -66,16 +69,18 @@ class PartMaker:
         self._folder = tempfile.TemporaryDirectory(prefix="synaug-images-")
 
     def make(self, recipe: Recipe) -> None:
-        """Restarts at half the batch size when memory runs out. Raises ModelError when one image is too much, or when too many are rejected."""
+        """Restarts at half the batch size when memory runs out, and stays there.
+
+        Raises ModelError when one image is too much, or when too many are rejected.
+        """
         while True:
             try:
                 self._publish(*self._generate(recipe))
                 return
             except torch.OutOfMemoryError as error:
                 if self.batch_size == 1:
-                    raise ModelError(
-                        f"out of memory with one image of {self.config.images.profile} in a batch; use a smaller model or size, or another device"
-                    ) from error
+                    name = self.diffusion.info.name
+                    raise ModelError(f"out of memory with one image of {name} in a batch; use a smaller model or size") from error
             list(self._beside.rest())
             self.batch_size //= 2
             gc.collect()
