@@ -16,7 +16,7 @@ CARD = """\
 
 # {run}: synthetic images for image classification
 
-**Every image here is synthetic.** {images:,} images of {classes} classes, made with [synaug](https://pypi.org/project/synaug/) from text prompts
+**Every image here is synthetic.** {images:,} images of {classes} classes, made with synaug from text prompts
 by an off-the-shelf text-to-image model, meant to be mixed with the {real:,} real images that they were counted after ({scale}x). They carry the
 biases and the mistakes of the models below: train with them, do not evaluate on them.
 
@@ -110,7 +110,9 @@ def _counts(index: Index) -> str:
         kinds = sum((Counter(counts) for counts in classes.values()), Counter())
         tars = [part for part in index.parts if f"x{part.multiple}" == multiple]
         size = sum(part.bytes for part in tars)
-        rows.append((multiple, f"{kinds.total():,}", *(f"{kinds[kind]:,}" for kind in ("plain", "cd", "sd")), len(tars), f"{size / 1e6:,.1f} MB"))
+        rows.append(
+            (multiple, f"{kinds.total():,}", *(f"{kinds[kind]:,}" for kind in ("plain", "cd", "sd")), len(tars), f"{size / 1e6:,.1f} MB")
+        )
     return _table(("multiple", "images", "plain", "cd", "sd", "tars", "size"), rows)
 
 

@@ -46,7 +46,9 @@ def read_classes(name: str, base_folder: Path = Path()) -> list[ClassEntry]:
     try:
         items = yaml.safe_load(path.read_text())
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise UsageError(f"no class list {path}; give {IMAGENET}, or a YAML file with id and names of each class (`synaug init` writes one)") from error
+        raise UsageError(
+            f"no class list {path}; give {IMAGENET}, or a YAML file with id and names of each class (`synaug init` writes one)"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} does not parse as YAML: {' '.join(str(error).split())}; mend it") from error
     return parse_classes(items, str(path))
@@ -78,9 +80,7 @@ def imagenet_classes() -> list[ClassEntry]:
 
     info = ImageNetInfo(IMAGENET)
     lemmas, definitions = info.label_descriptions(as_dict=True), info.label_descriptions(detailed=True, as_dict=True)
-    return [
-        ClassEntry(id=i, names=lemmas[i].split(", "), gloss=definitions[i].removeprefix(f"{lemmas[i]}: ")) for i in info.label_names()
-    ]
+    return [ClassEntry(id=i, names=lemmas[i].split(", "), gloss=definitions[i].removeprefix(f"{lemmas[i]}: ")) for i in info.label_names()]
 
 
 def slug(name: str) -> str:

@@ -29,7 +29,9 @@ class Index(Section):
     rejects: dict[str, int] = Field(description="Attempts thrown away, by reason")
     lost: list[str] = Field(description="Keys given up after max_attempts; no image has them")
     truncated_prompts: int
-    prompts: dict[str, dict[str, int]] = Field(description="By class id, the digests of the prompts files used and the images made with each")
+    prompts: dict[str, dict[str, int]] = Field(
+        description="By class id, the digests of the prompts files used and the images made with each"
+    )
     model: list[str] = Field(description="name@revision of the diffusion models; more than one only after a hand-made mix")
     batch_sizes: list[int]
 

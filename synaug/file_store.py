@@ -41,7 +41,9 @@ class FileStore:
                 file.seek(start)
             data = file.read() if length is None else file.read(length)
         if length is not None and len(data) != length:
-            raise DataError(f"{self.url}/{key} ends {length - len(data)} bytes before the end of the range {start or 0}+{length}: it is truncated")
+            raise DataError(
+                f"{self.url}/{key} ends {length - len(data)} bytes before the end of the range {start or 0}+{length}: it is truncated"
+            )
         return data
 
     def put(self, key: str, data: bytes | Path) -> None:
@@ -143,7 +145,9 @@ class FileStore:
         if error.errno in DENIED:
             return DataError(f"no permission for {key} in the store {self.url}; it belongs to another user, or is read-only")
         if error.errno == errno.EXDEV:
-            return DataError(f"{key} lies on another filesystem than the store {self.url}; a store must be on one, or its put is not atomic")
+            return DataError(
+                f"{key} lies on another filesystem than the store {self.url}; a store must be on one, or its put is not atomic"
+            )
         return TransientError(f"the store {self.url} failed at {key}: {error.strerror or error}")
 
 

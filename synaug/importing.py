@@ -28,7 +28,9 @@ def read_folder(folder: Path) -> list[tuple[str, Path]]:
     nested = [path for path in classes if not any(file.parent == path for name, file in images if name == path.name)]
     splits = [path.name for path in nested if path.name.lower() in ("train", "val", "valid", "validation", "test")]
     if splits and len(nested) == len(classes):
-        raise UsageError(f"{folder} holds the splits {', '.join(splits)}, not classes; import each: `synaug import {folder / splits[0]} --split {splits[0]}`")
+        raise UsageError(
+            f"{folder} holds the splits {', '.join(splits)}, not classes; import each: `synaug import {folder / splits[0]} --split {splits[0]}`"
+        )
     return images
 
 
@@ -104,7 +106,9 @@ def reference_tars(
             bad = broken_rows(path, table, pool)
             if bad and not skip_broken:
                 row, why = next(iter(bad.items()))
-                raise DataError(f"{tar}: the image of sample {table.key[row]} is broken: {why}; mend the tar, or leave such images out with --skip-broken")
+                raise DataError(
+                    f"{tar}: the image of sample {table.key[row]} is broken: {why}; mend the tar, or leave such images out with --skip-broken"
+                )
             broken += [f"{tar}/{table.key[row]}: {why}" for row, why in bad.items()]
             tables.append(_without(table, bad))
             report(n + 1, len(urls))
@@ -126,7 +130,9 @@ def expand(source: str) -> list[str]:
 
 
 def _images(folder: Path) -> Iterable[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith("."))
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
 
 
 def _integer(name: str, classes: list[ClassEntry] | None) -> int:
@@ -162,5 +168,7 @@ def _inside(store: Store, url: str) -> str:
 
 
 def _without(table: TarTable, rows: dict[int, str]) -> TarTable:
-    columns = {name: [value for n, value in enumerate(getattr(table, name)) if n not in rows] for name in ("key", "label", "offset", "length")}
+    columns = {
+        name: [value for n, value in enumerate(getattr(table, name)) if n not in rows] for name in ("key", "label", "offset", "length")
+    }
     return table.model_copy(update=columns)

@@ -118,7 +118,9 @@ def fetch_tar(store: Store, table: TarTable) -> bytes:
     where, key = locate(store, table.tar)
     data = where.get(key)
     if hashlib.sha256(data).hexdigest() != table.sha256:
-        raise DataError(f"{where.url}/{key} has {len(data)} bytes and another checksum than its table ({table.bytes} bytes): it was changed or damaged")
+        raise DataError(
+            f"{where.url}/{key} has {len(data)} bytes and another checksum than its table ({table.bytes} bytes): it was changed or damaged"
+        )
     return data
 
 

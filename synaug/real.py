@@ -74,7 +74,9 @@ def pack(
         for done, (sample, decoded) in enumerate(_decoded(ordered), 1):
             if isinstance(decoded, str):
                 if not skip_broken:
-                    raise DataError(f"{sample.name or sample.key} is broken: {decoded}; mend or remove it, or skip such images with --skip-broken")
+                    raise DataError(
+                        f"{sample.name or sample.key} is broken: {decoded}; mend or remove it, or skip such images with --skip-broken"
+                    )
                 broken.append(f"{sample.name or sample.key}: {decoded}")
             else:
                 writer.add(Path(folder), sample, *decoded)
@@ -100,9 +102,7 @@ def publish(store: Store, split: str, tables: list[TarTable], *, classes: list[s
             store.delete(key)
     for n, table in enumerate(tables):
         store.put(layout.real_entry(split, n), table.model_dump_json().encode())
-    real = RealSplit(
-        classes=classes, tars=len(tables), samples=sum(counts.values()), per_label=dict(sorted(counts.items())), source=source
-    )
+    real = RealSplit(classes=classes, tars=len(tables), samples=sum(counts.values()), per_label=dict(sorted(counts.items())), source=source)
     store.put(layout.real_split(split), real.model_dump_json(indent=1).encode())
     return real, False
 
@@ -110,7 +110,9 @@ def publish(store: Store, split: str, tables: list[TarTable], *, classes: list[s
 def check_split(split: str) -> str:
     """The name, if a split may have it. Raises UsageError."""
     if not SPLIT.fullmatch(split) or re.search(r"-\d{6}$", split):
-        raise UsageError(f"{split!r} cannot name a split; letters, digits, - and _ are allowed, a letter first, and no six digits at the end")
+        raise UsageError(
+            f"{split!r} cannot name a split; letters, digits, - and _ are allowed, a letter first, and no six digits at the end"
+        )
     return split
 
 
@@ -223,4 +225,3 @@ def _require_equal(store: Store, split: str, found: RealSplit, source: str) -> R
             "choose another --split, or delete its objects first"
         )
     return found
-

@@ -44,9 +44,12 @@ BUSY = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooM
 
 
 @functools.cache
-def _client(process: int):
+def clients(process: int):
     """One a process: a connection must not be shared over a fork."""
-    retries = {"mode": os.environ.get("AWS_RETRY_MODE", "standard"), "total_max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))}
+    retries = {
+        "mode": os.environ.get("AWS_RETRY_MODE", "standard"),
+        "total_max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS)),
+    }
     # Checksums in trailers, botocore's default, are not understood by every server; the project's own SHA-256 guard the content.
     config = Config(
         retries=retries, connect_timeout=10, read_timeout=60, max_pool_connections=32, tcp_keepalive=True,
@@ -88,7 +91,9 @@ class S3Store:
                     if attempt == ATTEMPTS - 1:
                         raise
         if length is not None and len(data) != length:
-            raise DataError(f"{self.url}/{key} ends {length - len(data)} bytes before the end of the range {first}+{length}: it is truncated")
+            raise DataError(
+                f"{self.url}/{key} ends {length - len(data)} bytes before the end of the range {first}+{length}: it is truncated"
+            )
         return data
 
     def put(self, key: str, data: bytes | Path) -> None:
@@ -134,7 +139,7 @@ class S3Store:
 
     @property
     def _client(self):
-        return _client(os.getpid())
+        return clients(os.getpid())
 
     def _full(self, prefix: str) -> str:
         return f"{self.prefix}/{prefix}" if self.prefix else prefix
@@ -156,7 +161,9 @@ class S3Store:
         except ClientError as error:
             raise self._translated(error, key) from error
         except (NoCredentialsError, PartialCredentialsError, ProfileNotFound, TokenRetrievalError, CredentialRetrievalError) as error:
-            raise ModelError(f"no usable credentials for {self.url}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile") from error
+            raise ModelError(
+                f"no usable credentials for {self.url}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+            ) from error
         except (ParamValidationError, InvalidEndpointConfigurationError, NoRegionError) as error:
             raise UsageError(f"cannot use {self.url}: {_line(error)}; check the URL, AWS_ENDPOINT_URL and AWS_REGION") from error
         except (BotoCoreError, RetriesExceededError) as error:

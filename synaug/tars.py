@@ -49,10 +49,14 @@ class TarWriter:
         """Written so far."""
         return self._hashed.position
 
-    def add(self, key: str, image: bytes, label: int, *, text: str | None = None, metadata: dict | None = None, extension: str = "jpg") -> None:
+    def add(
+        self, key: str, image: bytes, label: int, *, text: str | None = None, metadata: dict | None = None, extension: str = "jpg"
+    ) -> None:
         """key: unique in the tar, without a dot, for WebDataset's extensions begin at the first one."""
         if "." in key or "/" in key or len(key) + 5 > LONGEST_NAME:
-            raise DataError(f"{key!r} cannot name a sample of a tar; at most {LONGEST_NAME - 5} characters, no dot and no slash are allowed")
+            raise DataError(
+                f"{key!r} cannot name a sample of a tar; at most {LONGEST_NAME - 5} characters, no dot and no slash are allowed"
+            )
         for name, value in zip(("key", "label", "offset", "length"), (key, label, self.bytes + tarfile.BLOCKSIZE, len(image)), strict=True):
             self._columns[name].append(value)
         self._member(f"{key}.{extension}", image)

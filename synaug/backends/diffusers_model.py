@@ -43,20 +43,23 @@ def _load(config: Config, device: torch.device):
         pipeline = EmbeddedPipeline.load(profile.folder, dtype=dtype)
     else:
         import diffusers
+        from transformers.utils import logging
 
+        diffusers.utils.logging.disable_progress_bar()  # stderr belongs to the stage's own progress
+        logging.disable_progress_bar()
         name = images.model or profile.hub_name
         arguments = {} if Path(name).is_dir() else {"revision": revision_of(images, profile)}
         if profile.safety_checker and not images.safety_checker:
             arguments |= {"safety_checker": None, "requires_safety_checker": False}
+        dtypes = {"default": dtype, "vae": vae_dtype}
         try:
-            pipeline = diffusers.DiffusionPipeline.from_pretrained(name, torch_dtype=dtype, use_safetensors=True, **arguments)
+            pipeline = diffusers.DiffusionPipeline.from_pretrained(name, dtype=dtypes, use_safetensors=True, **arguments)
         except (OSError, ValueError) as error:
             raise ModelError(f"{name} cannot be loaded ({first_line(error)}); give a hub name or a diffusers folder") from error
         if images.safety_checker and getattr(pipeline, "safety_checker", None) is None:
             raise ModelError(f"images.safety_checker=true, but {name} carries none; set it to false or use a model that has one")
         scheduler = getattr(diffusers, profile.scheduler)
         pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **profile.scheduler_kwargs)
-        pipeline.vae.to(vae_dtype)
         if profile.native_size >= 1024:
             pipeline.vae.enable_slicing()  # one image at a time: decoding a batch of 1024 px needs more memory than denoising it
     pipeline.set_progress_bar_config(disable=True)
@@ -103,9 +106,9 @@ class DiffusersModel:
 
     @cached_property
     def _unconditional(self) -> dict[str, torch.Tensor]:
-        negative = self.sampling.negative_prompt
+        arguments = {"do_classifier_free_guidance": True, "negative_prompt": self.sampling.negative_prompt}
         with self._tokenizing:
-            answer = self.pipeline.encode_prompt([""], self.device, 1, do_classifier_free_guidance=True, negative_prompt=negative)
+            answer = self.pipeline.encode_prompt("", device=self.device, num_images_per_prompt=1, **arguments)
         rows = {"negative_prompt_embeds": answer[1]}
         return rows | ({"negative_pooled_prompt_embeds": answer[3]} if len(answer) == 4 else {})
 

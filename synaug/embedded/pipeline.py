@@ -30,7 +30,7 @@ class EmbeddedPipeline(DiffusionPipeline):
         """From unet/ and scheduler/ in `folder`. Raises ModelError when they are not there."""
         if not (folder / "unet" / "config.json").exists():
             raise ModelError(f"the embedded generator's weights are missing in {folder}; run `make generator`, or install synaug whole")
-        unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype).eval()
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet", dtype=dtype).eval()
         return cls(unet, DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler"))
 
     @property
@@ -39,7 +39,7 @@ class EmbeddedPipeline(DiffusionPipeline):
 
     def encode_prompt(self, prompt, device=None, num_images_per_prompt=1, do_classifier_free_guidance=False, negative_prompt=None):
         """Texts to (n, 384) embeddings of length sqrt(384), and those of '' for guidance. There is no negative prompt."""
-        embeds = encoder().encode(list(prompt)) * WIDTH**0.5
+        embeds = encoder().encode([prompt] if isinstance(prompt, str) else prompt) * WIDTH**0.5
         unconditional = encoder().encode([""]) * WIDTH**0.5 if do_classifier_free_guidance else None
         return embeds, unconditional
 

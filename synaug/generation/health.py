@@ -33,6 +33,6 @@ class Health:
             images = self._config.images
             dtype = profiles.find(images.profile).dtype if images.dtype == "auto" else images.dtype
             raise ModelError(
-                f"{rejected} of a part's first {self._seen} images were rejected ({count} {reason}), more than {SHARE:.0%} of {self._looked_at}: "
+                f"{rejected} of a part's first {self._seen} images were rejected ({count} {reason}), {SHARE:.0%} of {self._looked_at} may be; "
                 f"likely {CAUSES[reason].format(dtype=dtype)}"
             )

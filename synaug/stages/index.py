@@ -29,7 +29,9 @@ CHUNK = 16 << 20
 def run(job: Job) -> None:
     began = time.perf_counter()
     store, plan = job.store, job.plan
-    planned = [part for m in range(1, plan.scale + 1) for shard in range(len(plan.class_shards)) for part in plan.parts(job.config, shard, m)]
+    planned = [
+        part for m in range(1, plan.scale + 1) for shard in range(len(plan.class_shards)) for part in plan.parts(job.config, shard, m)
+    ]
     _refuse_gaps(job, planned)
     known = _known(store, job.run)
     index = Builder(job)
@@ -85,8 +87,16 @@ class Builder:
         self.batch_sizes.add(manifest.batch_size)
         self.parts.append(
             IndexedPart(
-                multiple=part.multiple, shard=part.shard, part=part.number, manifest=key, manifest_sha256=digest, tar=manifest.tar,
-                sha256=manifest.sha256, bytes=manifest.bytes, images=len(manifest.key), kept=kept,
+                multiple=part.multiple,
+                shard=part.shard,
+                part=part.number,
+                manifest=key,
+                manifest_sha256=digest,
+                tar=manifest.tar,
+                sha256=manifest.sha256,
+                bytes=manifest.bytes,
+                images=len(manifest.key),
+                kept=kept,
             )  # fmt: skip
         )
 

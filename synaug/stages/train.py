@@ -15,7 +15,7 @@ Needs: plan, and index where the arm is mixed. With several processes, on the GP
 
 
 def run(job: Job) -> None:
-    """Raises UsageError (settings), DataError (pools, a changed arm), ModelError (model, weights, loss), TransientError (store, lost rank)."""
+    """Raises UsageError (settings), DataError (pools, a changed arm), ModelError (model, weights, loss), TransientError (lost rank)."""
     if job.arm is None or job.seed is None:
         raise UsageError(f"train takes one arm and one seed; give --arm ({', '.join(job.config.arms) or 'none in run.yaml'}) and --seed")
     from synaug.training import arms, distributed, loop

@@ -1,4 +1,7 @@
-"""What an arm trains on and how. Arms of a comparison share batch size, steps, schedule and augmentation; `real-half` takes half the steps."""
+"""What an arm trains on and how.
+
+Arms of a comparison share batch size, steps, schedule and augmentation; `real-half` takes half the steps.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +47,9 @@ def _arm(config: Config, name: str):
 
 
 def _merged(base: dict, changes: dict) -> dict:
-    return base | {key: _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) and key != "model_kwargs" else value
-                   for key, value in changes.items()}  # fmt: skip
+    """Sections are merged field by field; model_kwargs are replaced whole."""
+    sections = {key for key, value in changes.items() if isinstance(value, dict) and isinstance(base.get(key), dict)} - {"model_kwargs"}
+    return base | changes | {key: _merged(base[key], changes[key]) for key in sections}
 
 
 def settings_of(config: Config, name: str) -> Settings:
@@ -67,7 +71,7 @@ def recipe(config: Config, name: str) -> Recipe:
     mixed = arm.kind in MIXED
     if mixed and settings.batch_size % 2:
         raise UsageError(
-            f"arm {name}: batch_size {settings.batch_size} cannot be split into half real, half synthetic; give an even number of at least 2"
+            f"arm {name}: batch_size {settings.batch_size} cannot be split into half real, half synthetic; give an even number"
         )
     if arm.kind == "oracle" and not config.oracle:
         raise UsageError(f"arm {name} is an oracle, and `oracle:` names no split; it is there for the embedded default only")

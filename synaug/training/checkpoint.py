@@ -1,4 +1,4 @@
-"""What an arm leaves in the store while it trains: settings, metrics and a checkpoint, each put whole; done.json and the model at the end."""
+"""What an arm leaves in the store: settings, metrics and a checkpoint while it trains; the model and done.json at the end."""
 
 import io
 import json
@@ -55,7 +55,7 @@ class Folder:
             ) from None
         if changed := [f"{name} pool" for name, digest in pools.items() if state["pools"].get(name) != digest]:
             raise DataError(
-                f"{key} was written with another {' and '.join(changed)}; delete it to train arm {self.recipe.name} anew, or name another arm"
+                f"{key} was written with another {' and '.join(changed)}; delete it to train {self.recipe.name} anew, or name another arm"
             )
         return state
 

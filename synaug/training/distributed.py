@@ -75,6 +75,6 @@ def lost_peers_are_transient() -> Iterator[None]:
     except RuntimeError as error:  # dist.DistError is one; gloo raises bare ones
         if isinstance(error, dist.DistError) or LOST_PEER.search(str(error)):
             raise TransientError(
-                f"rank {os.environ.get('RANK')} lost its peers ({str(error).splitlines()[0]}); run again, training goes on from its checkpoint"
+                f"rank {os.environ.get('RANK')} lost its peers ({str(error).splitlines()[0]}); run again: training goes on"
             ) from error
         raise

@@ -69,7 +69,7 @@ class Source:
                 range(len(table.key)),
             )
             for row, image in enumerate(images):
-                cache[self.order.starts[t] + row] = torch.from_numpy(image)
+                cache[self.order.starts[t] + row] = torch.from_numpy(image.copy())
         self.cache = cache.permute(0, 3, 1, 2).contiguous()
 
     def keep_open(self, pool: ThreadPoolExecutor, step: int) -> None:

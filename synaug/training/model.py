@@ -54,7 +54,7 @@ def start_from(model: nn.Module, path: Path) -> None:
     if missing or unknown or keys == ["shapes"]:
         raise ModelError(
             f"pretrained {path} does not fit the model: {len(missing)} missing, {len(unknown)} unknown keys"
-            f"{f', like {(missing + unknown)[0]}' if missing or unknown else ', other shapes'}; give weights of the same timm model and model_kwargs"
+            f"{f', like {(missing + unknown)[0]}' if missing or unknown else ', other shapes'}; give those of the same model"
         )
 
 
