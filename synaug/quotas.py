@@ -15,9 +15,8 @@ def balanced(real: dict[str, int], scale: int) -> dict[str, int]:
     """
     budget = scale * sum(real.values())
     order = sorted(real, key=lambda c: real[c])
-    level, below = 0, 0
-    for n, class_id in enumerate(order):
-        below = n + 1
+    level = below = 0
+    for below in range(1, len(order) + 1):
         filled = sum(real[c] for c in order[:below])
         level = (budget + filled) // below
         if below == len(order) or level < real[order[below]]:
@@ -44,7 +43,9 @@ class Part:
     images: tuple[tuple[str, int], ...]  # (class_id, index)
 
 
-def parts(real: dict[str, int], counts: str, shard_classes: list[str], *, multiple: int, shard: int, part_images: int, seed: int) -> list[Part]:
+def parts(
+    real: dict[str, int], counts: str, shard_classes: list[str], *, multiple: int, shard: int, part_images: int, seed: int
+) -> list[Part]:
     """The parts of one class shard in x{multiple}: the indices between the quotas of multiple - 1 and multiple.
 
     Interleaved by a seeded shuffle, so that every part holds about every class of the shard.

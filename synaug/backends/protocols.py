@@ -34,9 +34,16 @@ class Generated(Protocol):
 
 class Diffusion(Protocol):
     info: ModelInfo
+    seconds: dict[str, float]  # spent so far, by phase: text, denoise, decode
 
-    def generate(self, prompts: list[str], seeds: list[int], *, guidance_scale: list[float]) -> Generated:
-        """One image a prompt, each from its own CPU generator. guidance_scale: one value for the batch, repeated."""
+    def encode(self, texts: list[str]) -> Any:
+        """The texts' embeddings, for `generate`. Thread-safe beside it; the texts are encoded together."""
+
+    def generate(self, prompts: list[str], seeds: list[int], *, guidance_scale: list[float], encoded: Any = None) -> Generated:
+        """One image a prompt, each from its own CPU generator. guidance_scale: one value for the batch, repeated.
+
+        encoded: of `encode`, with all the prompts; None encodes them now. Raises torch.OutOfMemoryError.
+        """
 
     def truncated(self, prompts: list[str]) -> int:
         """Prompts longer than the text encoder takes."""

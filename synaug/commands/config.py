@@ -1,0 +1,67 @@
+"""config: the reference of run.yaml."""
+
+import argparse
+import json
+
+from synaug.config.fields import ConfigField, fields
+
+HELP = "list every field of run.yaml with its kind, unit, default and meaning"
+EPILOG = """\
+reads    nothing; with --config or --preset: that configuration, to print it whole
+writes   nothing
+needs    nothing
+
+example  synaug config
+         synaug config --preset demo images.guidance_scale=2.0
+"""
+KINDS = {
+    "identity": "frozen by the first plan; a change is refused once prompts or images exist",
+    "growable": "may be added to later",
+    "execution": "how and where; never changes what comes out",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--config", metavar="FILE", help="print this run.yaml with all defaults filled in")
+    source.add_argument("--preset", metavar="NAME", help="print this preset: demo, imagenet, low-data or long-tail")
+    source.add_argument("--markdown", action="store_true", help="print the reference as docs/configuration.md has it")
+    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field")
+
+
+def main(args: argparse.Namespace) -> None:
+    if args.config or args.preset:
+        from synaug.config.load import dump_config, load_config
+
+        print(dump_config(load_config(args.preset or args.config, args.overrides)), end="")
+    else:
+        print(markdown() if args.markdown else plain(), end="")
+
+
+def default_text(field: ConfigField) -> str:
+    if field.required:
+        return "required"
+    return json.dumps(round(field.default, 4) if isinstance(field.default, float) else field.default)
+
+
+def plain() -> str:
+    lines = []
+    for field in fields():
+        unit = f", {field.unit}" if field.unit else ""
+        lines += [f"{field.path} = {default_text(field)}", f"    {field.kind}; {field.type}{unit}. {field.description}"]
+    return "\n".join(lines) + "\n"
+
+
+def markdown() -> str:
+    lines = ["# Configuration", "", "Every field of `run.yaml`. Written by `synaug config --markdown`; a test keeps it fresh.", ""]
+    lines += [f"- *{kind}*: {meaning}." for kind, meaning in KINDS.items()]
+    section = None
+    for field in fields():
+        head = field.path.split(".")[0] if "." in field.path else ""
+        if head != section:
+            title = f"## `{head}:`" if head else "## Top level"
+            lines += ["", title, "", "| Field | Kind | Type | Unit | Default | Meaning |", "|---|---|---|---|---|---|"]
+            section = head
+        cells = [f"`{field.path}`", field.kind, field.type, field.unit, f"`{default_text(field)}`", field.description]
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,70 @@
+"""run: the whole job on this machine."""
+
+import argparse
+import time
+
+from synaug.errors import SynaugError, UsageError
+from synaug.stages import plan as planning
+
+HELP = "plan and do every stage on this machine, skipping what is done"
+EPILOG = """\
+reads    run.yaml (or a preset), the imported images in the store
+writes   all of runs/NAME/ in the store, the report last
+needs    what plan needs; a CPU is enough for the demo, a GPU for real diffusion models
+
+Stop it at any moment and run it again: it goes on. Without --config it goes on with a planned run.
+
+example  synaug run --config run.yaml --store ./store --run first --scale 2x
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--config", metavar="FILE", help="run.yaml; without it, go on with the planned run")
+    source.add_argument("--preset", metavar="NAME", help="demo, imagenet, low-data or long-tail")
+    parser.add_argument("--store", required=True, metavar="URL", help="folder, file:// or s3://bucket/prefix")
+    parser.add_argument("--run", required=True, metavar="NAME", help="name of the run within the store")
+    parser.add_argument("--scale", metavar="KX", help="synthetic images for each real one, like 6x; short for scale=6x")
+    parser.add_argument("--yes", action="store_true", help="spend more than limits.cost without asking")
+    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field of run.yaml; `synaug config` lists them")
+
+
+class Failed(SynaugError):
+    """Some tasks failed; exits as the first of them."""
+
+    def __init__(self, failures):
+        task, self.exit_code, line = failures[0]
+        others = f"; {len(failures) - 1} more failed too" if len(failures) > 1 else ""
+        super().__init__(f"{task.name}: {line}{others}; the rest that could be done is done, run again to go on")
+
+
+def main(args: argparse.Namespace) -> None:
+    from synaug.local import run_locally
+    from synaug.local_display import Display, closing
+    from synaug.plan_text import plan_text
+    from synaug.store import open_store
+
+    started = time.monotonic()
+    display = Display()
+    overrides = list(args.overrides)
+    if args.config or args.preset:
+        config = planning.configured(args)
+        plan, notes = planning.make_plan(open_store(args.store), args.run, config)
+        display.console.print(plan_text(args.run, config, plan, notes), soft_wrap=True)
+        _ask(config, plan, args.yes)
+        overrides = []  # they are in the plan now
+    elif args.scale:
+        raise UsageError("--scale needs --config or --preset: it changes the plan")
+    outcome = run_locally(args.store, args.run, overrides=overrides, display=display)
+    if outcome.failures:
+        for task, code, line in outcome.failures[1:]:
+            display.console.print(f"{task.name}: {line} (exit {code})", soft_wrap=True)
+        raise Failed(outcome.failures)
+    closing(args.store, args.run, outcome, time.monotonic() - started)
+
+
+def _ask(config, plan, yes: bool) -> None:
+    cost = plan.estimate["cost"]
+    if config.limits.cost is not None and cost is not None and cost > config.limits.cost and not yes:
+        limit = config.limits.cost
+        raise UsageError(f"the run would cost {cost:,.2f}, more than limits.cost {limit:,.2f}; --yes spends it, or raise the limit")

@@ -1,0 +1,107 @@
+"""Every field of run.yaml with its kind, unit and default: for the reference, for suggestions, and for what identity is."""
+
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from synaug.config.kinds import Section
+from synaug.config.run import Config
+
+NAME = "NAME"  # stands for the key of a mapping, as in arms.NAME.kind
+
+
+@dataclass(frozen=True)
+class ConfigField:
+    """A leaf. path: dotted; kind: identity, growable or execution (None: a mistake that a test finds)."""
+
+    path: str
+    kind: str | None
+    type: str
+    default: Any
+    required: bool
+    unit: str
+    description: str
+
+
+def type_text(annotation: Any) -> str:
+    """`integer or null`, `one of auto, cpu`: for people."""
+    plain = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "null", object: "anything", dict: "mapping"}
+    if annotation in plain:
+        return plain[annotation]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(type_text(a) for a in arguments)
+    if origin is list:
+        return f"list of {type_text(arguments[0])}"
+    if origin is dict:
+        return "mapping"
+    return "section"
+
+
+def _section(annotation: Any) -> type[Section] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+
+
+def _entries(annotation: Any) -> type[Section] | None:
+    """The section that a mapping's values are, as in dict[str, Arm]."""
+    return _section(get_args(annotation)[1]) if get_origin(annotation) is dict else None
+
+
+def fields(model: type[Section] = Config, prefix: str = "") -> Iterator[ConfigField]:
+    """Leaves in the order of run.yaml; the entries of a mapping appear as `arms.NAME.kind`."""
+    for name, info in model.model_fields.items():
+        path = prefix + name
+        if section := _section(info.annotation):
+            yield from fields(section, path + ".")
+        elif section := _entries(info.annotation):
+            yield from fields(section, f"{path}.{NAME}.")
+        else:
+            extra = info.json_schema_extra or {}
+            default = info.get_default(call_default_factory=True)
+            yield ConfigField(
+                path=path,
+                kind=extra.get("kind"),
+                type=type_text(info.annotation),
+                default=None if default is PydanticUndefined else default,
+                required=info.is_required(),
+                unit=extra.get("unit", ""),
+                description=info.description or "",
+            )
+
+
+def lookup(config: BaseModel, path: str) -> Any:
+    """The value at a dotted path."""
+    value: Any = config
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def kind_of(path: str) -> str | None:
+    """Kind of the field that a dotted path lies at or under; None for a path that names no field."""
+    parts = path.split(".")
+    for field in fields():
+        pattern = field.path.split(".")
+        if len(pattern) <= len(parts) and all(a in (NAME, b) for a, b in zip(pattern, parts, strict=False)):
+            return field.kind
+    return None
+
+
+def identity_values(config: Config) -> dict[str, Any]:
+    """{dotted path: plain value} of all identity fields."""
+    dumped = config.model_dump(mode="json")
+    values = {}
+    for field in fields():
+        if field.kind == "identity":
+            value = dumped
+            for name in field.path.split("."):
+                value = value[name]
+            values[field.path] = value
+    return values

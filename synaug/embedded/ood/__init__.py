@@ -1,0 +1,44 @@
+"""The out-of-domain sets of the embedded default, drawn on real photos: other contexts, noise, sketches.
+
+`reported` draws on test photos, for the report only; `tuning` draws the dev sets' own. Backgrounds, colours, noises and code of
+the two differ from each other and from all that the generator and CLIP were trained on (`synaug.embedded.recipes.contexts`), by test.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from synaug.embedded.ood import reported, tuning
+
+
+@dataclass(frozen=True)
+class Set:
+    source: str  # shipped split that it is drawn on
+    size: int
+    seed: int
+    draw: Callable[[np.ndarray, np.random.Generator], np.ndarray]
+    note: str
+
+
+SETS = {
+    "ood-contexts": Set("test", 2000, 101, reported.contexts, f"test photos in other colours before {', '.join(reported.BACKGROUNDS)}"),
+    "ood-noise": Set("test", 2000, 102, reported.noise, f"test photos with {', '.join(reported.NOISES)}"),
+    "ood-sketch": Set("test", 2000, 103, reported.sketch, "test photos as ink strokes with hatching"),
+    "dev-ood-contexts": Set("dev", 1000, 201, tuning.contexts, f"dev photos in other colours before {', '.join(tuning.BACKGROUNDS)}"),
+    "dev-ood-noise": Set("dev", 1000, 202, tuning.noise, f"dev photos with {', '.join(tuning.NOISES)}"),
+    "dev-ood-sketch": Set("dev", 1000, 203, tuning.sketch, "dev photos as chalk outlines with stipple"),
+}
+
+
+def draw(name: str, photos: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A set of `SETS` on its source's photos, (n, 32, 32) in [0, 1]. Returns (size, 32, 32, 3) in [0, 1] and each one's row in `photos`.
+
+    Every class equally often, seeded, no photo twice.
+    """
+    one = SETS[name]
+    rng = np.random.default_rng(one.seed)
+    each = one.size // len(np.unique(labels))
+    chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == label))[:each] for label in np.unique(labels)])
+    chosen = rng.permutation(chosen)
+    return np.clip(one.draw(photos[chosen], rng), 0, 1), chosen

@@ -1,0 +1,55 @@
+"""Which images are generated together: a pure function of the part, the attempt and the batch size."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from synaug.config import Config
+from synaug.identity import image_seed, key_of
+from synaug.prompts_file import Prompt
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One image to make."""
+
+    class_id: str
+    index: int
+    label: int
+    prompt: Prompt
+    guidance_scale: float
+    attempt: int = 0
+
+    @property
+    def key(self) -> str:
+        return key_of(self.class_id, self.index)
+
+    def seed(self, config: Config) -> int:
+        return image_seed(config.seed, self.class_id, self.index, self.attempt)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`images`, all at one guidance scale; `padded` repeats the last one up to the full batch size."""
+
+    images: tuple[Planned, ...]
+    size: int
+
+    @property
+    def padded(self) -> tuple[Planned, ...]:
+        return self.images + (self.images[-1],) * (self.size - len(self.images))
+
+    @property
+    def guidance_scale(self) -> float:
+        return self.images[0].guidance_scale
+
+
+def batches(images: Iterable[Planned], size: int) -> list[Batch]:
+    """Groups by guidance scale, in the order of first appearance, then cuts each group; order within a group is kept."""
+    groups: dict[float, list[Planned]] = {}
+    for image in images:
+        groups.setdefault(image.guidance_scale, []).append(image)
+    return [Batch(tuple(chunk), size) for group in groups.values() for chunk in chunks(group, size)]
+
+
+def chunks(items: Sequence, size: int) -> list[Sequence]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

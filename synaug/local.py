@@ -1,0 +1,94 @@
+"""The whole run on this machine. Executors schedule, stages work: no stage logic here (docs/design.md)."""
+
+import os
+import time
+from dataclasses import dataclass, field
+
+from synaug.config import Config
+from synaug.execute import execute_in_worker
+from synaug.frozen import Plan
+from synaug.job import Task, open_run
+from synaug.local_display import Display
+from synaug.state import State, active_arms, read_state
+from synaug.store import open_store
+from synaug.workers import Workers
+
+
+def flow(config: Config, plan: Plan) -> list[list[list[Task]]]:
+    """The run: groups one after another, the chains of a group side by side, the tasks of a chain in order."""
+    shards = range(len(plan.class_shards))
+    trainings = [(arm, seed) for seed in config.seeds for arm in active_arms(config)]
+    return [
+        [[Task(stage="prompts", shard=n), Task(stage="images", shard=n)] for n in shards],
+        [[Task(stage="index")]],
+        [[Task(stage="train", arm=arm, seed=seed), Task(stage="evaluate", arm=arm, seed=seed)] for arm, seed in trainings],
+        [[Task(stage="report")]],
+    ]
+
+
+@dataclass
+class Outcome:
+    """What a local run did. failures: (task, exit code, line) in the order that they happened."""
+
+    state: State
+    seconds: dict[str, float] = field(default_factory=dict)
+    failures: list[tuple[Task, int, str]] = field(default_factory=list)
+
+
+def run_locally(store_url: str, run: str, *, overrides: list[str], display: Display) -> Outcome:
+    """Does what is left of a planned run. A failed task ends its chain and the groups after; the others of its group finish."""
+    store = open_store(store_url)
+    config, plan = open_run(store, run)
+    outcome = Outcome(read_state(store, run, config, plan))
+    finished = {t.task for stage in outcome.state.stages.values() for t in stage.tasks if t.finished}
+    groups = [[left for chain in group if (left := [t for t in chain if t not in finished])] for group in flow(config, plan)]
+    if not any(groups):
+        return outcome
+    display.start(outcome.state)
+    workers = Workers(_worker_count(config), threads=config.threads, preload=["synaug.preload"])
+    try:
+        for group in groups:
+            _run_group(workers, group, (store_url, run, overrides), outcome, display)
+            if outcome.failures:
+                break
+    finally:
+        workers.close()
+        display.stop()
+    outcome.state = read_state(store, run, config, plan)
+    return outcome
+
+
+def _run_group(workers: Workers, chains: list[list[Task]], where: tuple, outcome: Outcome, display: Display) -> None:
+    waiting = [list(chain) for chain in chains]
+    active: dict[Task, tuple[list[Task], float]] = {}
+    while waiting or active:
+        while waiting and workers.free:
+            chain = waiting.pop(0)
+            task = chain.pop(0)
+            active[task] = (chain, time.monotonic())
+            workers.submit(task, execute_in_worker, (task, *where))
+            display.began(task)
+        for task, kind, value in workers.events():
+            if kind == "report":
+                display.progressed(task, value)
+                continue
+            chain, started = active.pop(task)
+            outcome.seconds[task.stage] = outcome.seconds.get(task.stage, 0.0) + time.monotonic() - started
+            if kind == "failed":
+                outcome.failures.append((task, *value))
+                display.failed(task, *value)
+                continue
+            display.ended(task)
+            if chain:
+                waiting.insert(0, chain)
+
+
+def _worker_count(config: Config) -> int:
+    """Configured, or one on a GPU (stages share it badly), else one a core: each has `threads` threads."""
+    if config.compute.workers:
+        return config.compute.workers
+    if config.compute.device.startswith("cuda"):
+        return 1
+    if config.compute.device == "auto" and os.path.exists("/dev/nvidiactl"):
+        return 1
+    return max(1, len(os.sched_getaffinity(0)) // config.threads)

@@ -1,0 +1,72 @@
+"""The synthetic images of one class shard: every part of x1 ... xk that has no manifest yet."""
+
+from synaug.job import Job, Progress
+
+HELP = "generate the synthetic images of a class shard"
+EPILOG = """\
+reads    run.yaml, plan.json and prompts/{class_id}.json of the run; the diffusion and CLIP weights
+writes   synthetic/x{m}/{shard}-{part}.tar and, last, its manifest beside it; timing/images/{shard}.json
+needs    the prompts of the shard's classes. Parts with a manifest are skipped; an interrupted part is made again
+example  synaug images --store file:///data/store --run first --shard 0
+"""
+
+
+def run(job: Job) -> None:
+    """Makes what is missing; a second call does nothing. Raises ModelError, DataError, UsageError, TransientError."""
+    from synaug import layout
+
+    shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
+    for shard in shards:
+        parts = [part for m in range(1, job.plan.scale + 1) for part in job.plan.parts(job.config, shard, m)]
+        missing = [p for p in parts if not job.store.exists(layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number))]
+        total = sum(len(part.images) for part in parts)
+        done = total - sum(len(part.images) for part in missing)
+        if missing:
+            _make(job, shard, missing, done, total)
+        job.report(Progress("images", f"images-{shard:03d}", total, total, "image"))
+
+
+def _make(job: Job, shard: int, missing: list, done: int, total: int) -> None:
+    import json
+    import time
+
+    import torch
+
+    from synaug import layout
+    from synaug.backends.clip import open_clip_model
+    from synaug.backends.diffusion import open_diffusion
+    from synaug.devices import find_device
+    from synaug.generation.part import PartMaker, recipe
+    from synaug.generation.versions import versions
+
+    torch.set_num_threads(job.config.threads)
+    device = find_device(job.config.compute.device)
+    diffusion, clip = open_diffusion(job.config, device), open_clip_model(job.config)
+    counts = {"done": done, "rejected": 0, "warm": None}
+
+    def progress(good: int, rejected: int) -> None:
+        counts["done"] += good
+        counts["rejected"] += rejected
+        if counts["warm"] is None:
+            counts["warm"] = (time.perf_counter(), counts["done"])
+        job.report(Progress("images", f"images-{shard:03d}", counts["done"], total, "image", {"rejected": counts["rejected"]}))
+
+    maker = PartMaker(
+        store=job.store, run=job.run, config=job.config, plan=job.plan, diffusion=diffusion, clip=clip, versions=versions(device),
+        threads=1 if device.type == "cpu" else 4, done=progress,
+    )  # fmt: skip
+    start = time.perf_counter()
+    try:
+        for part in missing:
+            maker.make(recipe(job.store, job.run, job.config, job.plan, part))
+    finally:
+        maker.close()
+    end = time.perf_counter()
+    warm_at, warm_done = counts["warm"]
+    rate = (counts["done"] - warm_done) / (end - warm_at) if end > warm_at else 0.0
+    phases = {name: round(seconds, 3) for name, seconds in (diffusion.seconds | maker.stopwatch.seconds).items()}
+    timing = {
+        "seconds": round(end - start, 3), "images": counts["done"] - done, "rejected": counts["rejected"], "rate": round(rate, 3),
+        "phases": phases, "batch_size": maker.batch_size, "device": versions(device)["device"],
+    }  # fmt: skip
+    job.store.put(layout.timing(job.run, "images", f"{shard:03d}"), json.dumps(timing, indent=1).encode())

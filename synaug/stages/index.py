@@ -1,0 +1,173 @@
+"""The data set of a run: every planned image is there or listed as lost, or it refuses and says what fills the gap."""
+
+import hashlib
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from synaug import layout
+from synaug.card import card, timm_info
+from synaug.data_set import Index, IndexedPart
+from synaug.errors import DataError
+from synaug.job import Job, Progress
+from synaug.manifest import Manifest
+from synaug.quotas import Part
+from synaug.store import Store
+
+HELP = "check that the set is complete and undamaged, and write its index and card"
+EPILOG = """\
+reads:  runs/RUN/plan.json, every manifest and tar of runs/RUN/synthetic/ up to the planned scale
+writes: runs/RUN/index.json, README.md (the data-set card) and _info.json (for timm)
+needs:  the images stage of every class shard
+        Set index.min_clip_score to leave out images whose stored CLIP score is lower; nothing is generated again.
+
+example: python -m synaug index --store /data/store --run birds
+"""
+CHUNK = 16 << 20
+
+
+def run(job: Job) -> None:
+    began = time.perf_counter()
+    store, plan = job.store, job.plan
+    planned = [
+        part for m in range(1, plan.scale + 1) for shard in range(len(plan.class_shards)) for part in plan.parts(job.config, shard, m)
+    ]
+    _refuse_gaps(job, planned)
+    known = _known(store, job.run)
+    index = Builder(job)
+    for done, part in enumerate(planned):
+        job.report(Progress("index", "index", done, len(planned), "part"))
+        index.add(part, known)
+    job.report(Progress("index", "index", len(planned), len(planned), "part"))
+    result = index.build()
+    store.put(layout.card(job.run), card(job, result).encode())
+    store.put(layout.timm_info(job.run), timm_info(result).encode())
+    store.put(layout.index(job.run), result.model_dump_json(indent=1).encode())
+    seconds = time.perf_counter() - began
+    timing = f'{{"seconds": {seconds:.3f}, "phases": {{}}, "parts": {len(planned)}}}'
+    store.put(layout.timing(job.run, "index", "index"), timing.encode())
+
+
+class Builder:
+    """Sums up the parts, each checked as it comes."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.parts: list[IndexedPart] = []
+        self.images: dict = defaultdict(lambda: defaultdict(Counter))
+        self.left_out: dict = defaultdict(Counter)
+        self.rejects: Counter = Counter()
+        self.lost: list[str] = []
+        self.truncated = 0
+        self.prompts: dict = defaultdict(Counter)
+        self.models: set[str] = set()
+        self.batch_sizes: set[int] = set()
+
+    def add(self, part: Part, known: dict[str, str]) -> None:
+        store, run, least = self.job.store, self.job.run, self.job.config.index.min_clip_score
+        key = layout.synthetic_manifest(run, part.multiple, part.shard, part.number)
+        data = store.get(key)
+        digest = hashlib.sha256(data).hexdigest()
+        manifest = Manifest.model_validate_json(data)
+        remake = f"delete {store.url}/{key} and run `{images_command(self.job, part.shard)}`"
+        _check_rows(part, manifest, key, remake)
+        _check_tar(store, manifest, known.get(key) == digest, remake)
+        kept = 0
+        for class_id, kind, score in zip(manifest.class_id, manifest.kind, manifest.clip_score, strict=True):
+            if least is None or score >= least:
+                self.images[f"x{part.multiple}"][class_id][kind] += 1
+                kept += 1
+            else:
+                self.left_out[class_id][kind] += 1
+            self.prompts[class_id][manifest.prompts_sha256[class_id]] += 1
+        self.rejects.update(reject.reason for reject in manifest.rejects)
+        self.lost += manifest.lost
+        self.truncated += manifest.truncated_prompts
+        self.models.add(manifest.model)
+        self.batch_sizes.add(manifest.batch_size)
+        self.parts.append(
+            IndexedPart(
+                multiple=part.multiple,
+                shard=part.shard,
+                part=part.number,
+                manifest=key,
+                manifest_sha256=digest,
+                tar=manifest.tar,
+                sha256=manifest.sha256,
+                bytes=manifest.bytes,
+                images=len(manifest.key),
+                kept=kept,
+            )  # fmt: skip
+        )
+
+    def build(self) -> Index:
+        order = [entry.id for entry in self.job.plan.classes]
+
+        def by_class(counts: dict) -> dict:
+            return {class_id: dict(sorted(counts[class_id].items())) for class_id in order if class_id in counts}
+
+        return Index(
+            run=self.job.run, digest=self.job.plan.digest, scale=self.job.plan.scale, min_clip_score=self.job.config.index.min_clip_score,
+            parts=self.parts, images={multiple: by_class(counts) for multiple, counts in self.images.items()},
+            left_out=by_class(self.left_out), rejects=dict(sorted(self.rejects.items())), lost=sorted(self.lost),
+            truncated_prompts=self.truncated, prompts=by_class(self.prompts), model=sorted(self.models), batch_sizes=sorted(self.batch_sizes),
+        )  # fmt: skip
+
+
+def images_command(job: Job, shard: int | str) -> str:
+    return f"python -m synaug images --store {job.store.url} --run {job.run} --shard {shard}"
+
+
+def _refuse_gaps(job: Job, planned: list[Part]) -> None:
+    there = set(job.store.list(layout.synthetic_folder(job.run)))
+    gaps: dict[int, list[str]] = defaultdict(list)
+    for part in planned:
+        if layout.synthetic_manifest(job.run, part.multiple, part.shard, part.number) not in there:
+            gaps[part.shard].append(f"x{part.multiple}/{part.shard:03d}-{part.number:04d}")
+    if gaps:
+        first = next(iter(gaps))
+        shown = "; ".join(f"shard {shard} lacks {_some(names)}" for shard, names in list(gaps.items())[:3])
+        others = f", and the same with --shard {_some([str(shard) for shard in gaps if shard != first], 20)}" if len(gaps) > 1 else ""
+        missing = sum(len(names) for names in gaps.values())
+        raise DataError(f"{missing} of {len(planned)} parts are missing: {shown}; run `{images_command(job, first)}`{others}")
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _known(store: Store, run: str) -> dict[str, str]:
+    """Manifest key -> digest of the parts whose tars an earlier index read in full: their sizes alone are checked again."""
+    if not store.exists(layout.index(run)):
+        return {}
+    return {part.manifest: part.manifest_sha256 for part in Index.model_validate_json(store.get(layout.index(run))).parts}
+
+
+def _check_rows(part: Part, manifest: Manifest, key: str, remake: str) -> None:
+    from synaug.identity import key_of
+
+    wanted, have = Counter(key_of(*image) for image in part.images), Counter(manifest.key + manifest.lost)
+    if wanted != have:
+        missing, extra = list((wanted - have).elements()), list((have - wanted).elements())
+        what = f"lacks {_some(missing)}" if missing else f"holds {_some(extra)}, which the plan does not"
+        raise DataError(f"{key} {what}; {remake}")
+
+
+def _check_tar(store: Store, manifest: Manifest, known: bool, remake: str) -> None:
+    if not store.exists(manifest.tar):
+        raise DataError(f"{manifest.tar} is gone, its manifest is there; {remake}")
+    size = store.size(manifest.tar)
+    if size != manifest.bytes:
+        raise DataError(f"{manifest.tar} has {size} bytes, its manifest says {manifest.bytes}; {remake}")
+    if known:
+        return
+    digest = hashlib.sha256()
+    for chunk in _chunks(store, manifest.tar, size):
+        digest.update(chunk)
+    if digest.hexdigest() != manifest.sha256:
+        raise DataError(f"{manifest.tar} has another checksum than its manifest says: it was changed or damaged; {remake}")
+
+
+def _chunks(store: Store, key: str, size: int) -> Iterator[bytes]:
+    for start in range(0, size, CHUNK):
+        yield store.get(key, start=start, length=min(CHUNK, size - start))

@@ -1,0 +1,110 @@
+"""What an arm trains on and how.
+
+Arms of a comparison share batch size, steps, schedule and augmentation; `real-half` takes half the steps.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from synaug.config import Config
+from synaug.config.training import Settings
+from synaug.errors import DataError, UsageError
+
+MIXED = ("naive", "auxbn", "oracle")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """An arm, resolved."""
+
+    name: str
+    kind: str
+    settings: Settings
+    steps: int
+    n_real: int  # of a global batch; real images come first
+    n_synthetic: int
+    scale: int | None  # None: no second source
+    prompt_kinds: list[str] | None
+    pool_images: int | None
+    min_clip_score: float | None
+    window: int
+
+    def frozen(self) -> dict[str, Any]:
+        """What settings.json holds: everything that shapes the weights but the seed."""
+        return {
+            "arm": self.name, "kind": self.kind, "steps": self.steps, "scale": self.scale, "prompt_kinds": self.prompt_kinds,
+            "pool_images": self.pool_images, "min_clip_score": self.min_clip_score, "window": self.window,
+            "settings": self.settings.model_dump(mode="json"),
+        }  # fmt: skip
+
+
+def _arm(config: Config, name: str):
+    if name not in config.arms:
+        raise UsageError(f"no arm {name!r}; run.yaml has {', '.join(config.arms) or 'none'}: choose one, or add it under `arms:`")
+    return config.arms[name]
+
+
+def _merged(base: dict, changes: dict) -> dict:
+    """Sections are merged field by field; model_kwargs are replaced whole."""
+    sections = {key for key, value in changes.items() if isinstance(value, dict) and isinstance(base.get(key), dict)} - {"model_kwargs"}
+    return base | changes | {key: _merged(base[key], changes[key]) for key in sections}
+
+
+def settings_of(config: Config, name: str) -> Settings:
+    """`training:` with the arm's own `settings` over it. Raises UsageError."""
+    arm = _arm(config, name)
+    try:
+        return Settings.model_validate(_merged(config.training.model_dump(), arm.settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise UsageError(
+            f"arms.{name}.settings.{field}: {first['msg'].lower()}, given {first['input']!r}; take a field of `training:`"
+        ) from None
+
+
+def recipe(config: Config, name: str) -> Recipe:
+    """Raises UsageError for an unknown arm, settings that cannot be meant, or a batch that cannot be halved."""
+    arm, settings = _arm(config, name), settings_of(config, name)
+    mixed = arm.kind in MIXED
+    if mixed and settings.batch_size % 2:
+        raise UsageError(
+            f"arm {name}: batch_size {settings.batch_size} cannot be split into half real, half synthetic; give an even number"
+        )
+    if arm.kind == "oracle" and not config.oracle:
+        raise UsageError(f"arm {name} is an oracle, and `oracle:` names no split; it is there for the embedded default only")
+    return Recipe(
+        name=name,
+        kind=arm.kind,
+        settings=settings,
+        steps=max(1, settings.steps // 2) if arm.kind == "real-half" else settings.steps,
+        n_real=settings.batch_size // 2 if mixed else settings.batch_size,
+        n_synthetic=settings.batch_size // 2 if mixed else 0,
+        scale=int((arm.scale or config.scale).removesuffix("x")) if mixed else None,
+        prompt_kinds=sorted(arm.prompt_kinds) if mixed and arm.prompt_kinds else None,
+        pool_images=arm.pool_images if mixed else None,
+        min_clip_score=config.index.min_clip_score if arm.kind in ("naive", "auxbn") else None,
+        window=config.loader.window,
+    )
+
+
+def differences(old: dict, new: dict, path: str = "") -> list[str]:
+    """`settings.lr: 0.1 -> 0.2` for each value that differs."""
+    lines = []
+    for key in sorted({*old, *new}):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += differences(a, b, f"{path}{key}.")
+        elif a != b:
+            lines.append(f"{path}{key}: {a!r} -> {b!r}")
+    return lines
+
+
+def refuse_changes(old: dict, new: dict, *, where: str) -> None:
+    """An arm's first checkpoint freezes its settings. Raises DataError with the difference."""
+    if changed := differences(old, new):
+        raise DataError(
+            f"arm {new['arm']} was begun with other settings ({where}): {'; '.join(changed)}; set them back, or name another arm"
+        )

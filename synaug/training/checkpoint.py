@@ -1,0 +1,99 @@
+"""What an arm leaves in the store: settings, metrics and a checkpoint while it trains; the model and done.json at the end."""
+
+import io
+import json
+import time
+from typing import Any
+
+import torch
+
+from synaug import layout
+from synaug.errors import DataError
+from synaug.job import Job
+from synaug.training import arms
+from synaug.training.arms import Recipe
+
+LONGEST = 600.0  # seconds between checkpoints, the most that a kill can cost
+SHARE = 0.02  # of the time may go into writing them
+FIRST = 2.0  # seconds before the first one
+
+
+class Folder:
+    """runs/{run}/train/{arm}/{seed}/. Only the first rank writes."""
+
+    def __init__(self, job: Job, recipe: Recipe):
+        self.job, self.recipe = job, recipe
+        self.last, self.cost = time.monotonic(), FIRST * SHARE
+
+    def key(self, name: str, seed: int | None = None) -> str:
+        return layout.training(self.job.run, self.recipe.name, self.job.seed if seed is None else seed, name)
+
+    def _json(self, name: str, seed: int | None = None) -> dict | None:
+        key = self.key(name, seed)
+        return json.loads(self.job.store.get(key)) if self.job.store.exists(key) else None
+
+    def refuse_changes(self) -> None:
+        """One name, one set of settings, over all seeds. Raises DataError."""
+        for seed in sorted({*self.job.config.seeds, self.job.seed}):
+            frozen = self._json("settings.json", seed)
+            if frozen and any(self.job.store.exists(self.key(name, seed)) for name in ("checkpoint.pt", "done.json")):
+                arms.refuse_changes(frozen, json.loads(json.dumps(self.recipe.frozen())), where=self.key("settings.json", seed))
+
+    def done(self) -> dict | None:
+        return self._json("done.json")
+
+    def load(self, pools: dict[str, str]) -> dict[str, Any] | None:
+        """The checkpoint; None where there is none. pools: digest by source. Raises DataError for another pool or a broken file."""
+        key = self.key("checkpoint.pt")
+        if not self.job.store.exists(key):
+            return None
+        try:
+            state = torch.load(io.BytesIO(self.job.store.get(key)), map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, ValueError) as error:
+            raise DataError(
+                f"{key} is no checkpoint of synaug ({str(error).splitlines()[0]}); delete it to train arm {self.recipe.name} anew"
+            ) from None
+        if changed := [f"{name} pool" for name, digest in pools.items() if state["pools"].get(name) != digest]:
+            raise DataError(
+                f"{key} was written with another {' and '.join(changed)}; delete it to train {self.recipe.name} anew, or name another arm"
+            )
+        return state
+
+    def metrics(self, step: int) -> list[str]:
+        """The lines up to a step: those of a killed run past its checkpoint are made again."""
+        key = self.key("metrics.jsonl")
+        lines = self.job.store.get(key).decode().splitlines() if self.job.store.exists(key) else []
+        return [line for line in lines if json.loads(line)["step"] <= step]
+
+    def is_time(self) -> bool:
+        return time.monotonic() - self.last >= min(LONGEST, self.cost / SHARE)
+
+    def save(self, state: dict[str, Any], metrics: list[str]) -> None:
+        begun = time.monotonic()
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        self.put_json("settings.json", self.recipe.frozen())
+        self.job.store.put(self.key("metrics.jsonl"), "".join(line + "\n" for line in metrics).encode())
+        self.job.store.put(self.key("checkpoint.pt"), buffer.getvalue())
+        self.last = time.monotonic()
+        self.cost = max(FIRST * SHARE, self.last - begun)
+
+    def finish(self, model: bytes, metrics: list[str], done: dict[str, Any]) -> None:
+        """Publish the model; done.json last. The checkpoint has served and goes."""
+        self.put_json("settings.json", self.recipe.frozen())
+        self.job.store.put(self.key("metrics.jsonl"), "".join(line + "\n" for line in metrics).encode())
+        self.job.store.put(self.key("model.safetensors"), model)
+        self.put_json("done.json", done)
+        self.clear()
+
+    def clear(self) -> None:
+        """A finished arm needs no checkpoint; one is left by a kill right after done.json."""
+        if self.job.store.exists(self.key("checkpoint.pt")):
+            self.job.store.delete(self.key("checkpoint.pt"))
+
+    def put_timing(self, timing: dict[str, Any]) -> None:
+        key = layout.timing(self.job.run, "train", f"{self.recipe.name}-{self.job.seed}")
+        self.job.store.put(key, json.dumps(timing).encode())
+
+    def put_json(self, name: str, value: dict) -> None:
+        self.job.store.put(self.key(name), (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())

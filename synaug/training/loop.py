@@ -1,0 +1,147 @@
+"""The training of one arm and seed, from its pools to the published model. Safe to kill and run again at any point."""
+
+import json
+import math
+import platform
+import time
+from importlib.metadata import version
+
+import torch
+
+from synaug import pools
+from synaug.errors import ModelError, UsageError
+from synaug.identity import derive
+from synaug.job import Job, Progress
+from synaug.training import model, sources
+from synaug.training.arms import Recipe
+from synaug.training.checkpoint import Folder
+from synaug.training.distributed import Ranks
+from synaug.training.loader import Loader, Source
+from synaug.training.trainer import Trainer, learning_rate
+
+
+def train(job: Job, recipe: Recipe, ranks: Ranks) -> None:
+    """Train to the end, from the checkpoint where there is one, and publish. Does nothing where done.json exists."""
+    folder = Folder(job, recipe)
+    folder.refuse_changes()
+    if folder.done():
+        folder.clear()
+        return
+    begun = time.monotonic()
+    if ranks.size > 1 and min(n for n in (recipe.n_real, recipe.n_synthetic) if n) < ranks.size:
+        raise UsageError(
+            f"arm {recipe.name}: batch_size {recipe.settings.batch_size} is too small for {ranks.size} ranks; raise it, or use fewer ranks"
+        )
+    loader, digests = load(job, recipe, ranks)
+    torch.manual_seed(derive("init", job.seed))
+    network = model.for_arm(model.create(recipe.settings, len(job.plan.classes)), kind=recipe.kind, name=recipe.name)
+    trainer = Trainer(network, recipe, ranks, seed=job.seed, classes=len(job.plan.classes), counts=loader.counts())
+    state = folder.load(digests)
+    if state:
+        trainer.load(state)
+    start, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
+    trainer.connect()
+    metrics, loading = folder.metrics(start), time.monotonic() - begun
+    metrics = steps(job, trainer, loader, folder, digests, metrics, start=start, before=seconds)
+    if ranks.first:
+        seconds += time.monotonic() - begun
+        finish(job, trainer, loader, folder, metrics, seconds=seconds, loading=loading, trained=recipe.steps - start)
+
+
+def load(job: Job, recipe: Recipe, ranks: Ranks) -> tuple[Loader, dict[str, str]]:
+    """The loader of this rank, and the digest of each pool."""
+    tables = sources.tables(job, recipe)
+    counts = {"real": recipe.n_real, "synthetic": recipe.n_synthetic}
+    made = [
+        Source(
+            name,
+            pool,
+            lambda table: pools.fetch_tar(job.store, table),
+            n=counts[name],
+            seed=job.seed,
+            window=recipe.window,
+            settings=recipe.settings,
+        )
+        for name, pool in tables.items()
+    ]
+    loader = Loader(made, recipe.settings, rank=ranks.rank, ranks=ranks.size, threads=job.config.compute.loader_threads)
+    return loader, {name: sources.digest(pool) for name, pool in tables.items()}
+
+
+def passes(loader: Loader, steps: int) -> dict[str, float]:
+    """How often each image of each source is seen, on average."""
+    return {source.name: round(steps * source.n / len(source), 3) for source in loader.sources}
+
+
+def steps(
+    job: Job, trainer: Trainer, loader: Loader, folder: Folder, digests: dict, metrics: list[str], *, start: int, before: float
+) -> list[str]:
+    """Steps start ... recipe.steps - 1; returns the lines of metrics.jsonl. before: seconds spent by earlier runs."""
+    recipe, ranks = trainer.recipe, trainer.ranks
+    interval = max(1, min(50, recipe.steps // 50))
+    totals, begun, last = torch.zeros(3, device=ranks.device), time.monotonic(), time.monotonic()
+    batches = loader.batches(start, recipe.steps)
+    for step, batch in zip(range(start + 1, recipe.steps + 1), batches, strict=True):
+        totals += trainer.step(batch, step - 1)
+        if step % interval and step < recipe.steps:
+            continue
+        n = interval if step % interval == 0 else step % interval
+        real, synthetic, accuracy = (ranks.sum(totals) / n).tolist()
+        totals, now = torch.zeros_like(totals), time.monotonic()
+        rate, last = n * recipe.settings.batch_size / (now - last), now
+        w = recipe.settings.synthetic_weight if recipe.n_synthetic else 0.0
+        loss = (1 - w) * real + w * synthetic
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"arm {recipe.name}: the loss is {loss} by step {step}; lower training.lr or raise warmup_steps"
+                + (", or set amp: bfloat16" if recipe.settings.amp == "float16" else "")
+            )
+        if not ranks.first:
+            continue
+        line = {
+            "step": step,
+            "loss": loss,
+            "loss_real": real,
+            "accuracy": accuracy,
+            "lr": learning_rate(recipe.settings, step - 1, recipe.steps),
+        }
+        line |= {"loss_synthetic": synthetic} if recipe.n_synthetic else {}
+        metrics.append(json.dumps(line | {"images_per_second": round(rate, 1)}))
+        detail = {"loss": round(loss, 3), "images/s": round(rate)} | {f"passes {k}": v for k, v in passes(loader, step).items()}
+        job.report(Progress("train", f"train-{recipe.name}-{job.seed}", step, recipe.steps, "step", detail))
+        if step < recipe.steps and folder.is_time():
+            positions = {source.name: step * source.n for source in loader.sources}
+            seconds = before + now - begun
+            folder.save(trainer.state() | {"step": step, "positions": positions, "pools": digests, "seconds": seconds}, metrics)
+    return metrics
+
+
+def finish(
+    job: Job, trainer: Trainer, loader: Loader, folder: Folder, metrics: list[str], *, seconds: float, loading: float, trained: int
+) -> None:
+    recipe, ranks = trainer.recipe, trainer.ranks
+    seen = passes(loader, recipe.steps)
+    done = recipe.frozen() | {
+        "seed": job.seed,
+        "passes": seen,
+        "images": {source.name: len(source) for source in loader.sources},
+        "windows": {source.name: source.order.window for source in loader.sources},
+        "seconds": round(seconds, 2),
+        "images_per_second": round(recipe.steps * recipe.settings.batch_size / seconds, 1),
+        "ranks": ranks.size,
+        "device": torch.cuda.get_device_name(ranks.device) if ranks.device.type == "cuda" else "cpu",
+        "versions": {name: version(name) for name in ("torch", "timm")} | {"python": platform.python_version()},
+    }
+    weights = model.export(trainer.final, recipe.settings, [entry.id for entry in job.plan.classes])
+    folder.finish(weights, metrics, done)
+    timing = {
+        "seconds": round(seconds, 2),
+        "phases": {"load": round(loading, 2)},
+        "steps": recipe.steps,
+        "rate": round(recipe.steps / seconds, 3),
+    }
+    folder.put_timing(timing)
+    print(
+        f"train {recipe.name} seed {job.seed}: {recipe.steps} steps, {'; '.join(f'{v:g} passes over {k} images' for k, v in seen.items())}",
+        flush=True,
+    )

@@ -1,0 +1,118 @@
+"""The network of an arm: a timm model, plain or with AuxBN, and its export as plain timm weights."""
+
+import contextlib
+import difflib
+import json
+from pathlib import Path
+
+import safetensors.torch
+import timm
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from synaug.config.training import Settings
+from synaug.errors import ModelError, UsageError
+from synaug.training import auxbn
+
+
+def create(settings: Settings, classes: int) -> nn.Module:
+    """The plain model with its starting weights. Raises ModelError."""
+    if settings.model not in timm.list_models():
+        close = difflib.get_close_matches(settings.model, timm.list_models(), 1)
+        raise ModelError(f"timm has no model {settings.model!r}; {f'did you mean {close[0]}?' if close else 'see timm.list_models()'}")
+    from_timm = settings.pretrained == "timm"
+    try:
+        model = timm.create_model(settings.model, pretrained=from_timm, num_classes=classes, **settings.model_kwargs)
+    except (RuntimeError, ValueError, TypeError, OSError) as error:
+        what = "weights of timm model" if from_timm else "timm model"
+        reason = str(error).strip().split("\n")[0]
+        raise ModelError(
+            f"{what} {settings.model} with model_kwargs {settings.model_kwargs}: {reason}; correct training.model_kwargs or pretrained"
+        ) from error
+    if settings.pretrained and not from_timm:
+        start_from(model, Path(settings.pretrained))
+    return model
+
+
+def start_from(model: nn.Module, path: Path) -> None:
+    """Load a file of plain weights, strictly, but for a classifier with other classes. Raises ModelError."""
+    try:
+        state = (
+            safetensors.torch.load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
+        raise ModelError(
+            f"pretrained {path} cannot be read ({str(error).splitlines()[0]}); give a .safetensors or a .pt state of {type(model).__name__}"
+        ) from None
+    state = state.get("state_dict", state)
+    own, head = model.state_dict(), tuple(f"{name}." for name in _classifiers(model))
+    state = {key: value for key, value in state.items() if not (key.startswith(head) and key in own and value.shape != own[key].shape)}
+    keys, _ = model.load_state_dict(state, strict=False) if _same_shapes(state, own) else (["shapes"], None)
+    missing = [key for key in own if key not in state and not key.startswith(head)]
+    unknown = [key for key in state if key not in own]
+    if missing or unknown or keys == ["shapes"]:
+        raise ModelError(
+            f"pretrained {path} does not fit the model: {len(missing)} missing, {len(unknown)} unknown keys"
+            f"{f', like {(missing + unknown)[0]}' if missing or unknown else ', other shapes'}; give those of the same model"
+        )
+
+
+def _classifiers(model: nn.Module) -> list[str]:
+    names = getattr(model, "pretrained_cfg", {}).get("classifier") or []
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _same_shapes(state: dict[str, Tensor], own: dict[str, Tensor]) -> bool:
+    return all(value.shape == own[key].shape for key, value in state.items() if key in own)
+
+
+def for_arm(model: nn.Module, *, kind: str, name: str) -> nn.Module:
+    """With AuxBN where the arm has it. Raises UsageError for a model without batch norm."""
+    if kind != "auxbn":
+        return model
+    converted = auxbn.with_aux(model)
+    if not auxbn.layers(converted):
+        raise UsageError(f"arm {name} is auxbn, and {type(model).__name__} has no batch norm; train it on the plain mix: kind naive")
+    return converted
+
+
+def export(model: nn.Module, settings: Settings, classes: list[str]) -> bytes:
+    """Plain timm weights as safetensors, main branches only; the header says how to make the model again."""
+    state = {key: value.detach().cpu().clone().contiguous() for key, value in auxbn.strip(model).items()}
+    about = {
+        "architecture": settings.model,
+        "model_kwargs": json.dumps(settings.model_kwargs),
+        "num_classes": str(len(classes)),
+        "classes": json.dumps(classes),
+    }
+    return safetensors.torch.save(state, {"format": "pt"} | about)
+
+
+class Average:
+    """A moving average of the weights, warmed up. Buffers (BN statistics) are copied, not averaged: timm's ModelEmaV3 blends them too."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.module, self.decay = auxbn_copy(model), decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """After optimizer step `step` (from 0)."""
+        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), weight)
+        for own, other in zip(self.module.buffers(), model.buffers(), strict=True):
+            own.copy_(other)
+
+
+def auxbn_copy(model: nn.Module) -> nn.Module:
+    import copy
+
+    average = copy.deepcopy(model).eval()
+    return average.requires_grad_(False)
+
+
+def autocast(settings: Settings, device: torch.device):
+    """Mixed precision for the forward pass."""
+    if settings.amp == "none":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, settings.amp))

@@ -1,0 +1,42 @@
+"""The layers that pyproject.toml states, and what a person waits for at `synaug --help`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synaug.__main__ import COMMANDS, STAGES
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "boto3", "diffusers", "transformers", "timm", "open_clip", "matplotlib")
+
+
+def test_layers_hold():
+    command = [sys.executable, "-c", "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(cache_dir=None))"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in [*STAGES, *COMMANDS])], ids=" ".join)
+def test_help_is_quick_and_complete(arguments):
+    script = (
+        "import sys; from synaug.__main__ import main\n"
+        "try: code = main(sys.argv[1:])\n"
+        "except SystemExit as end: code = end.code\n"
+        f"heavy = [m for m in {HEAVY!r} if m in sys.modules]\n"
+        "sys.exit(f'imports {heavy}' if heavy else code)"
+    )
+    result = subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    expected = [*STAGES, *COMMANDS] if arguments == ["--help"] else ["reads", "writes", "needs", "example"]
+    assert [word for word in expected if word not in result.stdout] == []
+
+
+def test_no_module_is_over_300_lines():
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in sorted((ROOT / "synaug").rglob("*.py"))
+        if (lines := len(path.read_text().splitlines())) > 300
+    }
+    assert long == {}
