@@ -3,7 +3,7 @@
 import errno
 import signal
 
-from synaug.errors import DataError, ModelError, SynaugError
+from synaug.errors import DataError, SynaugError
 
 INTERNAL = 70  # a defect of ours: never 1, never Argo's 64
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
@@ -20,7 +20,7 @@ def known(error: BaseException) -> SynaugError | None:
         if error.errno in FULL:
             return DataError(f"{where} {FULL[error.errno]}; make room or choose another --store, then run again: what is done stays done")
         if error.errno in (errno.EACCES, errno.EPERM):
-            return ModelError(f"no permission for {where}; give this user access or choose another --store")
+            return DataError(f"no permission for {where}; give this user access or choose another --store")
     return None
 
 

@@ -1,5 +1,6 @@
 """What a stage is called with, and how it is opened from a store."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -8,6 +9,8 @@ from synaug.config import Config
 from synaug.errors import DataError, UsageError
 from synaug.frozen import Plan
 from synaug.store import Store, open_store
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,18 @@ class Job:
     report: Callable[[Progress], None] = lambda progress: None
 
 
+def check_name(name: str, what: str) -> str:
+    """A name that is a folder in the store. Raises UsageError."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{what} {name!r}: a name has letters, digits, dots, dashes and _, begins with a letter or digit, up to 63 in all")
+    return name
+
+
 def open_run(store: Store, run: str) -> tuple[Config, Plan]:
     """The frozen configuration and plan. Raises DataError when the run was not planned."""
     from synaug.config.load import parse_config
 
+    check_name(run, "run")
     if not (store.exists(layout.plan(run)) and store.exists(layout.run_yaml(run))):
         command = f"synaug plan --config run.yaml --store {store.url} --run {run}"
         raise DataError(f"run {run!r} is not planned in {store.url}; do `{command}` first")

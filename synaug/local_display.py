@@ -83,9 +83,10 @@ def closing(store_url: str, run: str, outcome, seconds: float) -> None:
 
 
 def _results(console: Console, store, run: str) -> None:
+    from synaug.job import open_run
     from synaug.summary import summary
 
-    console.print(summary(store, run))
+    console.print(summary(store, run, open_run(store, run)[0]))
 
 
 def stage_times(state: State, here: dict[str, float]):

@@ -1,6 +1,8 @@
 """How far a run is: the one progress model, read from what lies in the store, behind status, the local runner and the report."""
 
 import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from synaug import layout
@@ -9,32 +11,41 @@ from synaug.config.load import parse_scale
 from synaug.frozen import Plan
 from synaug.job import Task
 from synaug.store import Store
+from synaug.training import arms
 
-STAGES = ("prompts", "images", "index", "train", "evaluate", "report")
 UNITS = {"prompts": "class", "images": "image", "index": "index", "train": "step", "evaluate": "evaluation", "report": "report"}
+STAGES = tuple(UNITS)
+COUNTED = {"prompts": "classes", "images": "images", "train": "steps"}  # where a timing says how many units its seconds made
+READERS = 16
 
 
 @dataclass(frozen=True)
 class TaskState:
-    """done and total in the stage's unit; seconds: of the task's own clock, where it has finished here."""
+    """done and total in the stage's unit."""
 
     task: Task
     done: int
     total: int
-    rejected: int = 0
-    lost: int = 0
-    seconds: float = 0.0
 
     @property
     def finished(self) -> bool:
         return self.done >= self.total
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StageState:
+    """rejected: attempts thrown away; lost: images given up; seconds: of work, over all workers; rate: units a second of one worker."""
+
     stage: str
-    unit: str
-    tasks: list[TaskState] = field(default_factory=list)
+    tasks: list[TaskState]
+    seconds: float = 0.0
+    rate: float | None = None
+    rejected: int = 0
+    lost: int = 0
+
+    @property
+    def unit(self) -> str:
+        return UNITS[self.stage]
 
     @property
     def done(self) -> int:
@@ -48,121 +59,93 @@ class StageState:
     def left(self) -> int:
         return self.total - self.done
 
-    @property
-    def rejected(self) -> int:
-        return sum(task.rejected for task in self.tasks)
-
-    @property
-    def lost(self) -> int:
-        return sum(task.lost for task in self.tasks)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of work, over all workers."""
-        return sum(task.seconds for task in self.tasks)
-
-    @property
-    def rate(self) -> float | None:
-        """Units a second of one worker, over the tasks that were timed."""
-        timed = [task for task in self.tasks if task.seconds and task.done]
-        return sum(task.done for task in timed) / sum(task.seconds for task in timed) if timed else None
-
     def seconds_left(self, workers: int = 1) -> float | None:
         """None while no rate was measured."""
         if not self.left:
             return 0.0
-        return self.left / self.rate / max(1, min(workers, sum(not t.finished for t in self.tasks))) if self.rate else None
+        busy = max(1, min(workers, sum(not task.finished for task in self.tasks)))
+        return self.left / self.rate / busy if self.rate else None
 
 
 @dataclass(frozen=True)
 class State:
     run: str
     scale: int
-    stages: dict[str, StageState]
+    stages: dict[str, StageState] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
-        return all(not stage.left for stage in self.stages.values())
+        return not any(stage.left for stage in self.stages.values())
+
+
+def active_arms(config: Config) -> list[str]:
+    """Arms that the run's scale reaches; the others wait until it grows."""
+    scale = parse_scale(config.scale)
+    return [name for name, arm in config.arms.items() if arm.scale is None or parse_scale(arm.scale) <= scale]
 
 
 def read_state(store: Store, run: str, config: Config, plan: Plan) -> State:
-    """Lists the run's folders; reads no tar and no model."""
+    """Lists the run's folders, reads its timing and the manifests that no index sums up; reads no tar."""
     scale = parse_scale(config.scale)
-    timings = _timings(store, run)
-    stages = {
+    index = json.loads(store.get(layout.index(run))) if store.exists(layout.index(run)) else {}
+    manifests = {key for key in store.list(layout.synthetic_folder(run)) if key.endswith(".json")}
+    tasks = {
         "prompts": _prompts(store, run, plan),
-        "images": _images(store, run, config, plan, scale),
-        "index": [_index(store, run, config, scale)],
+        "images": _images(run, config, plan, scale, manifests),
+        "index": [TaskState(Task(stage="index"), int(_index_stands(index, config, plan, scale)), 1)],
         "train": _train(store, run, config),
         "evaluate": _evaluate(store, run, config),
     }
-    stages["report"] = [_report(store, run, everything_done=all(t.finished for tasks in stages.values() for t in tasks))]
+    everything = all(task.finished for stage in tasks.values() for task in stage)
+    tasks["report"] = [TaskState(Task(stage="report"), int(everything and store.exists(layout.report(run))), 1)]
+    rejected, lost = _rejects(store, index, manifests)
+    timings = {stage: _timings(store, run, stage) for stage in STAGES}
     return State(
-        run=run,
-        scale=scale,
-        stages={
-            stage: StageState(stage, UNITS[stage], [_timed(task, timings.get((stage, task.task.unit), {})) for task in stages[stage]])
+        run,
+        scale,
+        {
+            stage: StageState(
+                stage=stage,
+                tasks=tasks[stage],
+                seconds=sum(timing.get("seconds", 0.0) for timing in timings[stage]),
+                rate=_rate(stage, timings[stage]) or (_preview_rate(store, run) if stage == "images" else None),
+                rejected=rejected if stage == "images" else 0,
+                lost=lost if stage == "images" else 0,
+            )
             for stage in STAGES
         },
     )
 
 
-def _timed(task: TaskState, timing: dict) -> TaskState:
-    return TaskState(task.task, task.done, task.total, task.rejected, task.lost, float(timing.get("seconds", 0.0)))
-
-
-def _timings(store: Store, run: str) -> dict[tuple[str, str], dict]:
-    """Timing by (stage, unit): as each stage measured its own finished pass."""
-    found = {}
-    for stage in STAGES:
-        prefix = layout.timing(run, stage, "").removesuffix(".json")
-        for key in store.list(prefix):
-            found[stage, key.removeprefix(prefix).removesuffix(".json")] = json.loads(store.get(key))
-    return found
-
-
 def _prompts(store: Store, run: str, plan: Plan) -> list[TaskState]:
     prefix = layout.prompts_folder(run)
     written = {key.removeprefix(prefix).removesuffix(".json") for key in store.list(prefix)}
-    return [
-        TaskState(Task(stage="prompts", shard=n), done=sum(c in written for c in classes), total=len(classes))
-        for n, classes in enumerate(plan.class_shards)
-    ]
+    return [TaskState(Task(stage="prompts", shard=n), sum(c in written for c in ids), len(ids)) for n, ids in enumerate(plan.class_shards)]
 
 
-def _images(store: Store, run: str, config: Config, plan: Plan, scale: int) -> list[TaskState]:
-    published = {key for key in store.list(layout.synthetic_folder(run)) if key.endswith(".json")}
+def _images(run: str, config: Config, plan: Plan, scale: int, manifests: set[str]) -> list[TaskState]:
     tasks = []
     for shard in range(len(plan.class_shards)):
         parts = [part for multiple in range(1, scale + 1) for part in plan.parts(config, shard, multiple)]
-        done = [part for part in parts if layout.synthetic_manifest(run, part.multiple, shard, part.number) in published]
-        manifests = [json.loads(store.get(layout.synthetic_manifest(run, p.multiple, shard, p.number))) for p in done]
-        tasks.append(
-            TaskState(
-                Task(stage="images", shard=shard),
-                done=sum(len(part.images) for part in done),
-                total=sum(len(part.images) for part in parts),
-                rejected=sum(len(m.get("rejects", ())) for m in manifests),
-                lost=sum(len(m.get("lost", ())) for m in manifests),
-            )
-        )
+        done = [part for part in parts if layout.synthetic_manifest(run, part.multiple, shard, part.number) in manifests]
+        tasks.append(TaskState(Task(stage="images", shard=shard), _size(done), _size(parts)))
     return tasks
 
 
-def _index(store: Store, run: str, config: Config, scale: int) -> TaskState:
-    """The index stands for one scale and one filter; another asks for it again."""
-    done = 0
-    if store.exists(layout.index(run)):
-        index = json.loads(store.get(layout.index(run)))
-        done = int(index.get("scale") == scale and index.get("min_clip_score") == config.index.min_clip_score)
-    return TaskState(Task(stage="index"), done, 1)
+def _size(parts: Iterable) -> int:
+    return sum(len(part.images) for part in parts)
+
+
+def _index_stands(index: dict, config: Config, plan: Plan, scale: int) -> bool:
+    """An index is of one plan, scale and filter; with another of them it is made again."""
+    return (index.get("digest"), index.get("scale"), index.get("min_clip_score")) == (plan.digest, scale, config.index.min_clip_score)
 
 
 def _train(store: Store, run: str, config: Config) -> list[TaskState]:
     finished = {key for key in store.list(layout.run_folder(run) + "train/") if key.endswith("/done.json")}
     tasks = []
-    for name, arm in config.arms.items():
-        steps = int(arm.settings.get("steps", config.training.steps)) // (2 if arm.kind == "real-half" else 1)
+    for name in active_arms(config):
+        steps = arms.recipe(config, name).steps
         for seed in config.seeds:
             done = layout.training(run, name, seed, "done.json") in finished
             tasks.append(TaskState(Task(stage="train", arm=name, seed=seed), steps if done else 0, steps))
@@ -172,13 +155,38 @@ def _train(store: Store, run: str, config: Config) -> list[TaskState]:
 def _evaluate(store: Store, run: str, config: Config) -> list[TaskState]:
     written = set(store.list(layout.run_folder(run) + "evaluate/"))
     tasks = []
-    for name in config.arms:
+    for name in active_arms(config):
         for seed in config.seeds:
             key = layout.evaluation(run, name, seed)
             tests = json.loads(store.get(key))["tests"] if key in written else {}
-            tasks.append(TaskState(Task(stage="evaluate", arm=name, seed=seed), int(key in written and set(config.tests) <= set(tests)), 1))
+            done = key in written and all(_is_of(tests.get(test), wanted) for test, wanted in config.tests.items())
+            tasks.append(TaskState(Task(stage="evaluate", arm=name, seed=seed), int(done), 1))
     return tasks
 
 
-def _report(store: Store, run: str, *, everything_done: bool) -> TaskState:
-    return TaskState(Task(stage="report"), int(everything_done and store.exists(layout.report(run))), 1)
+def _is_of(result: dict | None, test) -> bool:
+    return result is not None and (result["split"], result["subset"]) == (test.split, test.subset)
+
+
+def _rejects(store: Store, index: dict, manifests: set[str]) -> tuple[int, int]:
+    """Rejected attempts and lost images, of the index and of the manifests that it does not hold."""
+    rest = sorted(manifests - {part["manifest"] for part in index.get("parts", ())})
+    with ThreadPoolExecutor(READERS) as readers:
+        read = [json.loads(data) for data in readers.map(store.get, rest)]
+    rejected = sum(index.get("rejects", {}).values()) + sum(len(manifest["rejects"]) for manifest in read)
+    return rejected, len(index.get("lost", ())) + sum(len(manifest["lost"]) for manifest in read)
+
+
+def _timings(store: Store, run: str, stage: str) -> list[dict]:
+    """As each task measured its own last pass."""
+    return [json.loads(store.get(key)) for key in store.list(layout.timing(run, stage, "").removesuffix(".json"))]
+
+
+def _rate(stage: str, timings: list[dict]) -> float | None:
+    timed = [(timing.get(COUNTED.get(stage, ""), 1), timing["seconds"]) for timing in timings if timing.get("seconds")]
+    return sum(units for units, _ in timed) / sum(seconds for _, seconds in timed) if timed else None
+
+
+def _preview_rate(store: Store, run: str) -> float | None:
+    key = layout.timing(run, "preview", "rate")
+    return json.loads(store.get(key)).get("rate") if store.exists(key) else None

@@ -76,6 +76,7 @@ class DiffusersModel:
         self.pipeline, self.info = pipeline, info
         self.sampling = profiles.sampling(config.images)
         self.device = pipeline.device
+        self.dtype = str(pipeline.unet.dtype).removeprefix("torch.")
         self._tokenizing = Lock()  # fast tokenizers refuse two threads at once
         self.seconds = {"text": 0.0, "denoise": 0.0, "decode": 0.0}  # as seen by the caller
 

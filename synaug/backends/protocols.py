@@ -34,6 +34,7 @@ class Generated(Protocol):
 
 class Diffusion(Protocol):
     info: ModelInfo
+    dtype: str  # of the denoiser, like float16
     seconds: dict[str, float]  # spent so far, by phase: text, denoise, decode
 
     def encode(self, texts: list[str]) -> Any:

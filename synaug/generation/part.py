@@ -103,7 +103,7 @@ class PartMaker:
         path = Path(self._folder.name) / f"{part.multiple}-{part.shard}-{part.number}.tar"
         columns: dict[str, list] = {"class_id": [], "kind": [], "clip_score": [], "attempt": []}
         rejects: list[Reject] = []
-        health = Health(self.config, len(recipe.images))
+        health = Health(self.diffusion.dtype, len(recipe.images))
         todo, truncated = recipe.images, 0
         with TarWriter(path) as writer:
             for attempt in range(self.config.images.max_attempts):

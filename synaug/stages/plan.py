@@ -13,8 +13,10 @@ from synaug.config.load import dump_config, load_config, parse_scale
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.estimate import cut, estimate, known_rate
 from synaug.frozen import ModelInfo, Plan
-from synaug.job import open_run
+from synaug.job import check_name, open_run
+from synaug.state import active_arms
 from synaug.store import Store, open_store
+from synaug.training import arms
 
 HELP = "freeze the configuration, cut the run into class shards, estimate images, hours and cost"
 EPILOG = """\
@@ -73,7 +75,8 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     from synaug.styles import load_styles
 
     scale = parse_scale(config.scale)
-    _check_arms(config, scale)
+    check_name(run, "run")
+    _check_arms(config)
     before = open_run(store, run) if store.exists(layout.plan(run)) else None
     published = {key for key in store.list(layout.synthetic_folder(run)) if key.endswith(".json")}
     begun = bool(published) or next(iter(store.list(layout.prompts_folder(run))), None) is not None
@@ -87,7 +90,8 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     counts = real_counts(store, config, classes)
     styles = load_styles(config)
     table = identity_table(config, classes=classes, real_counts=counts, models=models, styles=styles)
-    notes = []
+    waiting = [name for name in config.arms if name not in active_arms(config)]
+    notes = [f"arms that wait for a larger scale: {', '.join(waiting)}"] if waiting else []
     if before and begun:
         old_config, old = before
         old_table = identity_table(old_config, classes=old.classes, real_counts=old.real_counts, models=old.models, styles=old.styles)
@@ -124,12 +128,11 @@ def _same_models(config: Config, old: Config) -> bool:
     return (config.images, config.prompts.llm, config.prompts.clip) == (old.images, old.prompts.llm, old.prompts.clip)
 
 
-def _check_arms(config: Config, scale: int) -> None:
-    for name, arm in config.arms.items():
-        if arm.scale and parse_scale(arm.scale) > scale:
-            raise UsageError(f"arms.{name}.scale is {arm.scale}, beyond the run's {scale}x; plan with --scale {arm.scale}, or lower it")
-        if arm.kind == "oracle" and config.oracle is None:
-            raise UsageError(f"arms.{name} is an oracle, and oracle names no split; set oracle=SPLIT or take the arm out")
+def _check_arms(config: Config) -> None:
+    """Raises UsageError for an arm that could not be trained."""
+    for name in config.arms:
+        check_name(name, "arm")
+        arms.recipe(config, name)
 
 
 def _check_licences(config: Config, models: list[ModelInfo]) -> None:
