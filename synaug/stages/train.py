@@ -5,13 +5,13 @@ from synaug.job import Job
 
 HELP = "train one arm with one seed"
 EPILOG = """\
-Reads the real and the synthetic tars of the run (index.json must exist for arms with synthetic images); writes runs/RUN/train/ARM/SEED/:
-settings.json, checkpoint.pt, metrics.jsonl, model.safetensors (plain timm weights) and, last, done.json. Goes on from its checkpoint.
-Needs: plan, and index where the arm is mixed. With several processes, on the GPUs of a machine or on CPUs:
-
-  python -m synaug train --store ./store --run demo --arm auxbn-2x --seed 0
-  torchrun --nproc-per-node 8 -m -- synaug train --store s3://bucket/synaug --run imagenet --arm auxbn-6x --seed 0
-"""
+reads    the real tars, and for a mixed arm the synthetic ones that runs/RUN/index.json lists
+writes   runs/RUN/train/ARM/SEED/: settings.json, metrics.jsonl, checkpoint.pt while it trains; then model.safetensors
+         (plain timm weights, the main batch norms) and, last, done.json
+needs    plan, and index where the arm is mixed; a killed training goes on from its checkpoint
+example  python -m synaug train --store ./store --run demo --arm auxbn-2x --seed 0
+         torchrun --nproc-per-node 8 -m -- synaug train --store s3://bucket/synaug --run imagenet --arm auxbn-6x --seed 0
+An arm's first checkpoint freezes its settings; other settings are another arm. With several processes each has one GPU, or gloo on CPUs."""
 
 
 def run(job: Job) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from synaug.config import Config
+from synaug.config.load import explain, parse_scale
 from synaug.config.training import Settings
 from synaug.errors import DataError, UsageError
 
@@ -58,11 +59,7 @@ def settings_of(config: Config, name: str) -> Settings:
     try:
         return Settings.model_validate(_merged(config.training.model_dump(), arm.settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise UsageError(
-            f"arms.{name}.settings.{field}: {first['msg'].lower()}, given {first['input']!r}; take a field of `training:`"
-        ) from None
+        raise UsageError(explain(error, "", prefix=f"arms.{name}.settings.")) from error
 
 
 def recipe(config: Config, name: str) -> Recipe:
@@ -82,7 +79,7 @@ def recipe(config: Config, name: str) -> Recipe:
         steps=max(1, settings.steps // 2) if arm.kind == "real-half" else settings.steps,
         n_real=settings.batch_size // 2 if mixed else settings.batch_size,
         n_synthetic=settings.batch_size // 2 if mixed else 0,
-        scale=int((arm.scale or config.scale).removesuffix("x")) if mixed else None,
+        scale=parse_scale(arm.scale or config.scale) if mixed else None,
         prompt_kinds=sorted(arm.prompt_kinds) if mixed and arm.prompt_kinds else None,
         pool_images=arm.pool_images if mixed else None,
         min_clip_score=config.index.min_clip_score if arm.kind in ("naive", "auxbn") else None,

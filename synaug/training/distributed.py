@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from synaug.devices import find_device
 from synaug.errors import TransientError, UsageError
 
 PATIENCE = datetime.timedelta(minutes=10)  # for a peer that is late, as after a checkpoint to a slow store
@@ -37,18 +38,13 @@ class Ranks:
         return values
 
 
-def device_of(name: str, local_rank: int) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:N`. Raises UsageError for a GPU that is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if not name.startswith("cuda"):
-        return torch.device(name)
-    if not torch.cuda.is_available():
-        raise UsageError(f"device {name}: this machine has no CUDA GPU that torch sees; set compute.device=cpu, or check the driver")
-    device = torch.device(name if ":" in name else f"cuda:{local_rank}")
-    if device.index >= torch.cuda.device_count():
-        raise UsageError(f"device {device}: there are {torch.cuda.device_count()} GPUs; start one process a GPU")
-    torch.cuda.set_device(device)
+def device_of(name: str, local_rank: int, processes: int) -> torch.device:
+    """`compute.device`, one GPU a process. Raises UsageError for a GPU that is not there."""
+    device = find_device(f"cuda:{local_rank}" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else name)
+    if device.type == "cuda":
+        if processes > 1 and device.index != local_rank:
+            raise UsageError(f"compute.device={name} puts {processes} processes on one GPU; give cuda or auto: each takes its own")
+        torch.cuda.set_device(device)
     return device
 
 
@@ -56,7 +52,7 @@ def device_of(name: str, local_rank: int) -> torch.device:
 def joined(device_name: str) -> Iterator[Ranks]:
     """The ranks of this job, as torchrun's environment tells. A lost peer becomes a TransientError, which is tried again."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    device = device_of(device_name, int(os.environ.get("LOCAL_RANK", "0")))
+    device = device_of(device_name, int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     if size == 1:
         yield Ranks(0, 1, device)
         return

@@ -73,9 +73,10 @@ def config(arms: dict | None = None, **training) -> Config:
 
 def plan(real: int) -> Plan:
     classes = [ClassEntry(id=f"c{n}", names=[f"class {n}"]) for n in range(CLASSES)]
+    ids = [entry.id for entry in classes]
     return Plan(
-        digest="0", classes=classes, real_counts=dict.fromkeys([c.id for c in classes], real // CLASSES), class_shards=[[c.id for c in classes]],
-        part_images=16, models=[], styles=[], scale=1, estimate={}, versions={},
+        digest="0", classes=classes, real_counts=dict.fromkeys(ids, real // CLASSES), class_shards=[ids], part_images=16,
+        models=[], styles=[], scale=1, estimate={}, versions={},
     )  # fmt: skip
 
 
