@@ -30,7 +30,7 @@ class FakeDiffusion:
         return set(texts)
 
     def truncated(self, prompts):
-        return sum(len(prompt) > 200 for prompt in prompts)
+        return {prompt for prompt in prompts if len(prompt) > 200}
 
     def generate(self, prompts, seeds, *, guidance_scale, encoded=None):
         assert encoded is None or set(prompts) <= encoded

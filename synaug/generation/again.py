@@ -12,7 +12,7 @@ from synaug.config import Config
 from synaug.errors import DataError, UsageError
 from synaug.frozen import Plan
 from synaug.generation.batches import Batch, Planned, batches, chunks
-from synaug.generation.part import WINDOW, encode, generate
+from synaug.generation.part import WINDOW, generate, texts_of
 from synaug.identity import parse_key
 from synaug.job import Job
 from synaug.manifest import Manifest
@@ -114,10 +114,10 @@ def _lost(job: Job, manifest: Manifest, key: str, labels: dict[str, int]) -> Pla
 def make_alone(diffusion: Diffusion, config: Config, image: Planned):
     """Pixels (3, H, W) of one image, generated in a batch of its own."""
     batch = Batch((image,), 1)
-    return generate(diffusion, config, batch, encode(diffusion, [batch])).pixels[0]
+    return generate(diffusion, config, batch, diffusion.encode(texts_of([batch]))).pixels[0]
 
 
 def make_exactly(diffusion: Diffusion, config: Config, batch: Batch, window: list[Batch], key: str):
     """Pixels (3, H, W) of one image, its whole batch generated as it was."""
     row = next(n for n, image in enumerate(batch.images) if image.key == key)
-    return generate(diffusion, config, batch, encode(diffusion, window)).pixels[row]
+    return generate(diffusion, config, batch, diffusion.encode(texts_of(window))).pixels[row]

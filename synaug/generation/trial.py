@@ -15,7 +15,7 @@ from synaug.contact_sheet import Row
 from synaug.devices import find_device
 from synaug.generation.again import members_of
 from synaug.generation.batches import batches, chunks
-from synaug.generation.part import PartMaker, encode, generate, recipe
+from synaug.generation.part import PartMaker, generate, recipe, texts_of
 from synaug.generation.versions import versions
 from synaug.job import Job, Progress
 from synaug.manifest import Manifest
@@ -44,7 +44,7 @@ def trial(job: Job, images: int) -> Trial:
     asked = recipe(job.store, job.run, config, job.plan, part)
     todo = batches(asked.images, config.images.batch_size)
     for first in {batch.guidance_scale: batch for batch in reversed(todo)}.values():
-        generate(diffusion, config, first, encode(diffusion, [first]))
+        generate(diffusion, config, first, diffusion.encode(texts_of([first])))
     warm = time.perf_counter()
     done = [0]
 
