@@ -1,6 +1,7 @@
 """A finished run as the stages leave it in a store: real tars and manifests of small pictures, made-up accuracies."""
 
 import hashlib
+import io
 import json
 
 import numpy as np
@@ -33,7 +34,8 @@ def config(**changes) -> Config:
         "training": {"model": "resnet10t", "image_size": 32, "batch_size": 8, "steps": 20, "test_crop": 1.0},
         "arms": {
             "real": {"kind": "real"}, "real-half": {"kind": "real-half"}, "naive-1x": {"kind": "naive", "scale": "1x"},
-            "naive-2x": {"kind": "naive", "scale": "2x"}, "auxbn-1x": {"kind": "auxbn", "scale": "1x"}, "auxbn-2x": {"kind": "auxbn", "scale": "2x"},
+            "naive-2x": {"kind": "naive", "scale": "2x"}, "auxbn-1x": {"kind": "auxbn", "scale": "1x"},
+            "auxbn-2x": {"kind": "auxbn", "scale": "2x"},
         },
         "seeds": [0, 1, 2],
         "tests": {
@@ -80,7 +82,8 @@ def write_set(one: Job) -> None:
         senses = [Sense(sense=name, definition=f"a garment called {name}", score=0.12), Sense(sense=name, definition="a word", score=0.05)]
         prompts = ClassPrompts(
             class_id=class_id, name=name, senses=senses, chosen=senses[0].definition, margin=0.07, flagged=class_id == "bag",
-            fallback=["lighting: no usable line"] if class_id == "coat" else [], pools={a: ["x"] for a in ATTRIBUTES}, plain=[f"a photo of a {name}"],
+            fallback=["lighting: no usable line"] if class_id == "coat" else [], pools={a: ["x"] for a in ATTRIBUTES},
+            plain=[f"a photo of a {name}"],
         )  # fmt: skip
         data = prompts.model_dump_json(indent=1).encode()
         one.store.put(layout.prompts(one.run, class_id), data)
@@ -94,8 +97,6 @@ def write_set(one: Job) -> None:
 
 
 def _write_part(one: Job, part, images, labels, names, digests) -> None:
-    import io
-
     file, columns = io.BytesIO(), {"class_id": [], "kind": [], "clip_score": [], "attempt": []}
     with TarWriter(file) as writer:
         for class_id, number in part.images:
@@ -110,7 +111,8 @@ def _write_part(one: Job, part, images, labels, names, digests) -> None:
     tar = layout.synthetic_tar(one.run, part.multiple, part.shard, part.number)
     one.store.put(tar, file.getvalue())
     manifest = Manifest(
-        tar=tar, **table, **columns, truncated_prompts=1, batch_size=8, threads=1, prompts_sha256=digests, model="embedded@3d4e5f", versions={},
+        tar=tar, **table, **columns, truncated_prompts=1, batch_size=8, threads=1, prompts_sha256=digests, model="embedded@3d4e5f",
+        versions={},
     )  # fmt: skip
     one.store.put(layout.synthetic_manifest(one.run, part.multiple, part.shard, part.number), manifest.model_dump_json().encode())
 
@@ -127,7 +129,9 @@ def write_results(one: Job, *, seeds=None, seed: int = 0) -> None:
                 test: _result(one, test, mean + (0.015 if scale == 2 else 0) + rng.normal(0, 0.004), rng)
                 for test, mean in zip(one.config.tests, means, strict=True)
             }
-            evaluation = Evaluation(arm=name, seed=training_seed, kind=arm.kind, scale=scale, model="resnet10t", trained="0" * 64, tests=tests)
+            evaluation = Evaluation(
+                arm=name, seed=training_seed, kind=arm.kind, scale=scale, model="resnet10t", trained="0" * 64, tests=tests
+            )
             one.store.put(layout.evaluation(one.run, name, training_seed), evaluation.model_dump_json().encode())
 
 

@@ -51,9 +51,8 @@ def inline(axes, number: int, label: str) -> str:
     head = re.match(r"<svg[^>]*>", svg)[0]
     box = re.search(r'viewBox="[^"]*"', head)[0]
     escaped = label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box} role="img" aria-label="{escaped}">' + svg[
-        len(head) :
-    ]
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f'<svg {spaces} {box} role="img" aria-label="{escaped}">{svg[len(head) :]}'
 
 
 def _bars(one: Estimate) -> list[list[float]] | None:
@@ -66,41 +65,46 @@ def scale_figures(facts: Facts) -> list[Figure]:
 
 
 def _against_scale(facts: Facts, test: str, number: int) -> Figure:
-    results, said = facts.results, []
-    axes = _axes(4.4, 3.1)
-    by_kind: dict[str, list[tuple[int, str, Estimate]]] = {}
+    results, domain = facts.results, "in domain" if facts.results.test(test).domain == "in" else "out of domain"
+    axes, by_kind, said = _axes(3.8, 3.0), {}, []
     for arm in results.arms:
-        values = results.accuracies(arm, test)
-        if values:
-            own = results.first(arm)
-            by_kind.setdefault(own.kind, []).append((own.scale or 0, arm, estimate(values.values())))
-    scales = sorted({scale for kind, found in by_kind.items() if kind not in REAL_KINDS for scale, _, _ in found}) or [1]
-    shift = 0.06 * max(1, scales[-1] - scales[0])
+        if values := results.accuracies(arm, test):
+            own, one = results.first(arm), estimate(values.values())
+            by_kind.setdefault(own.kind, []).append((own.scale or 0, arm, one))
+            said.append(f"{arm} {points(one.mean)}%" + ("" if one.low is None else f" ({points(one.low)} to {points(one.high)})"))
     mixed = [kind for kind in by_kind if kind not in REAL_KINDS]
+    scales = sorted({scale for kind in mixed for scale, _, _ in by_kind[kind]}) or [1]
+    aside = 0.05 * max(1, scales[-1] - scales[0])  # kinds stand beside each other, so that their bars can be told apart
     for kind, found in by_kind.items():
-        colour = KIND_COLOURS[kind]
-        for scale, arm, one in sorted(found):
-            said.append(f"{arm} {points(one.mean)}%" + ("" if one.low is None else f" (95% interval {points(one.low)} to {points(one.high)})"))
-            if kind in REAL_KINDS:
-                axes.axhline(100 * one.mean, color=colour, linewidth=1.4, linestyle="-" if kind == "real" else (0, (4, 3)), label=arm, zorder=2)
-                if one.low is not None:
-                    axes.axhspan(100 * one.low, 100 * one.high, color=colour, alpha=0.12, linewidth=0)
-            else:
-                at = scale + shift * (mixed.index(kind) - (len(mixed) - 1) / 2)
-                axes.errorbar([at], [100 * one.mean], yerr=_bars(one), color=colour, marker=MARKERS[kind], markersize=6, capsize=3, linewidth=1.4)
-        if kind not in REAL_KINDS:
-            line = [(scale + shift * (mixed.index(kind) - (len(mixed) - 1) / 2), 100 * one.mean) for scale, _, one in sorted(found)]
-            axes.plot(*zip(*line, strict=True), color=colour, linewidth=1.4, marker=MARKERS[kind], label=kind)
+        if kind in REAL_KINDS:
+            for _, arm, one in found:
+                _across(axes, arm, kind, one)
+            continue
+        shift = aside * (mixed.index(kind) - (len(mixed) - 1) / 2)
+        _curve(axes, kind, [(scale + shift, one) for scale, _, one in sorted(found, key=lambda entry: entry[0])])
     axes.set_xticks(scales, [f"{scale}x" for scale in scales])
     axes.set_xlim(scales[0] - 0.5, scales[-1] + 0.5)
     axes.set_xlabel("synthetic images for each real one", color=INK)
     axes.set_ylabel("top-1 accuracy, %", color=INK)
     axes.grid(axis="y", color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, labelcolor=INK, fontsize=8, loc="best")
-    title = f"{test} ({facts.results.test(test).domain} of domain)" if facts.results.test(test).domain == "out" else f"{test} (in domain)"
-    says = f"Top-1 accuracy on {test}: {'; '.join(said)}."
-    return Figure(title, inline(axes, number, says), says)
+    axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(-0.12, 1.0), ncols=3, columnspacing=1.2, handlelength=1.6)
+    says = f"Top-1 accuracy on {test} (and 95% interval): {'; '.join(said)}."
+    return Figure(f"{test}, {domain}", inline(axes, number, says), says)
+
+
+def _across(axes, arm: str, kind: str, one: Estimate) -> None:
+    style = "-" if kind == "real" else (0, (4, 3))
+    axes.axhline(100 * one.mean, color=KIND_COLOURS[kind], linewidth=1.4, linestyle=style, label=arm, zorder=2)
+    if one.low is not None:
+        axes.axhspan(100 * one.low, 100 * one.high, color=KIND_COLOURS[kind], alpha=0.12, linewidth=0)
+
+
+def _curve(axes, kind: str, found: list[tuple[float, Estimate]]) -> None:
+    look = {"color": KIND_COLOURS[kind], "marker": MARKERS[kind], "markersize": 5.5, "linewidth": 1.4}
+    axes.plot([at for at, _ in found], [100 * one.mean for _, one in found], label=kind, **look)
+    for at, one in found:
+        axes.errorbar([at], [100 * one.mean], yerr=_bars(one), capsize=3, **look)
 
 
 def _forest(rows: list[tuple[str, str, Estimate]], number: int, title: str, *, label: str) -> Figure:

@@ -82,8 +82,8 @@ def _trainings(facts: Facts) -> list[dict]:
     for arm in facts.config.arms:
         done = [one for (name, _), one in facts.trainings.items() if name == arm]
         if done:
-            rates = [one["images_per_second"] for one in done]
-            rows.append(done[0] | {"arm": arm, "seeds": len(done), "seconds": sum(one["seconds"] for one in done), "rate": sum(rates) / len(rates)})
+            rate = sum(one["images_per_second"] for one in done) / len(done)
+            rows.append(done[0] | {"arm": arm, "seeds": len(done), "seconds": sum(one["seconds"] for one in done), "rate": rate})
     return rows
 
 

@@ -1,7 +1,7 @@
 """The sentences of the first screen: what was done, what came out, how it was made, what was seen before, what did not work."""
 
 from synaug.reporting.facts import Facts
-from synaug.reporting.wording import change, count, listed, points, verdict
+from synaug.reporting.wording import brief, change, count, listed, points, verdict
 from synaug.statistics import REAL_KINDS, Estimate, better_real, estimate, gain, paired
 
 MIXED = ("naive", "auxbn")
@@ -25,29 +25,26 @@ def gains(facts: Facts, domain: str, arms: list[str]) -> list[tuple[str, str, Es
     return [(arm, test, one) for arm, test, one in found if one]
 
 
-def _effect(found: list[tuple[str, str, Estimate]]) -> str:
-    verdicts = {verdict(one) for _, _, one in found}
-    if "unknown" in verdicts:
-        return "unknown"
-    if verdicts in ({"gain"}, {"loss"}, {"open"}):
-        return verdicts.pop()
-    return "mixed"
-
-
 def headline(facts: Facts) -> str:
-    inside, outside = (_effect(found) if (found := gains(facts, domain, largest_arms(facts))) else "" for domain in ("in", "out"))
-    if not inside and not outside:
+    """Counts the comparisons of the largest scale that show a gain or a loss."""
+    found = {where: gains(facts, domain, largest_arms(facts)) for domain, where in (("in", "in domain"), ("out", "out of domain"))}
+    found = {where: [verdict(one) for _, _, one in several] for where, several in found.items() if several}
+    if not found:
         return "Nothing to compare yet"
-    if "unknown" in (inside, outside):
+    everything = [one for several in found.values() for one in several]
+    if "unknown" in everything:
         return "Too few training seeds to show anything yet"
-    says = {
-        "gain": "higher accuracy {}", "loss": "lower accuracy {}", "open": "no difference that can be shown {}",
-        "mixed": "gains for some comparisons only {}", "": "",
-    }  # fmt: skip
-    if inside == outside:
-        return f"Synthetic images: {says[inside].format('in domain and out of domain')}"
-    told = [says[effect].format(where) for effect, where in ((inside, "in domain"), (outside, "out of domain")) if effect]
-    return f"Synthetic images: {', '.join(told)}"
+    raised = [f"{_of(several.count('gain'), len(several))} {where}" for where, several in found.items()]
+    lowered = everything.count("loss")
+    fall = f", and lowered it in {_of(lowered, len(everything))}" if lowered else ""
+    return f"Synthetic images raised accuracy in {' and '.join(raised)}{fall}"
+
+
+def _of(n: int, total: int) -> str:
+    word = "comparison" if total == 1 else "comparisons"
+    if total == 1:
+        return "the one comparison" if n else "0 of 1 comparison"
+    return f"all {total} {word}" if n == total else f"{n} of {total} {word}"
 
 
 def done(facts: Facts) -> str:
@@ -93,8 +90,8 @@ def made(facts: Facts) -> list[str]:
         told.append(f"{models['diffusion'].name} drew the images{guidance}, off the shelf, from prompts: {shares}.")
     settings = facts.config.training
     told.append(
-        f"All arms share {settings.steps:,} steps of {settings.batch_size} images (real-half: half the steps); mixed arms take half of each "
-        "batch from the synthetic images. AuxBN gives those a batch norm of their own, which is dropped at test."
+        f"All arms share {settings.steps:,} steps of {settings.batch_size} images (real-half: half the steps); mixed arms take half of "
+        "each batch from the synthetic images. AuxBN gives those a batch norm of their own, which is dropped at test."
     )
     return told
 
@@ -102,9 +99,9 @@ def made(facts: Facts) -> list[str]:
 def seen(facts: Facts) -> list[str]:
     if facts.embedded:
         return [
-            "The embedded generator and CLIP were trained on 50,000 real photos of the same dataset (Fashion-MNIST), with painted contexts. "
-            f"So the synthetic images carry what {facts.real_images:,} real photos cannot: this shows that the method works, not that "
-            "images come for free.",
+            "The embedded generator and CLIP were trained on 50,000 real photos of the same dataset (Fashion-MNIST), with painted "
+            f"contexts. So the synthetic images carry what {facts.real_images:,} real photos cannot: this shows that the method "
+            "works, not that images come for free.",
             "They have seen neither these real photos, nor the dev, nor the test photos. Out-of-domain sets use other backgrounds, noises "
             "and code. Everything was tuned on the dev photos.",
         ]
@@ -120,8 +117,8 @@ def not_worked(facts: Facts) -> list[str]:
     results, told = facts.results, []
     for arm in results.arms:
         found = gains(facts, "in", [arm]) + gains(facts, "out", [arm])
-        losses = [f"{test} ({change(one)})" for _, test, one in found if verdict(one) == "loss"]
-        undecided = [f"{test} ({change(one)})" for _, test, one in found if verdict(one) == "open"]
+        losses = [f"{test} ({brief(one)})" for _, test, one in found if verdict(one) == "loss"]
+        undecided = [f"{test} ({brief(one)})" for _, test, one in found if verdict(one) == "open"]
         if losses:
             told.append(f"{arm} is worse than real-only on {listed(losses)}.")
         if undecided:
@@ -157,7 +154,7 @@ def _auxbn_against_naive(facts: Facts) -> list[str]:
         if own.kind != "auxbn" or partner is None:
             continue
         differences = {test: paired(results.accuracies(arm, test), results.accuracies(partner, test)) for test in results.tests}
-        worse = [f"{test} ({change(one)})" for test, one in differences.items() if one and verdict(one) == "loss"]
+        worse = [f"{test} ({brief(one)})" for test, one in differences.items() if one and verdict(one) == "loss"]
         if worse:
-            told.append(f"{arm} is below {partner} on {listed(worse)}: its own batch norm cost accuracy there.")
+            told.append(f"{arm} is below {partner} on {listed(worse)}: AuxBN cost accuracy.")
     return told

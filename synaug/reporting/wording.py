@@ -23,6 +23,11 @@ def change(one: Estimate) -> str:
     return " ".join(part for part in (f"{signed(one.mean)} points", interval(one)) if part)
 
 
+def brief(one: Estimate) -> str:
+    """The same where it is clear that points are meant."""
+    return " ".join(part for part in (signed(one.mean), interval(one)) if part)
+
+
 def verdict(one: Estimate | None) -> str:
     """gain, loss, open (the interval holds 0), or unknown (no interval)."""
     if one is None or one.low is None:
