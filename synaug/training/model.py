@@ -1,8 +1,8 @@
 """The network of an arm: a timm model, plain or with AuxBN, and its export as plain timm weights."""
 
 import contextlib
+import copy
 import difflib
-import json
 from pathlib import Path
 
 import safetensors.torch
@@ -77,23 +77,17 @@ def for_arm(model: nn.Module, *, kind: str, name: str) -> nn.Module:
     return converted
 
 
-def export(model: nn.Module, settings: Settings, classes: list[str]) -> bytes:
-    """Plain timm weights as safetensors, main branches only; the header says how to make the model again."""
+def export(model: nn.Module) -> bytes:
+    """Plain timm weights as safetensors, main branches only. Equal weights give equal bytes (so one header entry: their order is random)."""
     state = {key: value.detach().cpu().clone().contiguous() for key, value in auxbn.strip(model).items()}
-    about = {
-        "architecture": settings.model,
-        "model_kwargs": json.dumps(settings.model_kwargs),
-        "num_classes": str(len(classes)),
-        "classes": json.dumps(classes),
-    }
-    return safetensors.torch.save(state, {"format": "pt"} | about)
+    return safetensors.torch.save(state, {"format": "pt"})
 
 
 class Average:
     """A moving average of the weights, warmed up. Buffers (BN statistics) are copied, not averaged: timm's ModelEmaV3 blends them too."""
 
     def __init__(self, model: nn.Module, decay: float):
-        self.module, self.decay = auxbn_copy(model), decay
+        self.module, self.decay = copy.deepcopy(model).eval().requires_grad_(False), decay
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
@@ -102,13 +96,6 @@ class Average:
         torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), weight)
         for own, other in zip(self.module.buffers(), model.buffers(), strict=True):
             own.copy_(other)
-
-
-def auxbn_copy(model: nn.Module) -> nn.Module:
-    import copy
-
-    average = copy.deepcopy(model).eval()
-    return average.requires_grad_(False)
 
 
 def autocast(settings: Settings, device: torch.device):

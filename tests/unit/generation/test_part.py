@@ -8,6 +8,7 @@ import pytest
 
 from synaug import layout
 from synaug.errors import ModelError
+from synaug.generation.batches import chunks
 from synaug.generation.part import PartMaker, recipe
 from synaug.identity import image_seed
 from synaug.manifest import Manifest
@@ -137,9 +138,10 @@ def test_batches_stay_in_the_part_and_padding_is_dropped(store):
 
 def test_prompts_are_encoded_a_window_of_batches_at_a_time(store):
     job = small_job(store, images=20, part_images=60, batch_size=4, guidance_scale_diversified=1.0)
-    diffusion = FakeDiffusion()
+    diffusion, part = FakeDiffusion(), job.plan.parts(job.config, 0, 1)[0]
     make(job, diffusion)
-    assert [len(window) for window in diffusion.windows] == [16, 16, 16, 12]
+    images = [[image.prompt.text for image in window] for window in chunks(recipe(store, "first", job.config, job.plan, part).images, 16)]
+    assert diffusion.windows == [list(dict.fromkeys(texts)) for texts in images]
 
 
 def test_truncated_prompts_are_counted_once(store):
