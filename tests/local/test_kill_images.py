@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from synaug.store import open_store
-from tests.small_run import small_job
+from tests.images_run import images_job
 
 EVENTS = 24  # of an uninterrupted run: each progress report, and each put of a tar, manifest or timing as it begins and ends
 POINTS = Random(7).sample(range(EVENTS), 10)
@@ -41,7 +41,7 @@ def work(folder: Path, at: int | None, events) -> None:
     from synaug.stages import images
 
     store = Killed(open_store(folder), None)
-    job = small_job(store, images=8, part_images=9, batch_size=4, num_inference_steps=2)
+    job = images_job(store, images=8, part_images=9, batch_size=4, num_inference_steps=2)
     store.at, store.events = at, 0
     images.run(dataclasses.replace(job, report=store.event))
     events.send(store.events)

@@ -7,11 +7,11 @@ from synaug.generation.part import PartMaker, recipe
 from synaug.identity import image_seed
 from synaug.store import open_store
 from tests.fakes import FakeCLIP, FakeDiffusion
-from tests.small_run import put_prompts, small_job
+from tests.images_run import put_prompts, images_job
 
 
 def made(tmp_path, fault=lambda prompt, seed: None, **settings):
-    job = small_job(open_store(tmp_path / "store", create=True), images=20, part_images=30, **settings)
+    job = images_job(open_store(tmp_path / "store", create=True), images=20, part_images=30, **settings)
     diffusion = FakeDiffusion(fault=fault)
     maker = PartMaker(
         store=job.store, run=job.run, config=job.config, plan=job.plan, diffusion=diffusion, clip=FakeCLIP(), versions={}, threads=1
@@ -35,7 +35,7 @@ def key_of(image):
 
 
 def victims(tmp_path):
-    job = small_job(open_store(tmp_path / "plan", create=True), images=20, part_images=30)
+    job = images_job(open_store(tmp_path / "plan", create=True), images=20, part_images=30)
     return job.plan.parts(job.config, 0, 1)[0].images[3:6]
 
 

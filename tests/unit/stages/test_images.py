@@ -9,7 +9,7 @@ from synaug.errors import UsageError
 from synaug.manifest import Manifest
 from synaug.stages import images
 from synaug.store import open_store
-from tests.small_run import put_prompts, small_job
+from tests.images_run import put_prompts, images_job
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,7 +23,7 @@ def one_thread():
 def finished(tmp_path_factory):
     """A store with 1x of a small run, made by the embedded models, and what was reported."""
     store, reported = open_store(tmp_path_factory.mktemp("images") / "store", create=True), []
-    job = small_job(store, images=8, part_images=12, num_inference_steps=2)
+    job = images_job(store, images=8, part_images=12, num_inference_steps=2)
     images.run(dataclasses.replace(job, report=reported.append))
     return job, reported
 
@@ -89,7 +89,7 @@ def test_an_edited_prompts_file_changes_only_the_missing_part(finished, tmp_path
 
 
 def test_a_gpu_that_is_not_there_is_refused(finished, tmp_path):
-    job = small_job(open_store(tmp_path / "store", create=True))
+    job = images_job(open_store(tmp_path / "store", create=True))
     config = job.config.model_copy(update={"compute": job.config.compute.model_copy(update={"device": "cuda:99"})})
     with pytest.raises(UsageError, match="cuda:99"):
         images.run(dataclasses.replace(job, config=config))
