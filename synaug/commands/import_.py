@@ -15,6 +15,7 @@ SOURCE is one of
 reads    SOURCE; every image is decoded once, broken ones are refused (--skip-broken: listed and skipped)
 writes   real/SPLIT-*.tar (classes interleaved by a seeded shuffle), real/SPLIT-*.json, and last real/SPLIT.json
          Run again after a kill: it begins again, nothing half-written is seen. An equal split is left as it is, another one refused.
+needs    nothing else: no model, no GPU
 
 example  synaug import photos/train --store /data/store --classes classes.yaml
          synaug import photos/val --store /data/store --split val --classes classes.yaml
