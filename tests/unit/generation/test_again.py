@@ -7,7 +7,7 @@ from synaug.generation.part import PartMaker, recipe
 from synaug.identity import image_seed
 from synaug.store import open_store
 from tests.fakes import FakeCLIP, FakeDiffusion
-from tests.images_run import put_prompts, images_job
+from tests.images_run import images_job, put_prompts
 
 
 def made(tmp_path, fault=lambda prompt, seed: None, **settings):

@@ -14,7 +14,7 @@ from synaug.identity import image_seed
 from synaug.manifest import Manifest
 from synaug.store import open_store
 from tests.fakes import FakeCLIP, FakeDiffusion
-from tests.images_run import put_prompts, images_job
+from tests.images_run import images_job, put_prompts
 
 
 @pytest.fixture

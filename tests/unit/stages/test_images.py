@@ -9,7 +9,7 @@ from synaug.errors import UsageError
 from synaug.manifest import Manifest
 from synaug.stages import images
 from synaug.store import open_store
-from tests.images_run import put_prompts, images_job
+from tests.images_run import images_job, put_prompts
 
 
 @pytest.fixture(scope="module", autouse=True)
