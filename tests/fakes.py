@@ -8,6 +8,8 @@ import torch
 from synaug.backends.diffusers_model import Generated
 from synaug.frozen import ModelInfo
 
+INFO = ModelInfo(role="diffusion", name="fake", revision="1", license="none")
+
 
 @dataclass
 class FakeDiffusion:
@@ -15,8 +17,8 @@ class FakeDiffusion:
 
     size: int = 16
     most: int = 1_000_000  # larger batches run out of memory
-    fault: object = lambda prompt, seed: None  # noqa: E731
-    info: ModelInfo = ModelInfo(role="diffusion", name="fake", revision="1", license="none")
+    fault: object = lambda prompt, seed: None
+    info: ModelInfo = INFO
     dtype: str = "float16"
     seconds: dict = field(default_factory=dict)
     calls: list = field(default_factory=list)  # prompts of each generated batch
@@ -28,7 +30,7 @@ class FakeDiffusion:
         return set(texts)
 
     def truncated(self, prompts):
-        return sum(len(prompt) > 200 for prompt in prompts)
+        return {prompt for prompt in prompts if len(prompt) > 200}
 
     def generate(self, prompts, seeds, *, guidance_scale, encoded=None):
         assert encoded is None or set(prompts) <= encoded

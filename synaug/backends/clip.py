@@ -83,7 +83,7 @@ class EmbeddedCLIP:
         from safetensors.torch import load_file
 
         from synaug.embedded.image_tower import ImageTower
-        from synaug.embedded.sentences import SentenceEncoder
+        from synaug.embedded.sentences import shared
 
         self.info = info
         weights = {key: value.float() if value.is_floating_point() else value for key, value in load_file(EMBEDDED / "model.safetensors").items()}
@@ -91,7 +91,7 @@ class EmbeddedCLIP:
         self.tower = ImageTower()
         self.tower.load_state_dict({key.removeprefix("image."): value for key, value in weights.items()})
         self.tower.eval()
-        self.sentences = SentenceEncoder()
+        self.sentences = shared()
 
     def embed_texts(self, texts: list[str]) -> torch.Tensor:
         return F.normalize(self.sentences.encode(texts) - self.text_mean, dim=-1)

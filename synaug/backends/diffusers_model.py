@@ -85,12 +85,12 @@ class DiffusersModel:
         """Raises ModelError when the model cannot be loaded."""
         return cls(_load(config, torch.device(device)), config, info)
 
-    def truncated(self, prompts: list[str]) -> int:
-        """Prompts longer than the first text encoder takes; their ends are ignored."""
+    def truncated(self, prompts: list[str]) -> set[str]:
+        """Those that are longer than the first text encoder takes; their ends are ignored."""
         tokenizer = self.pipeline.tokenizer
         with self._tokenizing:
             lengths = tokenizer(prompts, truncation=False, padding=False, verbose=False)["input_ids"]
-        return sum(len(ids) > tokenizer.model_max_length for ids in lengths)
+        return {prompt for prompt, ids in zip(prompts, lengths, strict=True) if len(ids) > tokenizer.model_max_length}
 
     @torch.inference_mode()
     def encode(self, texts: list[str]) -> dict[str, dict[str, torch.Tensor]]:

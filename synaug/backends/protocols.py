@@ -46,5 +46,5 @@ class Diffusion(Protocol):
         encoded: of `encode`, with all the prompts; None encodes them now. Raises torch.OutOfMemoryError.
         """
 
-    def truncated(self, prompts: list[str]) -> int:
-        """Prompts longer than the text encoder takes."""
+    def truncated(self, prompts: list[str]) -> set[str]:
+        """Those that are longer than the text encoder takes."""

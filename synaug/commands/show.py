@@ -68,8 +68,10 @@ def _show(job, stored, args: argparse.Namespace) -> None:
     model, now = f"{diffusion.info.name}@{diffusion.info.revision}", versions(device)
     changed = [f"{name} {old} -> {now.get(name)}" for name, old in stored.manifest.versions.items() if now.get(name) != old]
     changed += [] if stored.manifest.model == model else [f"model {stored.manifest.model} -> {model}"]
-    print(f"{stored.key}  {stored.metadata['prompt']!r} ({stored.metadata['kind']}), attempt {image.attempt}, seed {stored.metadata['seed']}")
-    print(f"stored and made again differ by {difference.max()} at most, {difference.mean():.3f} in the mean, of 255; side by side: {output}")
+    facts = stored.metadata
+    print(f"{stored.key}  {facts['prompt']!r} ({facts['kind']}), attempt {facts['attempt']}, seed {facts['seed']}")
+    print(f"stored and made again differ by {difference.max()} at most, {difference.mean():.3f} in the mean, of 255")
+    print(f"side by side: {output}")
     if changed:
         print(f"since then: {'; '.join(changed)}")
     if args.exact:

@@ -12,7 +12,7 @@ from synaug.config import Config
 from synaug.errors import DataError, UsageError
 from synaug.frozen import Plan
 from synaug.generation.batches import Batch, Planned, batches, chunks
-from synaug.generation.part import WINDOW, encode, generate
+from synaug.generation.part import WINDOW, generate, texts_of
 from synaug.identity import parse_key
 from synaug.job import Job
 from synaug.manifest import Manifest
@@ -67,11 +67,11 @@ def find(job: Job, key: str) -> Stored:
     row = manifest.key.index(key)
     start = manifest.offset[row] - tarfile.BLOCKSIZE
     end = manifest.offset[row + 1] - tarfile.BLOCKSIZE if row + 1 < len(manifest.key) else manifest.bytes
-    members = _members(job.store.get(manifest.tar, start=start, length=end - start))
+    members = members_of(job.store.get(manifest.tar, start=start, length=end - start))
     return Stored(key, part, manifest, members[f"{key}.jpg"], json.loads(members[f"{key}.json"]))
 
 
-def _members(data: bytes) -> dict[str, bytes]:
+def members_of(data: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
         return {member.name: tar.extractfile(member).read() for member in tar}
 
@@ -90,7 +90,7 @@ def batch_of(job: Job, stored: Stored) -> tuple[Batch, list[Batch]]:
 def _attempted(job: Job, stored: Stored) -> list[Planned]:
     """All images of the part that were tried in the stored image's attempt, in order."""
     attempt, labels = stored.metadata["attempt"], job.plan.labels
-    members = _members(job.store.get(stored.manifest.tar))
+    members = members_of(job.store.get(stored.manifest.tar))
     made = {key: planned(json.loads(members[f"{key}.json"]), stored.manifest.label[n]) for n, key in enumerate(stored.manifest.key)}
     lost = {key: _lost(job, stored.manifest, key, labels) for key in stored.manifest.lost}
     every = {image.key: image for image in (made | lost).values()}
@@ -105,7 +105,8 @@ def _lost(job: Job, manifest: Manifest, key: str, labels: dict[str, int]) -> Pla
     class_id, index = parse_key(key)
     prompts, digest = load_prompts(job.store, job.run, class_id)
     if digest != manifest.prompts_sha256[class_id]:
-        raise DataError(f"{key}, given up, has lost its prompt: {layout.prompts(job.run, class_id)} was edited since; show it without --exact")
+        edited = layout.prompts(job.run, class_id)
+        raise DataError(f"{key} of the batch was given up and {edited} was edited since: its prompt is gone; show without --exact")
     prompt = compose(job.config, job.plan, prompts, index)
     return Planned(class_id, index, labels[class_id], prompt, sampling(job.config.images).guidance_of(prompt.kind))
 
@@ -113,10 +114,10 @@ def _lost(job: Job, manifest: Manifest, key: str, labels: dict[str, int]) -> Pla
 def make_alone(diffusion: Diffusion, config: Config, image: Planned):
     """Pixels (3, H, W) of one image, generated in a batch of its own."""
     batch = Batch((image,), 1)
-    return generate(diffusion, config, batch, encode(diffusion, [batch])).pixels[0]
+    return generate(diffusion, config, batch, diffusion.encode(texts_of([batch]))).pixels[0]
 
 
 def make_exactly(diffusion: Diffusion, config: Config, batch: Batch, window: list[Batch], key: str):
     """Pixels (3, H, W) of one image, its whole batch generated as it was."""
     row = next(n for n, image in enumerate(batch.images) if image.key == key)
-    return generate(diffusion, config, batch, encode(diffusion, window)).pixels[row]
+    return generate(diffusion, config, batch, diffusion.encode(texts_of(window))).pixels[row]

@@ -18,8 +18,11 @@ def run(job: Job) -> None:
     """Raises UsageError (settings), DataError (pools, a changed arm), ModelError (model, weights, loss), TransientError (lost rank)."""
     if job.arm is None or job.seed is None:
         raise UsageError(f"train takes one arm and one seed; give --arm ({', '.join(job.config.arms) or 'none in run.yaml'}) and --seed")
+    import torch
+
     from synaug.training import arms, distributed, loop
 
+    torch.set_flush_denormal(True)  # denormals, which small gradients become, cost a CPU a hundredfold
     recipe = arms.recipe(job.config, job.arm)
     with distributed.joined(job.config.compute.device) as ranks:
         loop.train(job, recipe, ranks)

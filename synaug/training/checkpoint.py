@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import time
 from typing import Any
 
@@ -49,7 +50,7 @@ class Folder:
             return None
         try:
             state = torch.load(io.BytesIO(self.job.store.get(key)), map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, ValueError) as error:
+        except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise DataError(
                 f"{key} is no checkpoint of synaug ({str(error).splitlines()[0]}); delete it to train arm {self.recipe.name} anew"
             ) from None

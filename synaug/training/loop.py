@@ -9,7 +9,7 @@ from importlib.metadata import version
 import torch
 
 from synaug import pools
-from synaug.errors import ModelError, UsageError
+from synaug.errors import DataError, ModelError, UsageError
 from synaug.identity import derive
 from synaug.job import Job, Progress
 from synaug.training import model, sources
@@ -38,14 +38,18 @@ def train(job: Job, recipe: Recipe, ranks: Ranks) -> None:
     trainer = Trainer(network, recipe, ranks, seed=job.seed, classes=len(job.plan.classes), counts=loader.counts())
     state = folder.load(digests)
     if state:
-        trainer.load(state)
+        try:
+            trainer.load(state)
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise DataError(f"{folder.key('checkpoint.pt')} is of another model ({reason}); delete it to begin anew") from error
     start, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
     trainer.connect()
     metrics, loading = folder.metrics(start), time.monotonic() - begun
     metrics = steps(job, trainer, loader, folder, digests, metrics, start=start, before=seconds)
     if ranks.first:
         seconds += time.monotonic() - begun
-        finish(job, trainer, loader, folder, metrics, seconds=seconds, loading=loading, trained=recipe.steps - start)
+        finish(job, trainer, loader, folder, metrics, seconds=seconds, loading=loading)
 
 
 def load(job: Job, recipe: Recipe, ranks: Ranks) -> tuple[Loader, dict[str, str]]:
@@ -132,8 +136,7 @@ def finish(
         "device": torch.cuda.get_device_name(ranks.device) if ranks.device.type == "cuda" else "cpu",
         "versions": {name: version(name) for name in ("torch", "timm")} | {"python": platform.python_version()},
     }
-    weights = model.export(trainer.final, recipe.settings, [entry.id for entry in job.plan.classes])
-    folder.finish(weights, metrics, done)
+    folder.finish(model.export(trainer.final), metrics, done)
     timing = {
         "seconds": round(seconds, 2),
         "phases": {"load": round(loading, 2)},

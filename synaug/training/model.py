@@ -1,15 +1,16 @@
 """The network of an arm: a timm model, plain or with AuxBN, and its export as plain timm weights."""
 
 import contextlib
+import copy
 import difflib
-import json
+import pickle
 from pathlib import Path
 
 import safetensors.torch
 import timm
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import nn
 
 from synaug.config.training import Settings
 from synaug.errors import ModelError, UsageError
@@ -41,30 +42,28 @@ def start_from(model: nn.Module, path: Path) -> None:
         state = (
             safetensors.torch.load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
         )
-    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(
             f"pretrained {path} cannot be read ({str(error).splitlines()[0]}); give a .safetensors or a .pt state of {type(model).__name__}"
         ) from None
     state = state.get("state_dict", state)
     own, head = model.state_dict(), tuple(f"{name}." for name in _classifiers(model))
-    state = {key: value for key, value in state.items() if not (key.startswith(head) and key in own and value.shape != own[key].shape)}
-    keys, _ = model.load_state_dict(state, strict=False) if _same_shapes(state, own) else (["shapes"], None)
-    missing = [key for key in own if key not in state and not key.startswith(head)]
-    unknown = [key for key in state if key not in own]
-    if missing or unknown or keys == ["shapes"]:
+
+    def fits(key: str) -> bool:
+        return key in state and key in own and state[key].shape == own[key].shape
+
+    wrong = [key for key in own | state if not fits(key) and not key.startswith(head)]
+    if wrong:
         raise ModelError(
-            f"pretrained {path} does not fit the model: {len(missing)} missing, {len(unknown)} unknown keys"
-            f"{f', like {(missing + unknown)[0]}' if missing or unknown else ', other shapes'}; give those of the same model"
+            f"pretrained {path} does not fit {type(model).__name__}: {len(wrong)} keys are missing, unknown or of another shape, "
+            f"like {wrong[0]}; give weights of the same timm model and model_kwargs"
         )
+    model.load_state_dict({key: state[key] for key in own if fits(key)}, strict=False)  # the classifier may be of other classes
 
 
 def _classifiers(model: nn.Module) -> list[str]:
     names = getattr(model, "pretrained_cfg", {}).get("classifier") or []
     return [names] if isinstance(names, str) else list(names)
-
-
-def _same_shapes(state: dict[str, Tensor], own: dict[str, Tensor]) -> bool:
-    return all(value.shape == own[key].shape for key, value in state.items() if key in own)
 
 
 def for_arm(model: nn.Module, *, kind: str, name: str) -> nn.Module:
@@ -77,23 +76,17 @@ def for_arm(model: nn.Module, *, kind: str, name: str) -> nn.Module:
     return converted
 
 
-def export(model: nn.Module, settings: Settings, classes: list[str]) -> bytes:
-    """Plain timm weights as safetensors, main branches only; the header says how to make the model again."""
+def export(model: nn.Module) -> bytes:
+    """Plain timm weights as safetensors, main branches only. Equal weights give equal bytes: one header entry, for the order is random."""
     state = {key: value.detach().cpu().clone().contiguous() for key, value in auxbn.strip(model).items()}
-    about = {
-        "architecture": settings.model,
-        "model_kwargs": json.dumps(settings.model_kwargs),
-        "num_classes": str(len(classes)),
-        "classes": json.dumps(classes),
-    }
-    return safetensors.torch.save(state, {"format": "pt"} | about)
+    return safetensors.torch.save(state, {"format": "pt"})
 
 
 class Average:
     """A moving average of the weights, warmed up. Buffers (BN statistics) are copied, not averaged: timm's ModelEmaV3 blends them too."""
 
     def __init__(self, model: nn.Module, decay: float):
-        self.module, self.decay = auxbn_copy(model), decay
+        self.module, self.decay = copy.deepcopy(model).eval().requires_grad_(False), decay
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
@@ -102,13 +95,6 @@ class Average:
         torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), weight)
         for own, other in zip(self.module.buffers(), model.buffers(), strict=True):
             own.copy_(other)
-
-
-def auxbn_copy(model: nn.Module) -> nn.Module:
-    import copy
-
-    average = copy.deepcopy(model).eval()
-    return average.requires_grad_(False)
 
 
 def autocast(settings: Settings, device: torch.device):

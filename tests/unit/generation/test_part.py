@@ -8,12 +8,13 @@ import pytest
 
 from synaug import layout
 from synaug.errors import ModelError
+from synaug.generation.batches import chunks
 from synaug.generation.part import PartMaker, recipe
 from synaug.identity import image_seed
 from synaug.manifest import Manifest
 from synaug.store import open_store
 from tests.fakes import FakeCLIP, FakeDiffusion
-from tests.small_run import put_prompts, small_job
+from tests.images_run import put_prompts, images_job
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def bad(*keys, attempts=(0,), reason="black", seed=0):
 
 
 def test_a_part_is_a_tar_with_prompts_and_metadata_and_a_manifest(store):
-    job = small_job(store)
+    job = images_job(store)
     manifest = make(job)
     part, files = job.plan.parts(job.config, 0, 1)[0], members(job)
     assert sorted(manifest.key) == sorted(f"{class_id}-{index:07d}" for class_id, index in part.images)
@@ -71,14 +72,14 @@ def test_a_part_is_a_tar_with_prompts_and_metadata_and_a_manifest(store):
 def test_the_same_part_gives_the_same_bytes_in_another_store(store, tmp_path):
     other = open_store(tmp_path / "other", create=True)
     for place in (store, other):
-        make(small_job(place))
+        make(images_job(place))
     keys = list(store.list("runs/first/synthetic/"))
     assert keys == list(other.list("runs/first/synthetic/")) and len(keys) == 2
     assert all(store.get(key) == other.get(key) for key in keys)
 
 
 def test_a_rejected_image_is_made_again_with_a_new_seed_and_counted(store):
-    job = small_job(store)
+    job = images_job(store)
     victims = job.plan.parts(job.config, 0, 1)[0].images[:2]
     manifest = make(job, FakeDiffusion(fault=bad(*victims, reason="not finite")))
     keys = [f"{class_id}-{index:07d}" for class_id, index in victims]
@@ -90,7 +91,7 @@ def test_a_rejected_image_is_made_again_with_a_new_seed_and_counted(store):
 
 @pytest.mark.parametrize("reason", ["not finite", "black", "flagged"])
 def test_an_image_that_always_fails_is_given_up_and_listed(store, reason):
-    job = small_job(store)
+    job = images_job(store)
     victim = job.plan.parts(job.config, 0, 1)[0].images[0]
     manifest = make(job, FakeDiffusion(fault=bad(victim, attempts=range(9), reason=reason)))
     key = f"{victim[0]}-{victim[1]:07d}"
@@ -99,7 +100,7 @@ def test_an_image_that_always_fails_is_given_up_and_listed(store, reason):
 
 
 def test_above_a_fifth_of_rejects_the_part_stops_with_the_likely_cause(store):
-    job = small_job(store, images=40, part_images=100)
+    job = images_job(store, images=40, part_images=100)
     fault = bad(*job.plan.parts(job.config, 0, 1)[0].images[:30], reason="not finite")
     diffusion = FakeDiffusion(fault=fault)
     with pytest.raises(ModelError, match=r"16 of a part's first 16 .*16 not finite.*overflows in float16: set images.dtype=bfloat16"):
@@ -109,41 +110,42 @@ def test_above_a_fifth_of_rejects_the_part_stops_with_the_likely_cause(store):
 
 
 def test_a_fifth_of_rejects_is_still_accepted(store):
-    job = small_job(store, images=40, part_images=100)
+    job = images_job(store, images=40, part_images=100)
     images = recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images
     victims = [(image.class_id, image.index) for image in images[::8]]
     assert len(make(job, FakeDiffusion(fault=bad(*victims))).rejects) == len(victims)
 
 
 def test_out_of_memory_restarts_the_part_at_half_the_batch(store, tmp_path):
-    manifest = make(small_job(store, batch_size=8), FakeDiffusion(most=3))
+    manifest = make(images_job(store, batch_size=8), FakeDiffusion(most=3))
     assert manifest.batch_size == 2
     other = open_store(tmp_path / "other", create=True)
-    make(small_job(other, batch_size=2))
+    make(images_job(other, batch_size=2))
     assert store.get(manifest.tar) == other.get(manifest.tar)
 
 
 def test_out_of_memory_with_one_image_is_a_model_error(store):
     with pytest.raises(ModelError, match="out of memory with one image"):
-        make(small_job(store), FakeDiffusion(most=0))
+        make(images_job(store), FakeDiffusion(most=0))
 
 
 def test_batches_stay_in_the_part_and_padding_is_dropped(store):
-    job = small_job(store, images=10, part_images=11, guidance_scale_diversified=1.0)
+    job = images_job(store, images=10, part_images=11, guidance_scale_diversified=1.0)
     diffusion = FakeDiffusion()
     assert len(make(job, diffusion).key) == 11
     assert [len(call) for call in diffusion.calls] == [8, 4]
 
 
 def test_prompts_are_encoded_a_window_of_batches_at_a_time(store):
-    job = small_job(store, images=20, part_images=60, batch_size=4, guidance_scale_diversified=1.0)
-    diffusion = FakeDiffusion()
+    job = images_job(store, images=20, part_images=60, batch_size=4, guidance_scale_diversified=1.0)
+    diffusion, part = FakeDiffusion(), job.plan.parts(job.config, 0, 1)[0]
     make(job, diffusion)
-    assert [len(window) for window in diffusion.windows] == [16, 16, 16, 12]
+    images = [[image.prompt.text for image in window] for window in chunks(recipe(store, "first", job.config, job.plan, part).images, 16)]
+    assert diffusion.windows == [list(dict.fromkeys(texts)) for texts in images]
 
 
 def test_truncated_prompts_are_counted_once(store):
-    job = small_job(store)
+    job = images_job(store)
     put_prompts(store, "bag", plain=["a photo of a bag" + " and a bag" * 40])
     images = recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images
     expected = sum(len(image.prompt.text) > 200 for image in images)
@@ -152,7 +154,7 @@ def test_truncated_prompts_are_counted_once(store):
 
 
 def test_a_part_takes_the_prompts_files_as_they_are_and_records_their_digests(store):
-    job = small_job(store)
+    job = images_job(store)
     first = make(job, number=0)
     put_prompts(store, "bag", plain=["a photo of a leather bag"])
     second = make(job, number=1)
@@ -172,7 +174,7 @@ def test_the_manifest_comes_last(store):
         def __getattr__(self, name):
             return getattr(store, name)
 
-    make(small_job(Watched()))
+    make(images_job(Watched()))
     assert [(key[-4:], there) for key, there in puts if "synthetic" in key] == [(".tar", False), ("json", False)]
 
 
@@ -187,13 +189,13 @@ def test_a_failed_upload_is_raised_and_leaves_no_manifest(store):
             return getattr(store, name)
 
     with pytest.raises(OSError, match="No space"):
-        make(small_job(Full()))
+        make(images_job(Full()))
     assert list(store.list("runs/first/synthetic/")) == []
 
 
 def test_memory_is_bounded_when_the_work_beside_the_model_is_slow(store):
     """The model may be a few batches ahead, never all of them."""
-    job = small_job(store, images=40, part_images=120, batch_size=4, guidance_scale_diversified=1.0)
+    job = images_job(store, images=40, part_images=120, batch_size=4, guidance_scale_diversified=1.0)
     finished, ahead = [0], []
     gate = threading.Semaphore(0)
 

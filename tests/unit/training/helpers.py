@@ -1,5 +1,6 @@
 """A store with small splits of drawn images, and jobs on it."""
 
+import hashlib
 import io
 import json
 
@@ -9,11 +10,13 @@ from PIL import Image
 from synaug import layout
 from synaug.classes import ClassEntry
 from synaug.config import Config
+from synaug.data_set import Index, IndexedPart
 from synaug.frozen import Plan
 from synaug.job import Job
-from synaug.manifest import RealSplit, TarTable
+from synaug.manifest import Manifest, RealSplit, TarTable
 from synaug.store import Store
 from synaug.tars import TarWriter
+from synaug.training import arms, distributed, loop
 
 CLASSES = 4
 
@@ -50,6 +53,37 @@ def add_split(store: Store, split: str, *, images: int, per_tar: int = 16, seed:
     return tables
 
 
+def add_synthetic(store: Store, *, per_multiple: int = 32, scale: int = 2) -> None:
+    """x1 ... x{scale} of run r, indexed: a part a multiple; prompt kinds in turn."""
+    parts = []
+    for multiple in range(1, scale + 1):
+        file = io.BytesIO()
+        writer = TarWriter(file)
+        for i in range(per_multiple):
+            number = (multiple - 1) * per_multiple + i
+            writer.add(f"c{i % CLASSES}-{number:07d}", jpeg(picture(i % CLASSES, 10_000_000 + number)), i % CLASSES)
+        manifest = Manifest(
+            tar=layout.synthetic_tar("r", multiple, 0, 0), **writer.close(), class_id=[f"c{i % CLASSES}" for i in range(per_multiple)],
+            kind=[("plain", "cd", "sd")[i % 3] for i in range(per_multiple)], clip_score=[0.3] * per_multiple, attempt=[0] * per_multiple,
+            batch_size=8, threads=1, prompts_sha256={}, model="none@0", versions={},
+        )  # fmt: skip
+        store.put(manifest.tar, file.getvalue())
+        text = manifest.model_dump_json().encode()
+        key = layout.synthetic_manifest("r", multiple, 0, 0)
+        store.put(key, text)
+        parts.append(IndexedPart(
+            multiple=multiple, shard=0, part=0, manifest=key, manifest_sha256=hashlib.sha256(text).hexdigest(), tar=manifest.tar,
+            sha256=manifest.sha256, bytes=manifest.bytes, images=per_multiple, kept=per_multiple,
+        ))  # fmt: skip
+    index = Index(
+        run="r", digest="0", scale=scale, min_clip_score=None, parts=parts, images={}, left_out={}, rejects={}, lost=[],
+        truncated_prompts=0, prompts={}, model=[], batch_sizes=[8],
+    )  # fmt: skip
+    store.put(layout.index("r"), index.model_dump_json().encode())
+
+
+ARMS = {"real": {"kind": "real"}} | {kind: {"kind": kind, "scale": "1x"} for kind in ("naive", "auxbn", "oracle")}
+
 MODEL = {
     "model": "test_resnet",
     "model_kwargs": {"channels": [8, 8, 16, 16], "stem_width": 8},
@@ -57,14 +91,14 @@ MODEL = {
     "batch_size": 8,
     "steps": 12,
     "lr": 0.05,
-    "augmentation": {"crop": "pad"},
+    "augmentation": {"crop": "pad", "flip": False},  # the class is the corner
 }
 
 
-def config(arms: dict | None = None, **training) -> Config:
-    """Arms `real` and `oracle` unless others are given; the oracle draws from the split `more`."""
+def config(arm_entries: dict | None = None, **training) -> Config:
+    """The oracle draws from the split `more`."""
     return Config.model_validate({
-        "arms": arms or {"real": {"kind": "real"}, "oracle": {"kind": "oracle", "scale": "1x"}},
+        "arms": arm_entries or ARMS,
         "oracle": "more",
         "training": MODEL | training,
         "compute": {"device": "cpu", "loader_threads": 2},
@@ -88,3 +122,9 @@ def metrics(store: Store, arm: str, seed: int = 0) -> list[dict]:
     """Lines of metrics.jsonl without the rate."""
     lines = map(json.loads, store.get(layout.training("r", arm, seed, "metrics.jsonl")).decode().splitlines())
     return [{key: value for key, value in line.items() if key != "images_per_second"} for line in lines]
+
+
+def train(job: Job) -> None:
+    recipe = arms.recipe(job.config, job.arm)
+    with distributed.joined("cpu") as ranks:
+        loop.train(job, recipe, ranks)

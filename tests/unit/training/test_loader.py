@@ -31,7 +31,8 @@ def sources(store, tables: dict[str, list[TarTable]], training: Settings, *, see
 
 @pytest.fixture
 def tables(store):
-    return {"real": helpers.add_split(store, "train", images=40, per_tar=8), "synthetic": helpers.add_split(store, "more", images=60, seed=1)}
+    real, synthetic = helpers.add_split(store, "train", images=40, per_tar=8), helpers.add_split(store, "more", images=60, seed=1)
+    return {"real": real, "synthetic": synthetic}
 
 
 def batches(store, tables, training=None, *, start=0, stop=12, rank=0, ranks=1, threads=2, **more):
