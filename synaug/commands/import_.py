@@ -13,6 +13,7 @@ SOURCE is one of
   the word `embedded`: the small real data sets that come with synaug
 
 reads    SOURCE; every image is decoded once, broken ones are refused (--skip-broken: listed and skipped)
+needs    a store that may be written; no model
 writes   real/SPLIT-*.tar (classes interleaved by a seeded shuffle), real/SPLIT-*.json, and last real/SPLIT.json
          Run again after a kill: it begins again, nothing half-written is seen. An equal split is left as it is, another one refused.
 needs    nothing else: no model, no GPU
