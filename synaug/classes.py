@@ -74,13 +74,13 @@ def parse_classes(items: Any, where: str) -> list[ClassEntry]:
     return entries
 
 
-def imagenet_classes() -> list[ClassEntry]:
-    """ImageNet-1k from timm's own tables: WordNet ids in label order, lemmas as names, definitions as glosses."""
+def imagenet_classes(subset: str = IMAGENET) -> list[ClassEntry]:
+    """An ImageNet from timm's own tables: WordNet ids in label order, lemmas as names, definitions as glosses."""
     from timm.data import ImageNetInfo
 
-    info = ImageNetInfo(IMAGENET)
-    lemmas, definitions = info.label_descriptions(as_dict=True), info.label_descriptions(detailed=True, as_dict=True)
-    return [ClassEntry(id=i, names=lemmas[i].split(", "), gloss=definitions[i].removeprefix(f"{lemmas[i]}: ")) for i in info.label_names()]
+    info = ImageNetInfo(subset)
+    lemmas, texts = info.label_descriptions(as_dict=True), info.label_descriptions(detailed=True, as_dict=True)
+    return [ClassEntry(id=i, names=lemmas[i].split(", "), gloss=texts[i].removeprefix(f"{lemmas[i]}: ")) for i in info.label_names()]
 
 
 def slug(name: str) -> str:

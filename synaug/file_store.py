@@ -129,7 +129,7 @@ class FileStore:
     def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:
         try:
             yield
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             if not writing:
                 self._require_root()
                 raise DataError(f"no {key} in the store {self.url}") from error

@@ -35,8 +35,11 @@ class Outcome:
     failures: list[tuple[Task, int, str]] = field(default_factory=list)
 
 
-def run_locally(store_url: str, run: str, *, overrides: list[str], display: Display) -> Outcome:
-    """Does what is left of a planned run. A failed task ends its chain and the groups after; the others of its group finish."""
+def run_locally(store_url: str, run: str, *, overrides: list[str], display: Display, preload: str = "synaug.preload") -> Outcome:
+    """Does what is left of a planned run. A failed task ends its chain and the groups after; the others of its group finish.
+
+    preload: the module that workers are forked with.
+    """
     store = open_store(store_url)
     config, plan = open_run(store, run)
     outcome = Outcome(read_state(store, run, config, plan))
@@ -45,7 +48,7 @@ def run_locally(store_url: str, run: str, *, overrides: list[str], display: Disp
     if not any(groups):
         return outcome
     display.start(outcome.state)
-    workers = Workers(_worker_count(config), threads=config.threads, preload=["synaug.preload"])
+    workers = Workers(_worker_count(config), threads=config.threads, preload=[preload])
     try:
         for group in groups:
             _run_group(workers, group, (store_url, run, overrides), outcome, display)

@@ -105,8 +105,9 @@ def sampling(images: Images) -> Sampling:
         _refuse(profile, "safety_checker", True, "it has none")
     if images.compile and not profile.compiles:
         _refuse(profile, "compile", True, "it has no blocks to compile")
-    if images.model and profile.folder:
-        _refuse(profile, "model", images.model, "its weights ship with synaug")
+    for setting in ("model", "revision"):
+        if getattr(images, setting) and profile.folder:
+            _refuse(profile, setting, getattr(images, setting), "its weights ship with synaug")
     for setting in ("width", "height"):
         value = getattr(images, setting)
         if value and profile.fixed_size and value != profile.native_size:

@@ -33,7 +33,7 @@ from botocore.exceptions import (
 from synaug.errors import DataError, ModelError, SynaugError, TransientError, UsageError
 from synaug.store import check_key
 
-ATTEMPTS = 8  # waits of at most 1, 2, 4, ... 20 seconds between: about a minute
+ATTEMPTS = 8  # of a request, unless AWS_MAX_ATTEMPTS says otherwise: with waits of at most 1, 2, 4, ... 20 seconds, about a minute
 MULTIPART = 16 << 20  # larger objects travel in parts of this size
 CREDENTIALS = {
     "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccountProblem", "AllAccessDisabled", "403",
@@ -56,6 +56,10 @@ def clients(process: int):
         request_checksum_calculation="when_required", response_checksum_validation="when_required",
     )  # fmt: skip
     return boto3.session.Session().client("s3", config=config)
+
+
+def attempts() -> int:
+    return int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
 
 
 TRANSFER = TransferConfig(multipart_threshold=MULTIPART, multipart_chunksize=MULTIPART, max_concurrency=4, num_download_attempts=ATTEMPTS)
@@ -81,14 +85,14 @@ class S3Store:
         first = start or 0
         where = {} if start is None and length is None else {"Range": f"bytes={first}-{'' if length is None else first + length - 1}"}
         with self._errors(key):
-            for attempt in range(ATTEMPTS):
+            for attempt in range(attempts()):
                 answer = self._client.get_object(Bucket=self.bucket, Key=self._key(key), **where)
                 try:
                     data = answer["Body"].read()
                     break
                 except (HTTPClientError, IncompleteReadError):
                     # botocore tries a request again, not a body that breaks off; s3transfer does, but knows no ranges.
-                    if attempt == ATTEMPTS - 1:
+                    if attempt == attempts() - 1:
                         raise
         if length is not None and len(data) != length:
             raise DataError(
@@ -166,8 +170,10 @@ class S3Store:
             ) from error
         except (ParamValidationError, InvalidEndpointConfigurationError, NoRegionError) as error:
             raise UsageError(f"cannot use {self.url}: {_line(error)}; check the URL, AWS_ENDPOINT_URL and AWS_REGION") from error
+        except ValueError as error:  # what botocore raises for an endpoint that is no URL
+            raise UsageError(f"cannot use {self.url}: {_line(error)}; check AWS_ENDPOINT_URL") from error
         except (BotoCoreError, RetriesExceededError) as error:
-            raise TransientError(f"{self.url} stayed out of reach after {ATTEMPTS} attempts: {_line(error)}") from error
+            raise TransientError(f"{self.url} stayed out of reach after {attempts()} attempts: {_line(error)}") from error
 
     def _translated(self, error: ClientError, key: str) -> SynaugError:
         code, status = error.response["Error"].get("Code", ""), _status(error)
@@ -181,7 +187,7 @@ class S3Store:
         if code in FULL or status == 507:
             return DataError(f"the store {self.url} is full ({said}) at {key}; free some space and run again")
         if code in BUSY or status >= 500 or status == 429:
-            return TransientError(f"{self.url} stayed busy or broken ({said or status}) at {key} after {ATTEMPTS} attempts")
+            return TransientError(f"{self.url} stayed busy or broken ({said or status}) at {key} after {attempts()} attempts")
         if code in CREDENTIALS or status in (401, 403):
             return ModelError(f"{self.url} denies {error.operation_name} of {key} ({said}); check the credentials and what they allow")
         return DataError(f"{self.url} refuses {error.operation_name} of {key} ({said or status})")

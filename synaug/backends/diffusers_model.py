@@ -76,6 +76,7 @@ class DiffusersModel:
         self.pipeline, self.info = pipeline, info
         self.sampling = profiles.sampling(config.images)
         self.device = pipeline.device
+        self.dtype = str(pipeline.unet.dtype).removeprefix("torch.")
         self._tokenizing = Lock()  # fast tokenizers refuse two threads at once
         self.seconds = {"text": 0.0, "denoise": 0.0, "decode": 0.0}  # as seen by the caller
 
@@ -84,12 +85,12 @@ class DiffusersModel:
         """Raises ModelError when the model cannot be loaded."""
         return cls(_load(config, torch.device(device)), config, info)
 
-    def truncated(self, prompts: list[str]) -> int:
-        """Prompts longer than the first text encoder takes; their ends are ignored."""
+    def truncated(self, prompts: list[str]) -> set[str]:
+        """Those that are longer than the first text encoder takes; their ends are ignored."""
         tokenizer = self.pipeline.tokenizer
         with self._tokenizing:
             lengths = tokenizer(prompts, truncation=False, padding=False, verbose=False)["input_ids"]
-        return sum(len(ids) > tokenizer.model_max_length for ids in lengths)
+        return {prompt for prompt, ids in zip(prompts, lengths, strict=True) if len(ids) > tokenizer.model_max_length}
 
     @torch.inference_mode()
     def encode(self, texts: list[str]) -> dict[str, dict[str, torch.Tensor]]:

@@ -34,6 +34,7 @@ class Generated(Protocol):
 
 class Diffusion(Protocol):
     info: ModelInfo
+    dtype: str  # of the denoiser, like float16
     seconds: dict[str, float]  # spent so far, by phase: text, denoise, decode
 
     def encode(self, texts: list[str]) -> Any:
@@ -45,5 +46,5 @@ class Diffusion(Protocol):
         encoded: of `encode`, with all the prompts; None encodes them now. Raises torch.OutOfMemoryError.
         """
 
-    def truncated(self, prompts: list[str]) -> int:
-        """Prompts longer than the text encoder takes."""
+    def truncated(self, prompts: list[str]) -> set[str]:
+        """Those that are longer than the text encoder takes."""

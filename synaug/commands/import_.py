@@ -12,13 +12,13 @@ SOURCE is one of
     they are scanned and referenced, not copied; labels are the integers in .cls, positions in --classes (or in the run's class list)
   the word `embedded`: the small real data sets that come with synaug
 
-reads:  SOURCE; every image is decoded once, broken ones are refused (--skip-broken: listed and skipped)
-writes: real/SPLIT-*.tar (classes interleaved by a seeded shuffle), real/SPLIT-*.json, and last real/SPLIT.json
-        Run again after a kill: it begins again, nothing half-written is seen. An equal split is left as it is, another one refused.
+reads    SOURCE; every image is decoded once, broken ones are refused (--skip-broken: listed and skipped)
+writes   real/SPLIT-*.tar (classes interleaved by a seeded shuffle), real/SPLIT-*.json, and last real/SPLIT.json
+         Run again after a kill: it begins again, nothing half-written is seen. An equal split is left as it is, another one refused.
 
-examples: synaug import photos/train --store /data/store --classes classes.yaml
-          synaug import photos/val --store /data/store --split val --classes classes.yaml
-          synaug import 's3://imagenet/train-{0000..1023}.tar' --store s3://team/synaug --classes imagenet-1k
+example  synaug import photos/train --store /data/store --classes classes.yaml
+         synaug import photos/val --store /data/store --split val --classes classes.yaml
+         synaug import 's3://imagenet/train-{0000..1023}.tar' --store s3://team/synaug --classes imagenet-1k
 """
 
 

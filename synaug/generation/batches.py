@@ -29,10 +29,20 @@ class Planned:
 
 @dataclass(frozen=True)
 class Batch:
-    """`images`, all at one guidance scale; `padded` repeats the last one up to the full batch size."""
+    """`images`, all at one guidance scale.
+
+    The last batch of a group is `padded` with its last image to the next quarter of the full size, so that few shapes occur;
+    the padding's results are dropped.
+    """
 
     images: tuple[Planned, ...]
-    size: int
+    full_size: int
+
+    @property
+    def size(self) -> int:
+        """As generated: a quarter, half, three quarters or all of full_size, rounded up."""
+        quarter = -(-self.full_size // 4)
+        return min(self.full_size, quarter * -(-len(self.images) // quarter))
 
     @property
     def padded(self) -> tuple[Planned, ...]:
@@ -44,7 +54,10 @@ class Batch:
 
 
 def batches(images: Iterable[Planned], size: int) -> list[Batch]:
-    """Groups by guidance scale, in the order of first appearance, then cuts each group; order within a group is kept."""
+    """Groups by guidance scale, in the order of first appearance, then cuts each group; order within a group is kept.
+
+    Grouped, because unguided images (plain prompts of the embedded default) cost half of guided ones.
+    """
     groups: dict[float, list[Planned]] = {}
     for image in images:
         groups.setdefault(image.guidance_scale, []).append(image)

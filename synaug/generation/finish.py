@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
+
 from synaug import profiles
 from synaug.backends.protocols import CLIP, Generated
 from synaug.config import Config
@@ -12,6 +14,15 @@ from synaug.generation.batches import Batch, Planned
 from synaug.generation.beside import Stopwatch
 from synaug.generation.checks import faults
 from synaug.generation.encode import to_image, to_jpeg
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What was computed from the prompts of a window of batches."""
+
+    encoded: object  # by the diffusion model, for its `generate`
+    truncated: set[str]  # longer than its text encoder takes
+    embeddings: dict[str, torch.Tensor]  # by CLIP
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,11 @@ class Finisher:
         self.config, self.info, self.clip, self.stopwatch = config, info, clip, stopwatch
         self.sampling = profiles.sampling(config.images)
 
-    def finish(self, batch: Batch, generated: Generated, truncated: int = 0) -> Finished:
+    def embed_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        with self.stopwatch.phase("clip"):
+            return dict(zip(texts, self.clip.embed_texts(texts), strict=True))
+
+    def finish(self, batch: Batch, generated: Generated, texts: Texts) -> Finished:
         """Drops the padding, looks for faults, and makes a sample of each good image."""
         n, images = len(batch.images), self.config.images
         with self.stopwatch.phase("checks"):
@@ -49,18 +64,18 @@ class Finisher:
             pictures = [to_image(generated.pixels[row], shortest_edge=images.shortest_edge) for row in good]
             jpegs = [to_jpeg(picture, quality=images.jpeg_quality) for picture in pictures]
         with self.stopwatch.phase("clip"):
-            scores = self.scores([batch.images[row].prompt.text for row in good], pictures)
+            scores = self._scores([texts.embeddings[batch.images[row].prompt.text] for row in good], pictures)
         samples = [
             Sample(jpeg, score, self.metadata(batch.images[row], jpeg, score, picture.size))
             for row, jpeg, score, picture in zip(good, jpegs, scores, pictures, strict=True)
         ]
-        return Finished(batch, found, samples, truncated)
+        return Finished(batch, found, samples, sum(image.prompt.text in texts.truncated for image in batch.images))
 
-    def scores(self, texts: list[str], pictures: list) -> list[float]:
+    def _scores(self, texts: list[torch.Tensor], pictures: list) -> list[float]:
         """Cosine of each image with its prompt, 4 digits."""
-        if not texts:
+        if not pictures:
             return []
-        cosines = (self.clip.embed_texts(texts) * self.clip.embed_images(pictures)).sum(-1)
+        cosines = (torch.stack(texts) * self.clip.embed_images(pictures)).sum(-1)
         return [round(float(cosine), 4) for cosine in cosines]
 
     def metadata(self, image: Planned, jpeg: bytes, clip_score: float, size: tuple[int, int]) -> dict:

@@ -18,7 +18,7 @@ from synaug.errors import ModelError
 from synaug.frozen import Plan
 from synaug.generation.batches import Batch, Planned, batches, chunks
 from synaug.generation.beside import Beside, Stopwatch, _set_torch_threads
-from synaug.generation.finish import Finished, Finisher
+from synaug.generation.finish import Finished, Finisher, Texts
 from synaug.generation.health import Health
 from synaug.manifest import Manifest, Reject
 from synaug.profiles import sampling
@@ -103,7 +103,7 @@ class PartMaker:
         path = Path(self._folder.name) / f"{part.multiple}-{part.shard}-{part.number}.tar"
         columns: dict[str, list] = {"class_id": [], "kind": [], "clip_score": [], "attempt": []}
         rejects: list[Reject] = []
-        health = Health(self.config, len(recipe.images))
+        health = Health(self.diffusion.dtype, len(recipe.images))
         todo, truncated = recipe.images, 0
         with TarWriter(path) as writer:
             for attempt in range(self.config.images.max_attempts):
@@ -135,23 +135,26 @@ class PartMaker:
 
     def _finished(self, images: list[Planned]) -> Iterator[Finished]:
         """The images' batches in order, each generated here and finished beside the model."""
-        for batch, encoded, truncated in self._encoded(batches(images, self.batch_size)):
-            generated = generate(self.diffusion, self.config, batch, encoded)
-            yield from self._beside.submit(self.finisher.finish, batch, generated, truncated)
+        for batch, texts in self._texts_of(batches(images, self.batch_size)):
+            generated = generate(self.diffusion, self.config, batch, texts.encoded)
+            yield from self._beside.submit(self.finisher.finish, batch, generated, texts)
         yield from self._beside.rest()
 
-    def _encoded(self, todo: list[Batch]) -> Iterator[tuple[Batch, object, int]]:
+    def _texts_of(self, todo: list[Batch]) -> Iterator[tuple[Batch, Texts]]:
+        """Each batch with its window's texts, the next window's under way."""
         windows = chunks(todo, WINDOW)
-        ahead = self._texts.submit(self._encode, windows[0])
+        ahead = self._texts.submit(self._look_at, windows[0])
         for n, window in enumerate(windows):
-            encoded, truncated = ahead.result()
+            texts = ahead.result()
             if n + 1 < len(windows):
-                ahead = self._texts.submit(self._encode, windows[n + 1])
-            for batch, count in zip(window, truncated, strict=True):
-                yield batch, encoded, count
+                ahead = self._texts.submit(self._look_at, windows[n + 1])
+            for batch in window:
+                yield batch, texts
 
-    def _encode(self, window: list[Batch]) -> tuple[object, list[int]]:
-        return encode(self.diffusion, window), [self.diffusion.truncated([image.prompt.text for image in batch.images]) for batch in window]
+    def _look_at(self, window: list[Batch]) -> Texts:
+        unique = texts_of(window)
+        encoded, truncated = self.diffusion.encode(unique), self.diffusion.truncated(unique)
+        return Texts(encoded, truncated, self.finisher.embed_texts(unique))
 
     def _publish(self, path: Path, manifest: Manifest) -> None:
         if self._upload:
@@ -169,9 +172,9 @@ def to_json(manifest: Manifest) -> bytes:
     return (json.dumps(manifest.model_dump(mode="json"), sort_keys=True) + "\n").encode()
 
 
-def encode(diffusion: Diffusion, window: list[Batch]) -> object:
-    """The prompts of a window of batches, encoded together: a window is cut from the part, so equal parts give equal bits."""
-    return diffusion.encode([image.prompt.text for batch in window for image in batch.images])
+def texts_of(window: list[Batch]) -> list[str]:
+    """The different prompts of a window of batches, encoded together: a window is cut from the part, so equal parts give equal bits."""
+    return list(dict.fromkeys(image.prompt.text for batch in window for image in batch.images))
 
 
 def generate(diffusion: Diffusion, config: Config, batch: Batch, encoded: object):

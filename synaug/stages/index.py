@@ -16,12 +16,13 @@ from synaug.store import Store
 
 HELP = "check that the set is complete and undamaged, and write its index and card"
 EPILOG = """\
-reads:  runs/RUN/plan.json, every manifest and tar of runs/RUN/synthetic/ up to the planned scale
-writes: runs/RUN/index.json, README.md (the data-set card) and _info.json (for timm)
-needs:  the images stage of every class shard
-        Set index.min_clip_score to leave out images whose stored CLIP score is lower; nothing is generated again.
+reads    runs/RUN/plan.json, every manifest and tar of runs/RUN/synthetic/ up to the planned scale
+writes   runs/RUN/index.json, README.md (the data-set card) and _info.json (for timm)
+needs    the images stage of every class shard
 
-example: python -m synaug index --store /data/store --run birds
+Set index.min_clip_score to leave out images whose stored CLIP score is lower; nothing is generated again.
+
+example  python -m synaug index --store /data/store --run birds
 """
 CHUNK = 16 << 20
 

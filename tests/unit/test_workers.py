@@ -1,10 +1,10 @@
 """Worker processes: several tasks, failures and deaths, and nobody left over."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -49,21 +49,18 @@ def workers(monkeypatch):
     pool.close()
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def await_end(pid: int, seconds: float = 20) -> bool:
     """Whether a process ends within the time."""
-    deadline = time.monotonic() + seconds
-    while alive(pid):
-        if time.monotonic() > deadline:
-            return False
-        os.sched_yield()
-    return True
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(1000 * seconds))
+    finally:
+        os.close(descriptor)
 
 
 def test_reports_and_results_come_back_with_their_tag(workers):
@@ -99,7 +96,7 @@ def test_close_ends_busy_workers():
     pool.submit("waits", wait_forever, None)
     ((_, _, pid),) = pool.events()
     pool.close()
-    assert not alive(pid)
+    assert await_end(pid, 0)
 
 
 RUNNER = """
@@ -123,7 +120,7 @@ def test_no_worker_outlives_a_runner_that_is_killed(tmp_path):
     script.write_text(RUNNER.format(tests=str(TESTS)))
     runner = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, cwd=TESTS.parent.parent)
     pids = [int(runner.stdout.readline()) for _ in range(2)]
-    assert all(alive(pid) for pid in pids)
+    assert not any(await_end(pid, 0) for pid in pids)
     runner.kill()
     runner.wait()
     assert all(await_end(pid) for pid in pids)

@@ -1,0 +1,116 @@
+"""LLM of transformers: a chat model from the hub or a folder, or the embedded SmolLM2."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from synaug.backends import hub
+from synaug.backends.device import device_of
+from synaug.config import Config
+from synaug.embedded import language_model
+from synaug.errors import ModelError
+from synaug.frozen import ModelInfo
+
+SMALL = 1e9  # parameters
+
+
+def resolve(config: Config) -> ModelInfo:
+    """Name, revision and licence of the run's LLM; no weights are loaded. Raises ModelError."""
+    settings = config.prompts.llm
+    if settings.model == "embedded":
+        return ModelInfo(role="llm", name="SmolLM2-135M-Instruct (Q4_1)", revision=language_model.revision(), license="Apache-2.0")
+    revision, license = hub.resolve(settings.model, settings.revision, role="llm")
+    return ModelInfo(role="llm", name=settings.model, revision=revision, license=license)
+
+
+def open_llm(config: Config, *, revision: str | None = None) -> "ChatLLM":
+    """The run's LLM at the revision that plan resolved (None: resolved now). Raises ModelError."""
+    settings = config.prompts.llm
+    info = resolve(config) if revision is None else resolve(config).model_copy(update={"revision": revision})
+    if settings.model == "embedded":
+        source, commit = language_model.folder(), None
+    else:
+        source, commit = settings.model, None if Path(settings.model).is_dir() else info.revision
+    return ChatLLM(info, *_load(str(source), commit, settings.dtype, device_of(config)), temperature=settings.temperature, top_p=settings.top_p)
+
+
+@functools.cache
+def _load(source: str, commit: str | None, dtype: str, device: str):
+    """Once a process."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if dtype == "auto":
+        dtype = "float32" if device == "cpu" else "bfloat16"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=commit)
+        model = AutoModelForCausalLM.from_pretrained(source, revision=commit, dtype=getattr(torch, dtype))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"LLM {source!r} cannot be loaded: {str(error).splitlines()[0]}; give a chat model of transformers or `embedded`") from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer, model.eval().to(device)
+
+
+class ChatLLM:
+    """Sampling by torch's generator, seeded a call: equal on equal hardware, threads, dtype and n."""
+
+    def __init__(self, info: ModelInfo, tokenizer, model, *, temperature: float, top_p: float):
+        self.info, self.tokenizer, self.model = info, tokenizer, model
+        self.temperature, self.top_p = temperature, top_p
+        self.small = sum(p.numel() for p in model.parameters()) < SMALL
+
+    @torch.inference_mode()
+    def generate(self, messages: list[dict[str, str]] | str, *, n: int, seed: int, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
+        tokens = self._tokens(messages)
+        ends = [*self._ending(tuple(stop)), *self._special_ends()]
+        device = self.model.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            output = self.model.generate(
+                **tokens, do_sample=True, temperature=self.temperature, top_p=self.top_p, top_k=0, num_return_sequences=n,
+                max_new_tokens=max_tokens, eos_token_id=ends, pad_token_id=self.tokenizer.pad_token_id,
+            )  # fmt: skip
+        texts = self.tokenizer.batch_decode(output[:, tokens["input_ids"].shape[1] :], skip_special_tokens=True)
+        return [_before(text, stop) for text in texts]
+
+    @torch.inference_mode()
+    def log_likelihoods(self, prompt: str, continuations: list[str]) -> list[float]:
+        head = self.tokenizer(prompt, add_special_tokens=True)["input_ids"]
+        tails = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in continuations]
+        longest = len(head) + max(map(len, tails))
+        ids = torch.full((len(tails), longest), self.tokenizer.pad_token_id)
+        for row, tail in zip(ids, tails, strict=True):
+            row[: len(head) + len(tail)] = torch.tensor(head + tail)
+        mask = torch.zeros_like(ids)
+        for row, tail in zip(mask, tails, strict=True):
+            row[: len(head) + len(tail)] = 1
+        device = self.model.device
+        logits = self.model(ids.to(device), attention_mask=mask.to(device)).logits[:, len(head) - 1 : -1].float()
+        chosen = logits.log_softmax(-1).gather(-1, ids[:, len(head) :, None].to(device))[..., 0]
+        return [float(row[: len(tail)].mean()) for row, tail in zip(chosen, tails, strict=True)]
+
+    def _tokens(self, messages):
+        if isinstance(messages, str):
+            return self.tokenizer(messages, return_tensors="pt").to(self.model.device)
+        if not self.tokenizer.chat_template:
+            raise ModelError(f"LLM {self.info.name} has no chat template; give an instruct model, or prompts.llm.output=lines")
+        return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True).to(self.model.device)
+
+    def _special_ends(self) -> list[int]:
+        ends = self.model.generation_config.eos_token_id
+        ends = [] if ends is None else ends if isinstance(ends, list) else [ends]
+        return ends + ([self.tokenizer.eos_token_id] if self.tokenizer.eos_token_id is not None else [])
+
+    @functools.cache  # noqa: B019 - a process holds one model
+    def _ending(self, stop: tuple[str, ...]) -> list[int]:
+        """Tokens that hold a stop text: each row of a batch ends at its own."""
+        if not stop:
+            return []
+        texts = self.tokenizer.batch_decode([[n] for n in range(len(self.tokenizer))])
+        return [n for n, text in enumerate(texts) if any(s in text for s in stop)]
+
+
+def _before(text: str, stop: Sequence[str]) -> str:
+    return text[: min([at for s in stop if (at := text.find(s)) >= 0], default=len(text))]

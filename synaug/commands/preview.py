@@ -1,0 +1,89 @@
+"""preview: a few classes through senses, prompts and images before anything is spent."""
+
+import argparse
+
+HELP = "make a few images of a few classes: a contact sheet to look at, and the measured rate"
+EPILOG = """\
+reads    the run's plan, its prompts files where they exist, the real images, the LLM, CLIP and diffusion weights
+writes   runs/NAME/preview/ (contact-sheet.png, and prompts and images of its own) and timing/preview/rate.json, which plan's
+         estimate takes; nothing that freezes the run: settings may still change
+needs    a planned run (`synaug plan`)
+example  synaug preview --images 20 --store ./store --run first --classes n02012849,n03126707
+"""
+CLASSES = 4  # shown unless --classes names them
+REAL = 4  # real images of each
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", required=True, metavar="URL", help="folder, file:// or s3://bucket/prefix")
+    parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
+    parser.add_argument("--images", type=int, default=20, metavar="N", help="synthetic images in all (default: 20)")
+    parser.add_argument("--classes", metavar="A,B", help=f"class ids (default: {CLASSES} drawn by the run's seed)")
+    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="execution setting of this command, like compute.device=cuda")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Raises UsageError for an unknown class or a number of images below 1."""
+    from dataclasses import replace
+
+    from synaug import layout
+    from synaug.errors import UsageError
+    from synaug.job import open_job
+    from synaug.overlay import Overlay
+    from synaug.progress import LineReporter
+
+    if args.images < 1:
+        raise UsageError(f"--images {args.images}: give 1 or more")
+    job = open_job(args.store, args.run, overrides=args.overrides)
+    classes = chosen(job.plan, job.config.seed, args.classes, args.images)
+    store = job.store
+    for key in list(store.list(layout.preview(args.run, ""))):
+        store.delete(key)
+    plan = job.plan.model_copy(update={"class_shards": [classes]})
+    _preview(replace(job, store=Overlay(store, args.run), plan=plan, shard=0, report=LineReporter(every=5)), store, args.images)
+
+
+def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
+    """Class ids, in label order. Raises UsageError for one that the run has not."""
+    from synaug.errors import UsageError
+    from synaug.identity import draws
+
+    every = list(plan.real_counts)
+    if given is None:
+        picked = draws("preview", seed).sample(every, min(CLASSES, len(every), images))
+    else:
+        picked = [class_id.strip() for class_id in given.split(",")]
+    for class_id in picked:
+        if class_id not in every:
+            some = ", ".join(every[:3])
+            raise UsageError(f"--classes {class_id}: the run has no such class id; its {len(every)} classes begin with {some}")
+    return [class_id for class_id in every if class_id in picked]
+
+
+def _preview(job, store, images: int) -> None:
+    import json
+
+    from synaug import layout
+    from synaug.contact_sheet import contact_sheet
+    from synaug.generation.trial import rows, trial
+    from synaug.stages import prompts
+
+    prompts.run(job)
+    result = trial(job, images)
+    store.put(layout.preview(job.run, "contact-sheet.png"), contact_sheet(rows(job, REAL)))
+    store.put(layout.timing(job.run, "preview", "rate"), (json.dumps(result.timing, indent=1) + "\n").encode())
+    for made in result.prompts:
+        print(sense_line(made))
+    rate, size, device = result.timing["rate"], result.timing["bytes_per_image"], result.timing["device"]
+    print(f"{rate:.3g} images/s on {device} in batches of {result.timing['batch_size']}, {size:,} bytes an image")
+    print(f"contact sheet: {store.url.rstrip('/')}/{layout.preview(job.run, 'contact-sheet.png')}")
+
+
+def sense_line(made) -> str:
+    """n02012849: crane, "large long-necked wading bird", margin 0.081"""
+    facts = [f"{made.class_id}: {made.name}", f'"{made.chosen}"' if made.chosen else "the plain name"]
+    if made.margin is not None:
+        facts.append(f"margin {made.margin:.3f}")
+    facts += ["look at it: the margin is small or no sense fits"] if made.flagged else []
+    facts += [f"fell back: {reason}" for reason in made.fallback]
+    return ", ".join(facts)

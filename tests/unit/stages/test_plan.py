@@ -1,0 +1,155 @@
+"""What the first plan freezes, what may grow, and what is refused."""
+
+import pytest
+import yaml
+
+from synaug import layout
+from synaug.errors import DataError, ModelError, UsageError
+from synaug.frozen import Plan
+from synaug.job import open_job, open_run
+from synaug.stages import plan as planning
+from tests.planned import CLASSES, INFO, configuration, make_plan, put_manifests, put_real
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch):
+    """The models that the plan resolves, changeable; resolving real ones is the backends' to test."""
+    found = dict(INFO)
+    monkeypatch.setattr(planning, "_resolvers", lambda: [lambda config, role=role: found[role] for role in found])
+    return found
+
+
+@pytest.fixture
+def planned(store):
+    put_real(store)
+    return store
+
+
+def test_a_plan_holds_classes_counts_shards_and_a_whole_run_yaml(planned):
+    plan, _ = make_plan(planned)
+    assert plan.real_counts == dict.fromkeys(CLASSES, 10)
+    assert sorted(c for shard in plan.class_shards for c in shard) == sorted(CLASSES)
+    assert Plan.model_validate_json(planned.get(layout.plan("first"))) == plan
+    stored = yaml.safe_load(planned.get(layout.run_yaml("first")))
+    assert [entry["id"] for entry in stored["classes"]] == list(CLASSES)
+    assert stored["images"]["jpeg_quality"] == 92  # defaults are written out
+    assert plan.estimate["images"] == 40
+
+
+def test_planning_again_changes_nothing(planned):
+    plan, _ = make_plan(planned)
+    put_manifests(planned, plan, configuration(), 1)
+    before = {key: planned.get(key) for key in planned.list("")}
+    again, notes = make_plan(planned)
+    assert (again.digest, again.class_shards) == (plan.digest, plan.class_shards)
+    assert notes == ["arms that wait for a larger scale: naive-2x, auxbn-2x", "everything up to 1x is there: nothing to make"]
+    after = {key: planned.get(key) for key in planned.list("")}
+    assert [key for key in after if after[key] != before.get(key)] == [layout.plan("first")]  # the estimate: nothing is left
+
+
+def test_growth_plans_only_the_multiples_that_are_missing(planned):
+    plan, _ = make_plan(planned)
+    put_manifests(planned, plan, configuration(), 1)
+    grown, notes = make_plan(planned, "scale=6x")
+    assert grown.digest == plan.digest
+    assert grown.class_shards == plan.class_shards
+    assert (grown.estimate["images"], grown.estimate["images_left"], grown.estimate["multiples"]) == (240, 200, [2, 3, 4, 5, 6])
+    assert notes == ["x1 as before; to make: x2, x3, x4, x5, x6"]
+
+
+def test_growable_and_execution_changes_rewrite_run_yaml_once_work_exists(planned):
+    plan, _ = make_plan(planned)
+    put_manifests(planned, plan, configuration(), 1)
+    make_plan(planned, "seeds=[0, 1, 2]", "compute.price=3", "compute.rate=5")
+    config, again = open_run(planned, "first")
+    assert (config.seeds, config.compute.price) == ([0, 1, 2], 3.0)
+    assert again.class_shards == plan.class_shards  # a measured rate does not cut them again
+
+
+def test_an_identity_change_replaces_the_plan_before_any_work(planned):
+    first, _ = make_plan(planned)
+    second, _ = make_plan(planned, "images.guidance_scale=2.0")
+    assert first.digest != second.digest
+    assert open_run(planned, "first")[0].images.guidance_scale == 2.0
+
+
+@pytest.mark.parametrize("work", ["prompts", "manifest"])
+def test_an_identity_change_is_refused_with_the_difference_once_work_exists(planned, work):
+    plan, _ = make_plan(planned)
+    if work == "prompts":
+        planned.put(layout.prompts("first", "bag"), b"{}")
+    else:
+        put_manifests(planned, plan, configuration(), 1)
+    before = {key: planned.get(key) for key in planned.list("")}
+    line = r"run 'first' has prompts or images .* made otherwise: seed 0 -> 1, images\.guidance_scale 1\.0 -> 2\.0; take another --run"
+    with pytest.raises(DataError, match=line):
+        make_plan(planned, "images.guidance_scale=2.0", "seed=1")
+    assert {key: planned.get(key) for key in planned.list("")} == before
+
+
+def test_other_real_images_or_another_model_are_identity_changes(planned, models):
+    make_plan(planned)
+    planned.put(layout.prompts("first", "bag"), b"{}")
+    put_real(planned, per_class=11)
+    with pytest.raises(DataError, match="real images of bag 10 -> 11"):
+        make_plan(planned)
+    put_real(planned)
+    with pytest.raises(DataError, match=r'classes\.coat .*"names": \["coat"\].* -> .*"overcoat"'):
+        make_plan(planned, f"classes={[{'id': c, 'names': ['overcoat' if c == 'coat' else c]} for c in CLASSES]}")
+
+
+def test_another_run_name_is_another_run(planned):
+    make_plan(planned)
+    planned.put(layout.prompts("first", "bag"), b"{}")
+    plan, _ = make_plan(planned, "images.guidance_scale=2.0", run="second")
+    assert open_run(planned, "second")[1].digest == plan.digest
+
+
+def test_a_commit_is_pinned_and_kept_though_the_hub_moved_on(planned, models):
+    commit = "0123456789abcdef" * 2 + "01234567"
+    models["diffusion"] = INFO["diffusion"].model_copy(update={"revision": commit})
+    make_plan(planned)
+    assert open_run(planned, "first")[0].images.revision == commit
+    planned.put(layout.prompts("first", "bag"), b"{}")
+    models["diffusion"] = INFO["diffusion"].model_copy(update={"revision": commit[::-1]})
+    assert make_plan(planned)[0].models[-1].revision == commit
+    with pytest.raises(DataError, match=r"images\.revision"):
+        make_plan(planned, f"images.revision={commit[::-1]}")
+
+
+def test_a_restricted_licence_is_asked_for(planned, models):
+    models["diffusion"] = INFO["diffusion"].model_copy(update={"license": "sai-nc", "restricted": True})
+    with pytest.raises(ModelError, match=r"a generator is under the restricted licence sai-nc; .* images\.accept_license=sai-nc"):
+        make_plan(planned)
+    assert not planned.exists(layout.plan("first"))
+    make_plan(planned, "images.accept_license=sai-nc")
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("arms.naive-2x.kind=oracle", "oracle"),
+        ("training.batch_size=127", "batch_size 127 cannot be split"),
+        ("arms.a/b={kind: real}", "arm 'a/b': a name has letters"),
+    ],
+)
+def test_arms_that_cannot_be_trained_are_refused(planned, override, line):
+    with pytest.raises(UsageError, match=line):
+        make_plan(planned, override)
+
+
+def test_a_job_takes_execution_settings_only_and_known_units(planned):
+    make_plan(planned)
+    job = open_job(planned.url, "first", shard=1, overrides=["compute.device=cpu"])
+    assert (job.config.compute.device, job.shard) == ("cpu", 1)
+    for given, line in [
+        ({"overrides": ["images.guidance_scale=3"]}, "images.guidance_scale is identity: stages take it from the plan"),
+        ({"overrides": ["compute.devise=cpu"]}, r"did you mean compute\.device\?"),
+        ({"shard": 2}, "class shards 0 to 1"),
+        ({"arm": "auxbn"}, "has the arms real, naive-2x, auxbn-2x"),
+        ({"seed": 9}, "has the training seeds 0, 1"),
+    ]:
+        with pytest.raises(UsageError, match=line):
+            open_job(planned.url, "first", **given)
+    with pytest.raises(DataError, match=r"run 'other' is not planned in .*; do `synaug plan"):
+        open_job(planned.url, "other")
