@@ -101,7 +101,7 @@ def _bar(unit: str):
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("import", total=None, rate="")
 
         def report(done: int, total: int) -> None:
