@@ -11,8 +11,8 @@ from synaug.compose import compose, load_prompts
 from synaug.config import Config
 from synaug.errors import DataError, UsageError
 from synaug.frozen import Plan
-from synaug.generation.batches import Batch, Planned, batches, chunks
-from synaug.generation.part import WINDOW, generate, texts_of
+from synaug.generation.batches import Batch, Planned, batches, windows
+from synaug.generation.part import generate, texts_of
 from synaug.identity import parse_key
 from synaug.job import Job
 from synaug.manifest import Manifest
@@ -83,7 +83,7 @@ def batch_of(job: Job, stored: Stored) -> tuple[Batch, list[Batch]]:
     """
     images = _attempted(job, stored)
     todo = batches(images, stored.manifest.batch_size)
-    window = next(w for w in chunks(todo, WINDOW) if any(image.key == stored.key for batch in w for image in batch.images))
+    window = next(w for w in windows(todo) if any(image.key == stored.key for batch in w for image in batch.images))
     return next(batch for batch in window if any(image.key == stored.key for image in batch.images)), window
 
 
