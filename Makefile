@@ -16,6 +16,7 @@ help: ## this list
 
 ##@ Run it
 setup: $(STAMP) ## virtual environment with pinned packages, about 6 GB, once
+	@echo "ready: $(VENV)"
 
 demo: $(STAMP) ## the whole job on real images, on a CPU: at most 5 minutes on 2 cores after setup; again: at once
 	$(SYNAUG) import embedded --store $(STORE)

@@ -21,7 +21,7 @@ STAGES = {  # what each needs beside --store and --run
     "index": (),
     "train": ("arm", "seed"),
     "evaluate": ("arm", "seed"),
-    "report": (),
+    "report": ("join",),
 }
 FINISH_SECONDS = 5  # that a SIGTERM leaves for an orderly end
 
@@ -106,6 +106,8 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     if "arm" in needs:
         parser.add_argument("--arm", required=True, metavar="NAME", help="arm of the run")
         parser.add_argument("--seed", required=True, type=int, metavar="N", help="training seed of the run")
+    if "join" in needs:
+        parser.add_argument("--join", action="append", default=[], metavar="RUN", help="show this run's results beside; repeat for more")
     parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="execution setting of this command, like compute.device=cuda")
     return parser
 
@@ -129,7 +131,8 @@ def _run(name: str, arguments: list[str]) -> None:
     from synaug.job import Task
     from synaug.progress import LineReporter
 
-    task = Task(stage=name, shard=getattr(args, "shard", None), arm=getattr(args, "arm", None), seed=getattr(args, "seed", None))
+    given = {need: getattr(args, need) for need in STAGES[name] if need != "join"}
+    task = Task(stage=name, join=tuple(getattr(args, "join", ())), **given)
     execute(task, args.store, args.run, args.overrides, LineReporter())
 
 

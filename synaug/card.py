@@ -17,8 +17,8 @@ CARD = """\
 # {run}: synthetic images for image classification
 
 **Every image here is synthetic.** {images:,} images of {classes} classes, made with synaug from text prompts
-by an off-the-shelf text-to-image model, meant to be mixed with the {real:,} real images that they were counted after ({scale}x). They carry the
-biases and the mistakes of the models below: train with them, do not evaluate on them.
+by an off-the-shelf text-to-image model, meant to be mixed with the {real:,} real images that they were counted after ({scale}x).
+They carry the biases and the mistakes of the models below: train with them, do not evaluate on them.
 
 ## Models
 
@@ -42,11 +42,13 @@ Rejected and made again: {rejects}. Given up: {lost}. Prompts cut by the text en
 
 ## How to read it
 
-WebDataset tars; each sample is `KEY.jpg`, `KEY.cls` (label), `KEY.txt` (prompt) and `KEY.json` (metadata). Labels are positions in the class list below.
+WebDataset tars; each sample is `KEY.jpg`, `KEY.cls` (label), `KEY.txt` (prompt) and `KEY.json` (metadata).
+Labels are positions in the class list below.
 
     timm.data.create_dataset("wds/", root="RUN_FOLDER", split="x1", is_training=True)
 
-Tables beside the tars (`synthetic/x1/*.json`) list key, class, offset, length, prompt kind and CLIP score of each sample; `index.json` lists all parts.
+Tables beside the tars (`synthetic/x1/*.json`) list key, class, offset, length, prompt kind and CLIP score of each sample;
+`index.json` lists all parts.
 The splits of `_info.json` are the multiples: `x1` is the 1x set, `x1` and `x2` together 2x, and `train` is all of it.
 
 ## Classes
@@ -83,7 +85,7 @@ def card(job: Job, index: Index) -> str:
 
 
 def timm_info(index: Index) -> str:
-    """timm's `_info.json`: a split for each multiple, and `train` for all. Counts are those of the tars, images that are left out included."""
+    """timm's `_info.json`: a split for each multiple, and `train` for all. It counts what is in the tars, left-out images included."""
     splits = {f"x{m}": [part for part in index.parts if part.multiple == m] for m in range(1, index.scale + 1)} | {"train": index.parts}
     info = {
         name: {

@@ -47,7 +47,7 @@ def execute(
     logger.setLevel(logging.INFO)
     started = time.monotonic()
     try:
-        job = open_job(store_url, run, shard=task.shard, arm=task.arm, seed=task.seed, overrides=overrides, report=report)
+        job = open_job(store_url, run, shard=task.shard, arm=task.arm, seed=task.seed, join=task.join, overrides=overrides, report=report)
         importlib.import_module(f"synaug.stages.{task.stage}").run(job)
     except Exception as error:
         tail.lines = deque([*printed(), *tail.lines], maxlen=LOG_LINES)

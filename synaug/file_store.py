@@ -95,9 +95,7 @@ class FileStore:
     def download(self, key: str, path: Path) -> None:
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            with self._errors(key):
-                source = open(self._path(key), "rb")
-            with source, open(partial, "wb") as file:
+            with self._errors(key), open(self._path(key), "rb") as source, open(partial, "wb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
             os.replace(partial, path)
         finally:
@@ -119,7 +117,7 @@ class FileStore:
             _remove_left_over(folder)
         while True:
             path = folder / f"{socket.gethostname()}-{os.getpid()}-{id(self):x}-{next(self._numbers)}"
-            file = open(path, "wb")
+            file = open(path, "wb")  # noqa: SIM115 - it stays open, and locked, until it has been renamed
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file.fileno()).st_nlink:
                 return path, file

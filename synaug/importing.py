@@ -10,6 +10,7 @@ from pathlib import Path
 
 from synaug.classes import ClassEntry, slug
 from synaug.errors import DataError, UsageError
+from synaug.file_store import FileStore
 from synaug.manifest import TarTable
 from synaug.real import Packed, Sample, broken_rows, check_split, publish, unique_key
 from synaug.store import Store, locate
@@ -29,7 +30,8 @@ def read_folder(folder: Path) -> list[tuple[str, Path]]:
     splits = [path.name for path in nested if path.name.lower() in ("train", "val", "valid", "validation", "test")]
     if splits and len(nested) == len(classes):
         raise UsageError(
-            f"{folder} holds the splits {', '.join(splits)}, not classes; import each: `synaug import {folder / splits[0]} --split {splits[0]}`"
+            f"{folder} holds the splits {', '.join(splits)}, not classes; "
+            f"import each: `synaug import {folder / splits[0]} --split {splits[0]}`"
         )
     return images
 
@@ -97,17 +99,20 @@ def reference_tars(
         for n, url in enumerate(urls):
             tar = _inside(store, url)
             where, key = locate(store, tar)
-            path = Path(where.root, key) if hasattr(where, "root") else Path(folder, "scanned.tar")
-            if not hasattr(where, "root"):
+            if isinstance(where, FileStore):
+                path = where.root / key
+                if not path.is_file():
+                    raise DataError(f"no tar {path}")
+            else:
+                path = Path(folder, "scanned.tar")
                 where.download(key, path)
-            elif not path.is_file():
-                raise DataError(f"no tar {path}")
             table = scan(path, tar)
             bad = broken_rows(path, table, pool)
             if bad and not skip_broken:
                 row, why = next(iter(bad.items()))
                 raise DataError(
-                    f"{tar}: the image of sample {table.key[row]} is broken: {why}; mend the tar, or leave such images out with --skip-broken"
+                    f"{tar}: the image of sample {table.key[row]} is broken: {why}; "
+                    "mend the tar, or leave such images out with --skip-broken"
                 )
             broken += [f"{tar}/{table.key[row]}: {why}" for row, why in bad.items()]
             tables.append(_without(table, bad))

@@ -33,6 +33,7 @@ class Task:
     shard: int | None = None
     arm: str | None = None
     seed: int | None = None
+    join: tuple[str, ...] = ()  # runs that a report shows beside
 
     @property
     def unit(self) -> str:
@@ -63,6 +64,7 @@ class Job:
     shard: int | None = None
     arm: str | None = None
     seed: int | None = None
+    join: tuple[str, ...] = ()
     report: Callable[[Progress], None] = lambda progress: None
 
 
@@ -87,7 +89,7 @@ def open_run(store: Store, run: str) -> tuple[Config, Plan]:
 
 def open_job(
     store_url: str, run: str, *,
-    shard: int | None = None, arm: str | None = None, seed: int | None = None,
+    shard: int | None = None, arm: str | None = None, seed: int | None = None, join: tuple[str, ...] = (),
     overrides: list[str] | tuple[str, ...] = (), report: Callable[[Progress], None] | None = None,
 ) -> Job:  # fmt: skip
     """The job of one stage command. overrides: execution settings for this command only, like `compute.device=cuda`."""
@@ -101,7 +103,9 @@ def open_job(
         raise UsageError(f"--arm {arm}: run {run!r} has the arms {', '.join(config.arms) or '(none)'}")
     if seed is not None and seed not in config.seeds:
         raise UsageError(f"--seed {seed}: run {run!r} has the training seeds {', '.join(map(str, config.seeds))}")
-    return Job(store=store, run=run, config=config, plan=plan, shard=shard, arm=arm, seed=seed, report=report or (lambda progress: None))
+    return Job(
+        store=store, run=run, config=config, plan=plan, shard=shard, arm=arm, seed=seed, join=join, report=report or (lambda progress: None)
+    )  # fmt: skip
 
 
 def _execution(config: Config, overrides: list[str] | tuple[str, ...]) -> Config:

@@ -26,12 +26,31 @@ def flow(config: Config, plan: Plan) -> list[list[list[Task]]]:
     ]
 
 
+class StageClock:
+    """Seconds of the clock on the wall that each stage was under way; side by side, stages count the same second each."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+        self.active: dict[str, int] = {}
+        self.since: dict[str, float] = {}
+
+    def begin(self, stage: str) -> None:
+        if not self.active.get(stage):
+            self.since[stage] = time.monotonic()
+        self.active[stage] = self.active.get(stage, 0) + 1
+
+    def end(self, stage: str) -> None:
+        self.active[stage] -= 1
+        if not self.active[stage]:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - self.since[stage]
+
+
 @dataclass
 class Outcome:
     """What a local run did. failures: (task, exit code, line) in the order that they happened."""
 
     state: State
-    seconds: dict[str, float] = field(default_factory=dict)
+    clock: StageClock = field(default_factory=StageClock)
     failures: list[tuple[Task, int, str]] = field(default_factory=list)
 
 
@@ -63,20 +82,21 @@ def run_locally(store_url: str, run: str, *, overrides: list[str], display: Disp
 
 def _run_group(workers: Workers, chains: list[list[Task]], where: tuple, outcome: Outcome, display: Display) -> None:
     waiting = [list(chain) for chain in chains]
-    active: dict[Task, tuple[list[Task], float]] = {}
+    active: dict[Task, list[Task]] = {}
     while waiting or active:
         while waiting and workers.free:
             chain = waiting.pop(0)
             task = chain.pop(0)
-            active[task] = (chain, time.monotonic())
+            active[task] = chain
+            outcome.clock.begin(task.stage)
             workers.submit(task, execute_in_worker, (task, *where))
             display.began(task)
         for task, kind, value in workers.events():
             if kind == "report":
                 display.progressed(task, value)
                 continue
-            chain, started = active.pop(task)
-            outcome.seconds[task.stage] = outcome.seconds.get(task.stage, 0.0) + time.monotonic() - started
+            chain = active.pop(task)
+            outcome.clock.end(task.stage)
             if kind == "failed":
                 outcome.failures.append((task, *value))
                 display.failed(task, *value)

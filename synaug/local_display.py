@@ -77,9 +77,10 @@ def closing(store_url: str, run: str, outcome, seconds: float) -> None:
     console = Console(highlight=False)
     store = open_store(store_url)
     _results(console, store, run)
-    console.print(stage_times(outcome.state, outcome.seconds))
-    console.print(f"total {duration(seconds)}" + ("" if outcome.seconds else " (everything was done before)"))
-    console.print(f"report {store.url.rstrip('/')}/{layout.report(run)}".replace("file://", ""), soft_wrap=True)
+    stages = outcome.clock.seconds
+    spent = "  ".join(f"{stage} {stages[stage]:.0f} s" for stage in STAGES if stage in stages)
+    console.print(f"This run: {spent}  all {duration(seconds)}" if spent else f"Everything was done before; looked in {duration(seconds)}.")
+    console.print(f"Report: {store.url.removeprefix('file://').rstrip('/')}/{layout.report(run)}", soft_wrap=True)
 
 
 def _results(console: Console, store, run: str) -> None:
@@ -87,16 +88,3 @@ def _results(console: Console, store, run: str) -> None:
     from synaug.summary import summary
 
     console.print(summary(store, run, open_run(store, run)[0]))
-
-
-def stage_times(state: State, here: dict[str, float]):
-    """Seconds of each stage: in this run, and of work in all as the stages timed themselves."""
-    from rich.table import Table
-
-    shown = Table(box=None, pad_edge=False)
-    for column in ("stage", "seconds now", "seconds of work in all", "rate of one worker"):
-        shown.add_column(column, justify="left" if column == "stage" else "right")
-    for name, stage in state.stages.items():
-        rate = f"{stage.rate:.3g} {plural(stage.unit)}/s" if stage.rate else ""
-        shown.add_row(name, f"{here.get(name, 0):.1f}", f"{stage.seconds:.1f}", rate)
-    return shown

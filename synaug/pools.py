@@ -42,7 +42,10 @@ def split_pool(store: Store, split: str, classes: Sequence[ClassEntry]) -> list[
 
 
 def real_pool(store: Store, config: Config, plan: Plan) -> list[TarTable]:
-    """The run's real training images (`real.per_class`, `real.largest_to_smallest`), labelled by plan.labels. Images of other classes are left out."""
+    """The run's real training images (`real.per_class`, `real.largest_to_smallest`), labelled by plan.labels.
+
+    Images of other classes are left out.
+    """
     return _real(store, config, plan.classes)
 
 
@@ -53,7 +56,8 @@ def real_counts(store: Store, config: Config, classes: Sequence[ClassEntry]) -> 
     if empty:
         more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
         raise DataError(
-            f"no real image of {', '.join(empty[:5])}{more} in the split {config.real.train!r}; import some, or take the class out of `classes`"
+            f"no real image of {', '.join(empty[:5])}{more} in the split {config.real.train!r}; "
+            "import some, or take the class out of `classes`"
         )
     return {entry.id: counts[n] for n, entry in enumerate(classes)}
 
@@ -148,7 +152,10 @@ def real_quota(counts: Counter[int], classes: int, per_class: int | None, larges
 
 
 def _cut(tables: list[TarTable], choose: Callable[[list[tuple]], list[tuple]], purpose: str, seed: int) -> list[TarTable]:
-    """Rows that `choose` picks from all of them as (rank within the class, label, ..., table, row), by rank; ranks are seeded draws of the key."""
+    """The rows that `choose` picks from all, given as (rank within the class, label, ..., table, row) and sorted by rank.
+
+    The rank comes from a seeded draw of the sample's key: what is chosen does not depend on how the images lie in tars.
+    """
     by_label = defaultdict(list)
     for t, table in enumerate(tables):
         for n, (key, label) in enumerate(zip(table.key, table.label, strict=True)):

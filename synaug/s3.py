@@ -36,8 +36,8 @@ from synaug.store import check_key
 ATTEMPTS = 8  # of a request, unless AWS_MAX_ATTEMPTS says otherwise: with waits of at most 1, 2, 4, ... 20 seconds, about a minute
 MULTIPART = 16 << 20  # larger objects travel in parts of this size
 CREDENTIALS = {
-    "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccountProblem", "AllAccessDisabled", "403",
-    "Forbidden", "InvalidClientTokenId", "RequestTimeTooSkewed",
+    "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccountProblem", "AllAccessDisabled",
+    "403", "Forbidden", "InvalidClientTokenId", "RequestTimeTooSkewed",
 }  # fmt: skip
 FULL = {"QuotaExceeded", "QuotaExceededException", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge", "507"}
 BUSY = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests", "InternalError", "ServiceUnavailable", "429"}

@@ -31,7 +31,8 @@ NO_TESTS = """\
 """
 RUN = """\
 # run.yaml for $source, written by `synaug init` to be edited. `synaug config` lists every field with its default and meaning.
-# What makes the images (classes, real, prompts, images, seed) is frozen once prompts or images exist; scale, arms, seeds and tests may grow.
+# What makes the images (classes, real, prompts, images, seed) is frozen once prompts or images exist;
+# scale, arms, seeds and tests may grow.
 
 classes: classes.yaml
 context: ""                  # what all images are, like `aerial photograph`; enters the LLM's and the image prompts
@@ -97,7 +98,10 @@ def find_splits(source: Path) -> list[FoundSplit]:
 
 
 def propose_classes(splits: list[FoundSplit]) -> list[ClassEntry]:
-    """An entry for each class of any split, numbers in the order of their value. Raises DataError for names without an id, or with the same."""
+    """An entry for each class of any split, numbers in the order of their value.
+
+    Raises DataError for a name that gives no id, and for two that give the same.
+    """
     names = sorted(
         {name for split in splits for name, _ in split.images}, key=lambda name: (0, int(name), "") if name.isdecimal() else (1, 0, name)
     )

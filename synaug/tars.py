@@ -39,7 +39,7 @@ class TarWriter:
     """
 
     def __init__(self, file: Path | BinaryIO) -> None:
-        self._own = open(file, "wb") if isinstance(file, Path) else None
+        self._own = open(file, "wb") if isinstance(file, Path) else None  # noqa: SIM115 - close closes it
         self._hashed = _Hashed(self._own or file)
         self._tar = tarfile.TarFile(fileobj=self._hashed, mode="w", format=tarfile.USTAR_FORMAT)
         self._columns: dict[str, list] = {"key": [], "label": [], "offset": [], "length": []}

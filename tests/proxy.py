@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 
 class FaultyProxy:
-    """Forwards to `upstream`; of each hundred requests about `percent` fail, in turn: 503, no answer at all, an answer whose body is cut off half way.
+    """Forwards to `upstream`; of each hundred requests about `percent` fail.
+
+    In turn: 503, no answer at all, an answer whose body is cut off half way.
 
     Signatures stay valid: the Host header, which they cover, is passed on as it came. Use as a context manager.
     """

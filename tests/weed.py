@@ -33,7 +33,7 @@ class Weed:
 
     def __enter__(self) -> "Weed":
         binary = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc")
+        names = [f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
         ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.endpoint = f"http://127.0.0.1:{ports['s3.port']}"
         accounts = [_account(KEYS, ["Admin", "Read", "Write", "List"]), _account(READER, ["Read", "List"])]
@@ -57,8 +57,8 @@ class Weed:
         from botocore.exceptions import BotoCoreError, ClientError
 
         client = boto3.client(
-            "s3", endpoint_url=self.endpoint, aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"], aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
-            region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
+            "s3", endpoint_url=self.endpoint, region_name="us-east-1",
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"], aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"], config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
         )  # fmt: skip
         deadline = threading.Event()
         timer = threading.Timer(seconds, deadline.set)

@@ -13,8 +13,10 @@ SOURCE is one of
   the word `embedded`: the small real data sets that come with synaug
 
 reads    SOURCE; every image is decoded once, broken ones are refused (--skip-broken: listed and skipped)
+needs    a store that may be written; no model
 writes   real/SPLIT-*.tar (classes interleaved by a seeded shuffle), real/SPLIT-*.json, and last real/SPLIT.json
          Run again after a kill: it begins again, nothing half-written is seen. An equal split is left as it is, another one refused.
+needs    nothing else: no model, no GPU
 
 example  synaug import photos/train --store /data/store --classes classes.yaml
          synaug import photos/val --store /data/store --split val --classes classes.yaml
@@ -100,7 +102,8 @@ def _bar(unit: str):
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("import", total=None, rate="")
 
         def report(done: int, total: int) -> None:

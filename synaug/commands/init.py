@@ -4,7 +4,8 @@ import argparse
 
 HELP = "write run.yaml and classes.yaml for your own images, to be edited by hand"
 EPILOG = """\
-reads    SOURCE: a folder with a sub-folder of images for each class, or with train/ and val/ of such; or a .csv with the columns path and label
+reads    SOURCE: a folder with a sub-folder of images for each class, or with train/ and val/ of such;
+         or a .csv with the columns path and label
 writes   run.yaml and classes.yaml in the current folder (or --into); existing ones are not overwritten
 needs    nothing else: no store, no model, no network
 

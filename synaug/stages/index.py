@@ -9,6 +9,7 @@ from synaug import layout
 from synaug.card import card, timm_info
 from synaug.data_set import Index, IndexedPart
 from synaug.errors import DataError
+from synaug.identity import key_of
 from synaug.job import Job, Progress
 from synaug.manifest import Manifest
 from synaug.quotas import Part
@@ -46,7 +47,7 @@ def run(job: Job) -> None:
     store.put(layout.index(job.run), result.model_dump_json(indent=1).encode())
     seconds = time.perf_counter() - began
     timing = f'{{"seconds": {seconds:.3f}, "phases": {{}}, "parts": {len(planned)}}}'
-    store.put(layout.timing(job.run, "index", "index"), timing.encode())
+    store.put(layout.timing(job.run, "index", "all"), timing.encode())
 
 
 class Builder:
@@ -98,7 +99,7 @@ class Builder:
                 bytes=manifest.bytes,
                 images=len(manifest.key),
                 kept=kept,
-            )  # fmt: skip
+            )
         )
 
     def build(self) -> Index:
@@ -108,11 +109,20 @@ class Builder:
             return {class_id: dict(sorted(counts[class_id].items())) for class_id in order if class_id in counts}
 
         return Index(
-            run=self.job.run, digest=self.job.plan.digest, scale=self.job.plan.scale, min_clip_score=self.job.config.index.min_clip_score,
-            parts=self.parts, images={multiple: by_class(counts) for multiple, counts in self.images.items()},
-            left_out=by_class(self.left_out), rejects=dict(sorted(self.rejects.items())), lost=sorted(self.lost),
-            truncated_prompts=self.truncated, prompts=by_class(self.prompts), model=sorted(self.models), batch_sizes=sorted(self.batch_sizes),
-        )  # fmt: skip
+            run=self.job.run,
+            digest=self.job.plan.digest,
+            scale=self.job.plan.scale,
+            min_clip_score=self.job.config.index.min_clip_score,
+            parts=self.parts,
+            images={multiple: by_class(counts) for multiple, counts in self.images.items()},
+            left_out=by_class(self.left_out),
+            rejects=dict(sorted(self.rejects.items())),
+            lost=sorted(self.lost),
+            truncated_prompts=self.truncated,
+            prompts=by_class(self.prompts),
+            model=sorted(self.models),
+            batch_sizes=sorted(self.batch_sizes),
+        )
 
 
 def images_command(job: Job, shard: int | str) -> str:
@@ -145,8 +155,6 @@ def _known(store: Store, run: str) -> dict[str, str]:
 
 
 def _check_rows(part: Part, manifest: Manifest, key: str, remake: str) -> None:
-    from synaug.identity import key_of
-
     wanted, have = Counter(key_of(*image) for image in part.images), Counter(manifest.key + manifest.lost)
     if wanted != have:
         missing, extra = list((wanted - have).elements()), list((have - wanted).elements())

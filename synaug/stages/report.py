@@ -23,7 +23,7 @@ def run(job: Job) -> None:
     from synaug.reporting.page import render
 
     started = time.monotonic()
-    facts = gather(job.store, job.run, job.config, job.plan, join=getattr(job, "join", ()))
+    facts = gather(job.store, job.run, job.config, job.plan, join=job.join)
     job.report(Progress("report", "report", 0, 1, "report"))
     job.store.put(layout.report(job.run), render(facts).encode())
     job.report(Progress("report", "report", 1, 1, "report"))

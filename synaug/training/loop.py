@@ -121,7 +121,7 @@ def steps(
 
 
 def finish(
-    job: Job, trainer: Trainer, loader: Loader, folder: Folder, metrics: list[str], *, seconds: float, loading: float, trained: int
+    job: Job, trainer: Trainer, loader: Loader, folder: Folder, metrics: list[str], *, seconds: float, loading: float
 ) -> None:
     recipe, ranks = trainer.recipe, trainer.ranks
     seen = passes(loader, recipe.steps)

@@ -34,6 +34,9 @@ def _images(job: Job) -> None:
 
 
 def _index(job: Job) -> None:
+    if job.store.exists("hang"):
+        job.report(Progress("index", "index", 0, 1, "part"))
+        signal.pause()
     index = {"digest": job.plan.digest, "scale": job.plan.scale, "min_clip_score": None, "parts": [], "rejects": {}, "lost": []}
     job.store.put(layout.index(job.run), json.dumps(index).encode())
 
@@ -64,5 +67,6 @@ def _recorded(stage: str, work):
 
 for _name in ("prompts", "images", "index", "train", "evaluate", "report"):
     _module = types.ModuleType(f"synaug.stages.{_name}")
+    _module.HELP, _module.EPILOG = "a fake", ""
     _module.run = _recorded(_name, globals()[f"_{_name}"])
     sys.modules[_module.__name__] = _module

@@ -29,9 +29,11 @@ def test_two_classes_of_one_name_stay_apart(name, meanings):
 def test_classes_come_from_a_file_beside_run_yaml_or_inline(tmp_path):
     (tmp_path / "birds.yaml").write_text("- {id: crane, names: [crane, Grus grus], gloss: a bird}\n- {id: 'no-2', names: owl}\n")
     from_file = load_classes(Config(classes="birds.yaml"), tmp_path)
-    assert [(entry.id, entry.names, entry.gloss) for entry in from_file] == [("crane", ["crane", "Grus grus"], "a bird"), ("no-2", ["owl"], None)]
-    inline = load_classes(Config(classes=[{"id": "crane", "names": ["crane", "Grus grus"], "gloss": "a bird"}, {"id": "no-2", "names": "owl"}]), tmp_path)
-    assert inline == from_file
+    crane, owl = from_file
+    assert (crane.id, crane.names, crane.gloss) == ("crane", ["crane", "Grus grus"], "a bird")
+    assert (owl.id, owl.names, owl.gloss) == ("no-2", ["owl"], None)
+    items = [{"id": "crane", "names": ["crane", "Grus grus"], "gloss": "a bird"}, {"id": "no-2", "names": "owl"}]
+    assert load_classes(Config(classes=items), tmp_path) == from_file
 
 
 def test_two_classes_may_share_a_name_but_not_an_id():
@@ -69,7 +71,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("Café (big)", "Cafe-big"), ("T-shirt_top", "T-shirt_top"), ("a.b", "a-b"), ("n02012849", "n02012849"), ("_x", "x"), ("10", "10"), ("!!", "")],
+    [("Café (big)", "Cafe-big"), ("T-shirt_top", "T-shirt_top"), ("a.b", "a-b"), ("n02012849", "n02012849"), ("_x", "x"), ("!!", "")],
 )
 def test_a_slug_is_fit_for_an_id(name, expected):
     assert slug(name) == expected

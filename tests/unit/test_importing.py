@@ -125,7 +125,7 @@ def test_folders_that_cannot_be_told_apart_or_are_no_class_are_refused(tmp_path)
     (tmp_path / "f").mkdir()
     with pytest.raises(DataError, match="holds no images in sub-folders"):
         run_import(tmp_path / "f", *store)
-    with pytest.raises(DataError, match="no folder, .csv file or tar"):
+    with pytest.raises(DataError, match=r"no folder, \.csv file or tar"):
         run_import(tmp_path / "nowhere", *store)
     assert list(open_store(tmp_path / "store").list("")) == []
 

@@ -54,9 +54,9 @@ def test_a_run_is_done_in_order_and_then_there_is_nothing_to_do(planned):
     assert images <= done["index-None-None"]["began"]
     assert done["train-real-0"]["ended"] <= done["evaluate-real-0"]["began"]
     assert max(record["ended"] for name, record in done.items() if name.startswith("evaluate")) <= done["report-None-None"]["began"]
-    assert set(outcome.seconds) == {"prompts", "images", "index", "train", "evaluate", "report"}
+    assert set(outcome.clock.seconds) == {"prompts", "images", "index", "train", "evaluate", "report"}
     again = run(planned)
-    assert again.seconds == {}
+    assert again.clock.seconds == {}
     assert records(planned) == done
 
 

@@ -50,7 +50,8 @@ def test_members_are_plain_files_without_owner_or_time(tmp_path):
 
 def test_webdataset_reads_it(tmp_path):
     written(tmp_path / "a.tar")
-    samples = list(webdataset.WebDataset(str(tmp_path / "a.tar"), shardshuffle=False).decode("pil").to_tuple("__key__", "cls", "txt", "json", "jpg"))
+    read = webdataset.WebDataset(str(tmp_path / "a.tar"), shardshuffle=False).decode("pil")
+    samples = list(read.to_tuple("__key__", "cls", "txt", "json", "jpg"))
     assert [(key, label) for key, label, *_ in samples] == [(key, label) for key, _, label in SAMPLES]
     assert samples[0][2:4] == ("a photo of a crane, crane-0000000", {"seed": 0, "prompt": "ü"})
     assert samples[0][4].size == (16, 16)
@@ -71,8 +72,8 @@ def test_a_scan_reads_foreign_tars(tmp_path):
     """GNU format, folders, members in another order, extensions in capitals, and files that are no part of a sample."""
     with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT) as archive:
         for name, data in [
-            ("./train/b.cls", b"1\n"), ("./train/b.JPEG", b"BB"), ("./train/a.png", b"A"), ("./train/a.cls", b"0"), ("./train/a.seg.png", b"-"),
-            ("notes.txt", b"hello"), ("./train/._b.cls", b"junk"),
+            ("./train/b.cls", b"1\n"), ("./train/b.JPEG", b"BB"), ("./train/a.png", b"A"), ("./train/a.cls", b"0"),
+            ("./train/a.seg.png", b"-"), ("notes.txt", b"hello"), ("./train/._b.cls", b"junk"),
         ]:  # fmt: skip
             member = tarfile.TarInfo(name)
             member.size = len(data)

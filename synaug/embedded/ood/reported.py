@@ -94,7 +94,7 @@ def impulse(pictures, rng):
     return np.where(dice < rate, 0.0, np.where(dice > 1 - rate, 1.0, pictures))
 
 
-def speckle(pictures, rng):
+def multiplicative(pictures, rng):
     """Multiplied with gamma noise of mean 1, as in radar and ultrasound, over a light haze."""
     return (0.08 + 0.92 * pictures) * rng.gamma(5.0, 1 / 5.0, pictures.shape)
 
@@ -111,7 +111,7 @@ def banding(pictures, rng):
     return 0.1 + 0.8 * pictures + rows + columns
 
 
-NOISES = {"impulse noise": impulse, "speckle": speckle, "shot noise": shot, "banding": banding}
+NOISES = {"impulse noise": impulse, "multiplicative noise": multiplicative, "shot noise": shot, "banding": banding}
 
 
 def noise(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -78,8 +78,8 @@ def jitter(photos, rng):
     return photos[np.arange(len(photos))[:, None, None], rows, columns]
 
 
-def dropouts(photos, rng):
-    """A fifth of the lines is lost and repeats a light level."""
+def lost_rows(photos, rng):
+    """A fifth of the rows is lost and shows a grey level."""
     lost = rng.random((len(photos), EDGE, 1)) < 0.2
     return np.where(lost, rng.uniform(0.2, 0.9, (len(photos), EDGE, 1)), photos)
 
@@ -99,7 +99,7 @@ def interlace(photos, rng):
     return result
 
 
-NOISES = {"jitter": jitter, "line dropouts": dropouts, "dither": dither, "interlacing": interlace}
+NOISES = {"jitter": jitter, "lost rows": lost_rows, "dither": dither, "interlacing": interlace}
 
 
 def noise(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:

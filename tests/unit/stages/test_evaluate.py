@@ -1,0 +1,107 @@
+import io
+import json
+import tarfile
+from dataclasses import replace
+
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save
+
+from synaug import layout
+from synaug.errors import DataError, UsageError
+from synaug.results import Evaluation, load_results
+from synaug.stages import evaluate
+from synaug.store import open_store
+from synaug.training.augment import test_transform as transform_of
+from tests import small_run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A store with test sets and one arm whose model has random weights; and that model."""
+    store = open_store(str(tmp_path_factory.mktemp("store")))
+    job = replace(small_run.job(store, small_run.config()), arm="naive-1x", seed=1)
+    small_run.write_splits(store)
+    torch.manual_seed(0)
+    model = timm.create_model("resnet10t", num_classes=10)
+    frozen = {"arm": "naive-1x", "kind": "naive", "scale": 1, "settings": job.config.training.model_dump(mode="json")}
+    for name, data in {
+        "settings.json": json.dumps(frozen).encode(), "model.safetensors": save(model.state_dict()), "done.json": b"{}"
+    }.items():  # fmt: skip
+        store.put(layout.training(job.run, job.arm, job.seed, name), data)
+    return job, model.eval()
+
+
+def by_hand(store, split, model, settings):
+    """Right answers and images by label, from the tars as any tool reads them."""
+    transform, right, images = transform_of(settings), [0] * 10, [0] * 10
+    with tarfile.open(fileobj=io.BytesIO(store.get(layout.real_tar(split, 0)))) as tar:
+        files = {member.name: tar.extractfile(member).read() for member in tar}
+    for name, data in files.items():
+        if name.endswith(".jpg"):
+            label = int(files[name.replace(".jpg", ".cls")])
+            with torch.inference_mode():
+                answer = model(transform(Image.open(io.BytesIO(data)))[None]).argmax().item()
+            right[label] += answer == label
+            images[label] += 1
+    return right, images
+
+
+def test_accuracies_are_those_of_the_exported_model_image_by_image(trained):
+    job, model = trained
+    evaluate.run(job)
+    found = Evaluation.model_validate_json(job.store.get(layout.evaluation(job.run, job.arm, job.seed)))
+    assert (found.arm, found.seed, found.kind, found.scale, found.model) == ("naive-1x", 1, "naive", 1, "resnet10t")
+    assert list(found.tests) == ["test", "contexts", "sketch"]
+    ids = [entry.id for entry in job.plan.classes]
+    for name, result in found.tests.items():
+        right, images = by_hand(job.store, job.config.tests[name].split, model, job.config.training)
+        assert result.per_class == {class_id: r / n for class_id, r, n in zip(ids, right, images, strict=True)}
+        assert result.top1 == sum(right) / sum(images)
+        assert result.n == 40 and result.top1 <= result.top5 <= 1
+    timing = json.loads(job.store.get(layout.timing(job.run, "evaluate", "naive-1x-1")))
+    assert timing["images"] == 120 and timing["rate"] > 0
+
+
+def test_a_later_test_set_is_measured_alone_and_nothing_twice(trained):
+    job, _ = trained
+    few = job.config.model_copy(update={"tests": {"test": job.config.tests["test"]}})
+    key = layout.evaluation(job.run, job.arm, job.seed)
+    job.store.delete(key)
+    evaluate.run(replace(job, config=few))
+    assert list(json.loads(job.store.get(key))["tests"]) == ["test"]
+    seen = []
+    evaluate.run(replace(job, report=seen.append))
+    assert {progress.detail["test"] for progress in seen} == {"contexts", "sketch"}
+    assert list(json.loads(job.store.get(key))["tests"]) == ["test", "contexts", "sketch"]
+    evaluate.run(replace(job, report=lambda progress: pytest.fail("measured again")))
+
+
+def test_another_training_is_measured_anew(trained):
+    job, _ = trained
+    evaluate.run(job)
+    job.store.put(layout.training(job.run, job.arm, job.seed, "done.json"), b'{"steps": 1}')
+    seen = []
+    evaluate.run(replace(job, report=seen.append))
+    assert {progress.detail["test"] for progress in seen} == {"test", "contexts", "sketch"}
+
+
+def test_results_of_a_run_come_in_the_order_of_its_configuration(trained):
+    job, _ = trained
+    evaluate.run(job)
+    config = job.config.model_copy(update={"tests": {name: job.config.tests[name] for name in ("sketch", "test")}})
+    found = load_results(job.store, job.run, config)
+    assert (found.arms, found.tests) == (["naive-1x"], ["sketch", "test"])
+
+
+def test_what_is_missing_is_named(trained):
+    job, _ = trained
+    with pytest.raises(DataError, match="arm naive-2x, seed 0 is not trained"):
+        evaluate.run(replace(job, arm="naive-2x", seed=0))
+    with pytest.raises(UsageError, match="--arm and --seed"):
+        evaluate.run(replace(job, arm=None))
+    test = job.config.tests["test"].model_copy(update={"split": "gone"})
+    with pytest.raises(DataError, match="'gone' is not in"):
+        evaluate.run(replace(job, config=job.config.model_copy(update={"tests": {"test": test}})))

@@ -1,0 +1,187 @@
+"""The report as a browser shows it: what it says, that it asks for nothing, and that its numbers are evaluate's."""
+
+import json
+import re
+import statistics
+from dataclasses import replace
+
+import pytest
+
+from synaug import layout
+from synaug.errors import DataError
+from synaug.stages import report
+from synaug.store import open_store
+from tests import browser, small_run
+
+LONG = {f"set-{n}": {"split": "test", "domain": "out"} for n in range(6)}
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    return small_run.write_all(open_store(str(tmp_path_factory.mktemp("report") / "store"), create=True))
+
+
+@pytest.fixture(scope="module")
+def page(job):
+    """URL of the report of a finished run."""
+    report.run(job)
+    return f"file://{job.store.url.removeprefix('file://')}/{layout.report(job.run)}"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    with browser.open_browser(tmp_path_factory.mktemp("profile")) as one:
+        yield one
+
+
+def html(job) -> str:
+    report.run(job)
+    return job.store.get(layout.report(job.run)).decode()
+
+
+def text(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.S)))
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width, height", [(1280, 800), (390, 844)])
+def test_page_asks_for_nothing_complains_of_nothing_and_never_scrolls_sideways(chromium, page, width, height, dark):
+    browser.show(chromium, page, width=width, height=height, dark=dark)
+    assert browser.requests(chromium) == [page]
+    assert chromium.get_log("browser") == []
+    assert chromium.execute_script("return document.documentElement.scrollWidth") == width
+    wide = chromium.execute_script(
+        "return [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre, svg'))"
+        ".filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"
+    )  # fmt: skip
+    assert wide == []
+    assert contrast(chromium) >= 4.5
+
+
+def contrast(chromium) -> float:
+    """The lowest contrast (WCAG 2) of text with what is behind it."""
+    colours = chromium.execute_script(
+        "const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;"
+        " if (!c.startsWith('rgba(0, 0, 0, 0')) return c } };"
+        "return [...document.querySelectorAll('h1, h2, p, td, th, li, span.sub, summary, .tag')]"
+        ".map(e => [getComputedStyle(e).color, behind(e)])"
+    )  # fmt: skip
+
+    def luminance(colour):
+        parts = [int(x) / 255 for x in re.findall(r"\d+", colour)[:3]]
+        linear = [c / 12.92 if c <= 0.04 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    ratios = []
+    for pair in {tuple(one) for one in colours}:
+        low, high = sorted(luminance(one) for one in pair)
+        ratios.append((high + 0.05) / (low + 0.05))
+    return min(ratios)
+
+
+def test_every_figure_and_picture_is_drawn_and_described(chromium, page):
+    browser.show(chromium, page, width=390, height=844)
+    figures = chromium.execute_script(
+        "const size = e => [e.getBoundingClientRect().width, e.getBoundingClientRect().height];"
+        "return [...document.querySelectorAll('figure svg')].map(s => ({box: size(s),"
+        " drawn: [...s.querySelectorAll('path, use')].filter(p => p.getBoundingClientRect().width > 0).length,"
+        " words: [...s.querySelectorAll('text')].map(t => t.textContent), label: s.getAttribute('aria-label')}))"
+    )  # fmt: skip
+    assert len(figures) == 3 + 3 + 2
+    for figure in figures:
+        assert min(figure["box"]) > 100 and figure["drawn"] > 10
+        assert len(figure["words"]) > 3
+        assert "naive" in figure["label"] or "points over" in figure["label"]
+    pictures = chromium.execute_script("return [...document.images].map(i => [i.naturalWidth, i.alt])")
+    assert len(pictures) == 10 * (4 + 6) + 3 * 10
+    assert all(width > 0 and alt for width, alt in pictures)
+    ids = chromium.execute_script("return [...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_numbers_are_those_of_evaluates_json(chromium, page, job):
+    browser.show(chromium, page, width=1280, height=800)
+    cells = chromium.execute_script(
+        "return [...document.querySelectorAll('#accuracy-table td[data-arm]')]"
+        ".map(c => [c.dataset.arm, c.dataset.test, c.dataset.mean, c.firstChild.textContent.trim()])"
+    )  # fmt: skip
+    assert len(cells) == 6 * 3
+    for arm, test, mean, shown in cells:
+        found = [
+            json.loads(job.store.get(layout.evaluation(job.run, arm, seed)))["tests"][test]["top1"] for seed in job.config.seeds
+        ]  # fmt: skip
+        assert float(mean) == pytest.approx(statistics.mean(found), abs=1e-12)
+        assert shown == f"{100 * statistics.mean(found):.1f} ± {100 * statistics.stdev(found):.1f}"
+
+
+def test_many_test_sets_do_not_widen_the_page(chromium, job, tmp_path):
+    config = small_run.config(tests=small_run.config().model_dump()["tests"] | LONG)
+    store = open_store(str(tmp_path / "store"), create=True)
+    wide = small_run.job(store, config)
+    small_run.write_splits(store)
+    many = {name: small_run.MEANS[name] + (0.3,) * 6 for name in small_run.MEANS}
+    small_run.write_results(wide, means=many)
+    report.run(wide)
+    browser.show(chromium, f"file://{tmp_path}/store/{layout.report(wide.run)}", width=390, height=844)
+    assert chromium.execute_script("return document.documentElement.scrollWidth") == 390
+
+
+def test_first_screen_says_what_was_seen_and_what_did_not_work(job):
+    first = text(html(job)).split(" Accuracy ")[0]
+    assert "were trained on 50,000 real photos of the same dataset (Fashion-MNIST)" in first
+    assert "Synthetic images raised accuracy in" in first
+    assert "What did not work" in first and "auxbn-1x is below naive-1x on" in first
+    assert "The sense of bag was chosen by a small margin" in first
+    assert "40 real images of 10 classes were joined by 80 synthetic images" in first
+
+
+def test_page_is_one_file_without_references_and_the_same_again(job):
+    first = html(job)
+    assert html(job) == first
+    references = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)|url\(([^)]*)\)|@import""", first)
+    assert all((a or b).startswith(("data:", "#")) for a, b in references)
+    assert "<script" not in first and len(first) < 3_000_000
+
+
+def test_prompts_are_escaped(job):
+    page = html(job)
+    assert "in a &lt;field&gt; &amp; more" in page and "<field>" not in page
+
+
+def test_another_generator_is_said_to_be_unknown(job):
+    images = job.config.images.model_copy(update={"profile": "sd15"})
+    page = text(html(replace(job, config=job.config.model_copy(update={"images": images}))))
+    assert "may have seen these classes, this dataset, or its test images" in page and "Fashion-MNIST" not in page.split(" Accuracy ")[0]
+
+
+@pytest.mark.parametrize("written", ["plan only", "set only", "one seed", "real only"])
+def test_a_part_of_a_run_is_reported_as_such(tmp_path, written):
+    store = open_store(str(tmp_path / "store"), create=True)
+    one = small_run.job(store, small_run.config())
+    small_run.write_plan(one)
+    if written != "plan only":
+        small_run.write_splits(store)
+        small_run.write_set(one)
+    if written == "one seed":
+        small_run.write_results(one, seeds=[0])
+    if written == "real only":
+        small_run.write_results(small_run.job(store, small_run.config(arms={"real": {"kind": "real"}})))
+    said = text(html(one))
+    expected = {"one seed": "Too few training seeds to show anything yet"}.get(written, "Nothing to compare yet")
+    assert expected in said
+    assert "not evaluated yet" in said
+    assert ("Real beside synthetic" in said) == (written != "plan only")
+
+
+def test_a_second_run_is_joined_with_its_difference(job):
+    other = small_run.job(job.store, small_run.config(arms={"naive-1x": {"kind": "naive", "scale": "1x"}}), run="senses-off")
+    small_run.write_plan(other)
+    small_run.write_results(other, seed=5)
+    joined = text(html(replace(job, join=("senses-off",)))).split("Beside other runs")[1].split("Real beside")[0]
+    mine, theirs = (
+        statistics.mean(json.loads(job.store.get(layout.evaluation(run, "naive-1x", seed)))["tests"]["test"]["top1"] for seed in (0, 1, 2))
+        for run in (job.run, "senses-off")
+    )
+    assert f"{100 * theirs:.1f}" in joined and f"{100 * (theirs - mine):+.1f}".replace("-", "−") in joined
+    with pytest.raises(DataError, match="'gone' is not planned"):
+        report.run(replace(job, join=("gone",)))
