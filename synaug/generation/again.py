@@ -36,7 +36,8 @@ class Stored:
 def planned(metadata: dict, label: int) -> Planned:
     """What a sample was made from, as its metadata says."""
     prompt = Prompt(text=metadata["prompt"], kind=metadata["kind"], attributes=metadata["attributes"])
-    return Planned(metadata["class_id"], metadata["index"], label, prompt, metadata["guidance_scale"], metadata["attempt"])
+    sampled = {name: metadata[name] for name in ("class_id", "index", "guidance_scale", "sense", "attempt")}
+    return Planned(label=label, prompt=prompt, **sampled)
 
 
 def find_part(config: Config, plan: Plan, key: str) -> Part:
@@ -108,7 +109,7 @@ def _lost(job: Job, manifest: Manifest, key: str, labels: dict[str, int]) -> Pla
         edited = layout.prompts(job.run, class_id)
         raise DataError(f"{key} of the batch was given up and {edited} was edited since: its prompt is gone; show without --exact")
     prompt = compose(job.config, job.plan, prompts, index)
-    return Planned(class_id, index, labels[class_id], prompt, sampling(job.config.images).guidance_of(prompt.kind))
+    return Planned(class_id, index, labels[class_id], prompt, sampling(job.config.images).guidance_of(prompt.kind), prompts.chosen)
 
 
 def make_alone(diffusion: Diffusion, config: Config, image: Planned):

@@ -19,6 +19,7 @@ class Planned:
     label: int
     prompt: Prompt
     guidance_scale: float
+    sense: str = ""  # the definition that its prompts file chose
     attempt: int = 0
 
     @property

@@ -41,8 +41,9 @@ def recipe(store: Store, run: str, config: Config, plan: Plan, part: Part) -> Re
     loaded = {class_id: load_prompts(store, run, class_id) for class_id in sorted({class_id for class_id, _ in part.images})}
     images = []
     for class_id, index in part.images:
-        prompt = compose(config, plan, loaded[class_id][0], index)
-        images.append(Planned(class_id, index, labels[class_id], prompt, settings.guidance_of(prompt.kind)))
+        made = loaded[class_id][0]
+        prompt = compose(config, plan, made, index)
+        images.append(Planned(class_id, index, labels[class_id], prompt, settings.guidance_of(prompt.kind), made.chosen))
     return Recipe(part, images, {class_id: digest for class_id, (_, digest) in loaded.items()})
 
 
