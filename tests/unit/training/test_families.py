@@ -12,7 +12,64 @@ from synaug.training import auxbn
 N_REAL, BATCH = 2, 4
 
 # module of timm: (smallest model with batch norm, side of the images that it is tried with)
-FAMILIES: dict[str, tuple[str, int]] = {}
+FAMILIES = {
+    "byoanet": ("halonet_h1", 64),
+    "byobnet": ("test_byobnet", 64),
+    "convmixer": ("convmixer_768_32", 64),
+    "cpubone": ("cpubone_nano", 224),
+    "cspnet": ("cs3darknet_focus_s", 64),
+    "cspnext": ("cspnext_tiny", 64),
+    "densenet": ("densenet121", 64),
+    "dla": ("dla46x_c", 64),
+    "dpn": ("dpn48b", 64),
+    "efficientformer": ("efficientformer_l1", 224),
+    "efficientformer_v2": ("efficientformerv2_s0", 224),
+    "efficientnet": ("test_efficientnet", 64),
+    "efficientvim": ("efficientvim_m1", 224),
+    "efficientvit_mit": ("efficientvit_b0", 64),
+    "efficientvit_msra": ("efficientvit_m0", 224),
+    "fasternet": ("fasternet_t0", 64),
+    "fastvit": ("fastvit_t8", 64),
+    "ghostnet": ("ghostnet_050", 64),
+    "hardcorenas": ("hardcorenas_b", 64),
+    "hgnet": ("hgnetv2_b0", 64),
+    "hrnet": ("hrnet_w18_small", 64),
+    "iformer": ("iformer_t", 224),
+    "inception_resnet_v2": ("inception_resnet_v2", 128),
+    "inception_v3": ("inception_v3", 128),
+    "inception_v4": ("inception_v4", 128),
+    "lcnetv2": ("lcnetv2_small", 64),
+    "levit": ("levit_128s", 224),
+    "lowformer": ("lowformer_b0", 224),
+    "mobilenetv3": ("mobilenetv3_small_050", 64),
+    "mobilevit": ("mobilevit_xxs", 64),
+    "nasnet": ("nasnetalarge", 128),
+    "nextvit": ("nextvit_small", 64),
+    "pnasnet": ("pnasnet5large", 128),
+    "regnet": ("regnetx_002", 64),
+    "repghost": ("repghostnet_050", 64),
+    "repvit": ("repvit_m0_9", 64),
+    "res2net": ("res2next50", 64),
+    "resnest": ("resnest14d", 64),
+    "resnet": ("test_resnet", 64),
+    "resnetv2": ("resnetv2_18", 64),
+    "rexnet": ("rexnet_100", 64),
+    "selecsls": ("selecsls42", 64),
+    "senet": ("legacy_seresnet18", 64),
+    "shvit": ("shvit_s1", 224),
+    "sknet": ("skresnet18", 64),
+    "starnet": ("starnet_s1", 64),
+    "swiftformer": ("swiftformer_xs", 224),
+    "tiny_vit": ("tiny_vit_5m_224", 224),
+    "tresnet": ("tresnet_m", 64),
+    "vgg": ("vgg11_bn", 64),
+    "visformer": ("visformer_tiny", 224),
+    "vision_transformer_hybrid": ("vit_small_resnet26d_224", 224),
+    "vovnet": ("ese_vovnet19b_slim_dw", 64),
+    "xception": ("legacy_xception", 64),
+    "xception_aligned": ("xception41", 64),
+    "xcit": ("xcit_nano_12_p16_224", 224),
+}
 QUICK = (
     "byobnet", "convmixer", "densenet", "efficientnet", "ghostnet", "levit",
     "mobilenetv3", "regnet", "resnet", "resnetv2", "repvit", "vgg",
@@ -22,8 +79,8 @@ QUICK = (
 def without_noise(model: nn.Module) -> nn.Module:
     """Dropout and drop path off: they would draw anew in each of the passes that are compared."""
     for layer in model.modules():
-        if isinstance(layer, nn.Dropout) or type(layer).__name__ in ("DropPath", "DropBlock2d", "PatchDropout"):
-            layer.p = layer.drop_prob = 0.0
+        for rate in {"p", "drop_prob", "drop_rate"} & vars(layer).keys():
+            setattr(layer, rate, 0.0)
     return model
 
 
