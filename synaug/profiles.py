@@ -9,7 +9,7 @@ from synaug.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """One model family. `scheduler` None keeps the model's own; dtype and vae_dtype are for a GPU, cpu_dtype for a CPU."""
+    """One model family. dtype and vae_dtype are for a GPU, cpu_dtype for a CPU."""
 
     name: str
     hub_name: str | None = None
@@ -23,7 +23,7 @@ class Profile:
     negative_prompt: bool = True
     safety_checker: bool = False
     compiles: bool = True  # has transformer blocks for regional compilation
-    scheduler: str | None = None
+    scheduler: str  # of diffusers
     scheduler_kwargs: dict
     native_size: int  # pixels
     size_multiple: int = 8  # width and height are multiples of this
@@ -43,7 +43,8 @@ PROFILES = {
     for profile in (
         Profile(
             name="embedded", folder=Path(__file__).parent / "embedded" / "generator", license="Apache-2.0", steps=12, guidance_scale=1.0,
-            negative_prompt=False, compiles=False, scheduler_kwargs={}, native_size=32, size_multiple=1, fixed_size=True,
+            negative_prompt=False, compiles=False, scheduler="DPMSolverMultistepScheduler", scheduler_kwargs={},
+            native_size=32, size_multiple=1, fixed_size=True,
             dtype="bfloat16", vae_dtype="float32", cpu_dtype="bfloat16",
         ),
         Profile(

@@ -38,3 +38,27 @@ def images_job(store, *, images: int = 12, scale: int = 1, part_images: int = 20
         styles=["watercolour painting", "line drawing"], scale=scale, estimate={}, versions={},
     )  # fmt: skip
     return Job(store=store, run=run, config=Config(images=Images(**settings), classes=[]), plan=plan, shard=0)
+
+
+def write_plan(job: Job) -> None:
+    """So that commands find the run."""
+    from synaug.config.load import dump_config
+
+    job.store.put(layout.run_yaml(job.run), dump_config(job.config).encode())
+    job.store.put(layout.plan(job.run), job.plan.model_dump_json().encode())
+
+
+def write_photos(store, per_class: int = 5) -> None:
+    """The split `train`: photos of one colour, a colour a class."""
+    from PIL import Image
+
+    from synaug.generation.encode import to_jpeg
+    from synaug.real import Sample, pack
+
+    colours = ("red", "green", "blue")
+    samples = [
+        Sample(f"{class_id}-{n}", label, to_jpeg(Image.new("RGB", (32, 32), colours[label]), quality=92))
+        for label, class_id in enumerate(NAMES)
+        for n in range(per_class)
+    ]
+    pack(store, "train", samples, classes=list(NAMES))

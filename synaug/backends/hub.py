@@ -22,13 +22,15 @@ def folder_digest(folder: Path) -> str:
 
 def resolve(name: str, revision: str | None, *, role: str) -> tuple[str, str]:
     """(revision, licence) of a hub name or folder. Raises ModelError when there is no such model or revision, or no way to ask."""
+    from httpx2 import TransportError  # of the hub's own client; no OSError
     from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     if Path(name).is_dir():
         return f"sha256:{folder_digest(Path(name))[:16]}", "see the folder"
     wanted = f"{name}" + (f" at {revision!r}" if revision else "")
-    fix = f"give prompts.{role}.model a folder, another hub name, or `embedded`" if role != "diffusion" else "give images.model a folder or another hub name"
+    own = "give images.model a folder or another hub name"
+    fix = own if role == "diffusion" else f"give prompts.{role}.model a folder, another hub name, or `embedded`"
     try:
         if not constants.HF_HUB_OFFLINE:
             found = HfApi().model_info(name, revision=revision, timeout=20)
@@ -38,7 +40,7 @@ def resolve(name: str, revision: str | None, *, role: str) -> tuple[str, str]:
     except HfHubHTTPError as error:
         if error.response is not None and error.response.status_code in (401, 403, 404):
             raise ModelError(f"no such model or revision on the hub, or no right to it: {wanted}; {fix}, or log in") from error
-    except OSError:
+    except (OSError, TransportError):
         pass  # no network: what the cache holds decides
     try:
         snapshot = snapshot_download(name, revision=revision, local_files_only=True)

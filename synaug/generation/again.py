@@ -11,8 +11,8 @@ from synaug.compose import compose, load_prompts
 from synaug.config import Config
 from synaug.errors import DataError, UsageError
 from synaug.frozen import Plan
-from synaug.generation.batches import Batch, Planned, batches, chunks
-from synaug.generation.part import WINDOW, generate, texts_of
+from synaug.generation.batches import Batch, Planned, batches, windows
+from synaug.generation.part import generate, texts_of
 from synaug.identity import parse_key
 from synaug.job import Job
 from synaug.manifest import Manifest
@@ -36,7 +36,8 @@ class Stored:
 def planned(metadata: dict, label: int) -> Planned:
     """What a sample was made from, as its metadata says."""
     prompt = Prompt(text=metadata["prompt"], kind=metadata["kind"], attributes=metadata["attributes"])
-    return Planned(metadata["class_id"], metadata["index"], label, prompt, metadata["guidance_scale"], metadata["attempt"])
+    sampled = {name: metadata[name] for name in ("class_id", "index", "guidance_scale", "sense", "attempt")}
+    return Planned(label=label, prompt=prompt, **sampled)
 
 
 def find_part(config: Config, plan: Plan, key: str) -> Part:
@@ -83,7 +84,7 @@ def batch_of(job: Job, stored: Stored) -> tuple[Batch, list[Batch]]:
     """
     images = _attempted(job, stored)
     todo = batches(images, stored.manifest.batch_size)
-    window = next(w for w in chunks(todo, WINDOW) if any(image.key == stored.key for batch in w for image in batch.images))
+    window = next(w for w in windows(todo) if any(image.key == stored.key for batch in w for image in batch.images))
     return next(batch for batch in window if any(image.key == stored.key for image in batch.images)), window
 
 
@@ -108,7 +109,7 @@ def _lost(job: Job, manifest: Manifest, key: str, labels: dict[str, int]) -> Pla
         edited = layout.prompts(job.run, class_id)
         raise DataError(f"{key} of the batch was given up and {edited} was edited since: its prompt is gone; show without --exact")
     prompt = compose(job.config, job.plan, prompts, index)
-    return Planned(class_id, index, labels[class_id], prompt, sampling(job.config.images).guidance_of(prompt.kind))
+    return Planned(class_id, index, labels[class_id], prompt, sampling(job.config.images).guidance_of(prompt.kind), prompts.chosen)
 
 
 def make_alone(diffusion: Diffusion, config: Config, image: Planned):

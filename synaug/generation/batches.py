@@ -7,6 +7,8 @@ from synaug.config import Config
 from synaug.identity import image_seed, key_of
 from synaug.prompts_file import Prompt
 
+WINDOW = 4
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -17,6 +19,7 @@ class Planned:
     label: int
     prompt: Prompt
     guidance_scale: float
+    sense: str = ""  # the definition that its prompts file chose
     attempt: int = 0
 
     @property
@@ -62,6 +65,11 @@ def batches(images: Iterable[Planned], size: int) -> list[Batch]:
     for image in images:
         groups.setdefault(image.guidance_scale, []).append(image)
     return [Batch(tuple(chunk), size) for group in groups.values() for chunk in chunks(group, size)]
+
+
+def windows(todo: list[Batch]) -> list[list[Batch]]:
+    """Batches whose prompts are embedded together: the first alone, so that the model starts at once, then WINDOW by WINDOW."""
+    return [todo[:1], *chunks(todo[1:], WINDOW)]
 
 
 def chunks(items: Sequence, size: int) -> list[Sequence]:

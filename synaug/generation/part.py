@@ -16,7 +16,7 @@ from synaug.compose import compose, load_prompts
 from synaug.config import Config
 from synaug.errors import ModelError
 from synaug.frozen import Plan
-from synaug.generation.batches import Batch, Planned, batches, chunks
+from synaug.generation.batches import Batch, Planned, batches, windows
 from synaug.generation.beside import Beside, Stopwatch, _set_torch_threads
 from synaug.generation.finish import Finished, Finisher, Texts
 from synaug.generation.health import Health
@@ -25,8 +25,6 @@ from synaug.profiles import sampling
 from synaug.quotas import Part
 from synaug.store import Store
 from synaug.tars import TarWriter
-
-WINDOW = 4  # batches whose prompts are encoded together, one window ahead of the model
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,9 @@ def recipe(store: Store, run: str, config: Config, plan: Plan, part: Part) -> Re
     loaded = {class_id: load_prompts(store, run, class_id) for class_id in sorted({class_id for class_id, _ in part.images})}
     images = []
     for class_id, index in part.images:
-        prompt = compose(config, plan, loaded[class_id][0], index)
-        images.append(Planned(class_id, index, labels[class_id], prompt, settings.guidance_of(prompt.kind)))
+        made = loaded[class_id][0]
+        prompt = compose(config, plan, made, index)
+        images.append(Planned(class_id, index, labels[class_id], prompt, settings.guidance_of(prompt.kind), made.chosen))
     return Recipe(part, images, {class_id: digest for class_id, (_, digest) in loaded.items()})
 
 
@@ -142,12 +141,12 @@ class PartMaker:
 
     def _texts_of(self, todo: list[Batch]) -> Iterator[tuple[Batch, Texts]]:
         """Each batch with its window's texts, the next window's under way."""
-        windows = chunks(todo, WINDOW)
-        ahead = self._texts.submit(self._look_at, windows[0])
-        for n, window in enumerate(windows):
+        cut = windows(todo)
+        ahead = self._texts.submit(self._look_at, cut[0])
+        for n, window in enumerate(cut):
             texts = ahead.result()
-            if n + 1 < len(windows):
-                ahead = self._texts.submit(self._look_at, windows[n + 1])
+            if n + 1 < len(cut):
+                ahead = self._texts.submit(self._look_at, cut[n + 1])
             for batch in window:
                 yield batch, texts
 

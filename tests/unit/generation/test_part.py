@@ -8,7 +8,6 @@ import pytest
 
 from synaug import layout
 from synaug.errors import ModelError
-from synaug.generation.batches import chunks
 from synaug.generation.part import PartMaker, recipe
 from synaug.identity import image_seed
 from synaug.manifest import Manifest
@@ -140,8 +139,9 @@ def test_prompts_are_encoded_a_window_of_batches_at_a_time(store):
     job = images_job(store, images=20, part_images=60, batch_size=4, guidance_scale_diversified=1.0)
     diffusion, part = FakeDiffusion(), job.plan.parts(job.config, 0, 1)[0]
     make(job, diffusion)
-    images = [[image.prompt.text for image in window] for window in chunks(recipe(store, "first", job.config, job.plan, part).images, 16)]
-    assert diffusion.windows == [list(dict.fromkeys(texts)) for texts in images]
+    texts = [image.prompt.text for image in recipe(store, "first", job.config, job.plan, part).images]
+    expected = [texts[:4], texts[4:20], texts[20:36], texts[36:52], texts[52:]]
+    assert diffusion.windows == [list(dict.fromkeys(window)) for window in expected]
 
 
 def test_truncated_prompts_are_counted_once(store):

@@ -1,0 +1,74 @@
+"""Real generator and CLIP; the prompts files are written by the test, for the LLM takes a minute."""
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from synaug import layout
+from synaug.__main__ import main
+from synaug.store import open_store
+from tests.images_run import NAMES, images_job, put_prompts, write_photos, write_plan
+
+
+@pytest.fixture
+def planned(tmp_path, monkeypatch):
+    """(store, arguments): a planned run without prompts files, and the command line that previews it."""
+    store = open_store(tmp_path / "store", create=True)
+    job = images_job(store, num_inference_steps=2)
+    for class_id in NAMES:
+        store.delete(layout.prompts("first", class_id))
+    write_plan(job)
+    write_photos(store)
+
+    def prompts(job):
+        for class_id in job.plan.class_shards[job.shard]:
+            if not job.store.exists(layout.prompts(job.run, class_id)):
+                put_prompts(job.store, class_id, chosen="thing that is worn", margin=0.123)
+
+    monkeypatch.setattr("synaug.stages.prompts.run", prompts)
+    return store, ["preview", "--store", str(tmp_path / "store"), "--run", "first", "--images", "6"]
+
+
+def test_shows_real_beside_synthetic_and_measures_the_rate(planned, capsys):
+    store, arguments = planned
+    assert main(arguments) == 0
+    sheet = Image.open(io.BytesIO(store.get(layout.preview("first", "contact-sheet.png"))))
+    assert sheet.width > 900 and sheet.height > 600
+    timing = json.loads(store.get(layout.timing("first", "preview", "rate")))
+    assert timing["rate"] > 0 and timing["bytes_per_image"] > 500 and timing["batch_size"] == 8 and timing["device"].startswith("CPU")
+    out = capsys.readouterr().out
+    assert 'bag: bag, "thing that is worn", margin 0.123' in out and "images/s" in out and "contact-sheet.png" in out
+
+
+def test_the_run_is_as_unbegun_as_before(planned):
+    store, arguments = planned
+    before = {key for key in store.list("runs/")}
+    assert main(arguments) == 0
+    new = {key for key in store.list("runs/")} - before
+    assert all(key.startswith((layout.preview("first", ""), layout.timing("first", "preview", "")[:-5])) for key in new)
+
+
+def test_a_second_preview_replaces_the_first(planned):
+    store, arguments = planned
+    assert main([*arguments, "--classes", "bag,boot"]) == 0
+    first = set(store.list(layout.preview("first", "")))
+    assert main([*arguments, "--classes", "shirt"]) == 0
+    second = set(store.list(layout.preview("first", "")))
+    assert layout.preview("first", "prompts/bag.json") in first - second and layout.preview("first", "prompts/shirt.json") in second
+
+
+@pytest.mark.parametrize(
+    ("extra", "line"),
+    [
+        (["--classes", "bag,crane"], "synaug preview: --classes crane: the run has no such class id; its 3 classes begin with boot, bag, shirt"),
+        (["--images", "0"], "synaug preview: --images 0: give 1 or more"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(planned, capsys, extra, line):
+    store, arguments = planned
+    before = {key: store.get(key) for key in store.list("runs/")}
+    assert main([*arguments, *extra]) == 2
+    assert capsys.readouterr().err.strip() == line
+    assert {key: store.get(key) for key in store.list("runs/")} == before
