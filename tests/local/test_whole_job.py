@@ -60,7 +60,8 @@ def synaug(*arguments: str) -> str:
 
 
 def content(store: Store) -> dict[str, bytes]:
-    return {key: store.get(key) for key in store.list("runs/")}
+    """What was made; the plan's estimate of what is left goes down."""
+    return {key: store.get(key) for key in store.list("runs/") if not key.endswith("/plan.json")}
 
 
 def made(before: dict[str, bytes], after: dict[str, bytes], folder: str) -> set[str]:
