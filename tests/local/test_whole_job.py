@@ -65,7 +65,7 @@ def content(store: Store) -> dict[str, bytes]:
 
 
 def made(before: dict[str, bytes], after: dict[str, bytes], folder: str) -> set[str]:
-    return {key for key in after if f"/{folder}/" in key and before.get(key) != after[key]}
+    return {key for key in after if key.startswith(f"runs/first/{folder}/") and before.get(key) != after[key]}
 
 
 @pytest.mark.timeout(900)
