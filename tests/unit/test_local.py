@@ -16,6 +16,7 @@ from synaug.local import run_locally
 from synaug.local_display import Display
 from synaug.stages import plan as planning
 from synaug.store import open_store
+from synaug.workers import MALLOC, QUIET, THREAD_VARIABLES
 from tests.planned import INFO, make_plan, put_real
 from tests.unit.test_workers import await_end
 
@@ -25,7 +26,7 @@ FAKES = "tests.unit.fake_stages"
 
 @pytest.fixture
 def planned(tmp_path, monkeypatch):
-    for name in ("OMP_NUM_THREADS", "MALLOC_TOP_PAD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "TOKENIZERS_PARALLELISM", "PYTHONWARNINGS"):
+    for name in (*THREAD_VARIABLES, *MALLOC, *QUIET):
         monkeypatch.setenv(name, os.environ.get(name, "1"))
     monkeypatch.setattr(planning, "_resolvers", lambda: [lambda config, role=role: INFO[role] for role in INFO])
     store = open_store(str(tmp_path / "store"), create=True)
