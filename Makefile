@@ -9,7 +9,7 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SYNAUG := $(BIN)/python -m synaug
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo report status test test-slow lint bench docs constraints clean
+.PHONY: help setup demo report status test test-slow lint ci bench docs constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,8 @@ test-slow: $(STAMP) ## all kill points, the whole timm sweep: at most 10 minutes
 lint: $(STAMP) ## ruff and the layers
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+
+ci: lint test test-slow ## all that must hold before a merge; .ci/run also installs what a bare machine lacks
 
 bench: $(STAMP) ## speed as ratios within one run, a table and bench-results/*.json
 	$(BIN)/python -m tests.benchmarks

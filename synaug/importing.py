@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from synaug.classes import ClassEntry, slug
+from synaug.decoding import broken_rows
 from synaug.errors import DataError, UsageError
 from synaug.file_store import FileStore
 from synaug.manifest import TarTable
-from synaug.real import Packed, Sample, broken_rows, check_split, publish, unique_key
+from synaug.real import Packed, Sample, check_split, publish, unique_key
 from synaug.store import Store, locate
 from synaug.tars import scan
 

@@ -1,5 +1,7 @@
 """What a person sees of a local run: a bar a stage at a terminal, plain lines elsewhere."""
 
+import sys
+
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
@@ -7,6 +9,8 @@ from rich.progress import Progress as Bars
 from synaug.job import Progress, Task
 from synaug.progress import LineReporter, Meter, duration, plural
 from synaug.state import STAGES, State
+
+PLAIN_WIDTH = 140  # of the closing tables in a file or pipe
 
 
 class Display:
@@ -74,7 +78,7 @@ def closing(store_url: str, run: str, outcome, seconds: float) -> None:
     from synaug import layout
     from synaug.store import open_store
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     store = open_store(store_url)
     _results(console, store, run)
     stages = outcome.clock.seconds

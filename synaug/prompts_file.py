@@ -10,6 +10,7 @@ ATTRIBUTES = ("foreground", "background", "lighting", "angle")
 class Sense(Section):
     sense: str
     definition: str = ""
+    likelihood: float | None = Field(None, description="Mean log-probability per token that a small LLM gave the definition")
     score: float | None = Field(None, description="Mean CLIP similarity to the class's images less that to other classes'")
 
 
@@ -24,6 +25,7 @@ class ClassPrompts(Section):
     flagged: bool = Field(False, description="The margin is small, or no sense fits: look at it")
     fallback: list[str] = Field(default_factory=list, description="What fell back to the plain name and why")
     pools: dict[str, list[str]] = Field(description="Values by attribute: foreground, background, lighting, angle")
+    refused: dict[str, int] = Field(default_factory=dict, description="Values of the LLM that were not taken, by reason")
     plain: list[str] = Field(description="Plain prompts")
     made_by: dict[str, str] = Field(default_factory=dict)
 

@@ -1,20 +1,15 @@
 """Packing labelled images into the tars of a real split: classes interleaved, every image decoded once, the list published last."""
 
 import hashlib
-import io
-import os
 import re
-import struct
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-
 from synaug import layout
+from synaug.decoding import content, read_in_order
 from synaug.errors import DataError, UsageError
 from synaug.identity import draws
 from synaug.manifest import RealSplit, TarTable
@@ -22,7 +17,6 @@ from synaug.store import Store
 from synaug.tars import TarWriter
 
 SPLIT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-KEPT_FORMATS = {"JPEG": "jpg", "PNG": "png"}  # stored byte for byte; other formats become JPEG
 TAR_BYTES = 100_000_000
 
 
@@ -34,6 +28,10 @@ class Sample:
     label: int
     source: Path | bytes
     name: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.name or self.key
 
 
 @dataclass(frozen=True)
@@ -65,24 +63,26 @@ def pack(
     order = list(range(len(samples)))
     draws("import", seed, split).shuffle(order)
     ordered = [samples[n] for n in order]
-    source = _digest(ordered, classes, tar_bytes)
+    source = _Source(classes, tar_bytes)
     if found := _published(store, split):
-        return Packed(_require_equal(store, split, found, source), True)
+        for done, sample in enumerate(ordered, 1):
+            source.add(sample, hashlib.sha256(content(sample.source)).hexdigest())
+            report(done, len(samples))
+        return Packed(_require_equal(store, split, found, source.hexdigest()), True)
     broken = []
     writer = _TarFiles(store, split, tar_bytes)
     with tempfile.TemporaryDirectory(prefix="synaug-import-") as folder:
-        for done, (sample, decoded) in enumerate(_decoded(ordered), 1):
-            if isinstance(decoded, str):
-                if not skip_broken:
-                    raise DataError(
-                        f"{sample.name or sample.key} is broken: {decoded}; mend or remove it, or skip such images with --skip-broken"
-                    )
-                broken.append(f"{sample.name or sample.key}: {decoded}")
+        for done, (sample, read) in enumerate(zip(ordered, read_in_order(sample.source for sample in ordered), strict=True), 1):
+            source.add(sample, read.sha256)
+            if not read.broken:
+                writer.add(Path(folder), sample, read.image, read.extension)
+            elif skip_broken:
+                broken.append(f"{sample.title}: {read.broken}")
             else:
-                writer.add(Path(folder), sample, *decoded)
+                raise DataError(f"{sample.title} is broken: {read.broken}; mend or remove it, or skip such images with --skip-broken")
             report(done, len(samples))
         tables = writer.close()
-    return Packed(*publish(store, split, tables, classes=classes, source=source), sorted(broken))
+    return Packed(*publish(store, split, tables, classes=classes, source=source.hexdigest()), sorted(broken))
 
 
 def publish(store: Store, split: str, tables: list[TarTable], *, classes: list[str] | None, source: str) -> tuple[RealSplit, bool]:
@@ -158,59 +158,17 @@ class _TarFiles:
         return self.tables
 
 
-def _decoded(samples: Sequence[Sample]) -> Iterator[tuple[Sample, tuple[bytes, str] | str]]:
-    """In order, decoded by a few threads a little ahead."""
-    threads = min(8, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
-        pending: list = []
-        for sample in samples:
-            pending.append((sample, pool.submit(stored_form, sample.source)))
-            if len(pending) > 4 * threads:
-                first, future = pending.pop(0)
-                yield first, future.result()
-        for first, future in pending:
-            yield first, future.result()
+class _Source:
+    """SHA-256 over all that a split is made from, in order; the content of the files included."""
 
+    def __init__(self, classes: list[str] | None, tar_bytes: int) -> None:
+        self._digest = hashlib.sha256(f"{classes} {tar_bytes}".encode())
 
-def stored_form(source: Path | bytes) -> tuple[bytes, str] | str:
-    """(bytes, extension) of an image as it is stored, or why it is broken. The image is decoded in full."""
-    try:
-        data = source if isinstance(source, bytes) else source.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            if extension := KEPT_FORMATS.get(image.format or ""):
-                return data, extension
-            buffer = io.BytesIO()
-            image.convert("RGB").save(buffer, "JPEG", quality=95)
-            return buffer.getvalue(), "jpg"
-    except Image.UnidentifiedImageError:
-        return "no image format that is known"
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:  # what PIL raises for broken files
-        return " ".join(str(error).split())
+    def add(self, sample: Sample, sha256: str) -> None:
+        self._digest.update(f"{sample.key} {sample.label} {sample.name} {sha256}\n".encode())
 
-
-def broken_rows(path: Path, table: TarTable, pool: ThreadPoolExecutor) -> dict[int, str]:
-    """Row -> why its image does not decode, of the tar at `path`."""
-
-    def check(row: int) -> str | None:
-        with open(path, "rb") as file:
-            file.seek(table.offset[row])
-            form = stored_form(file.read(table.length[row]))
-        return form if isinstance(form, str) else None
-
-    return {row: why for row, why in enumerate(pool.map(check, range(len(table.key)))) if why}
-
-
-def _digest(samples: Sequence[Sample], classes: list[str] | None, tar_bytes: int) -> str:
-    """SHA-256 over what a split is made from, in order; the content of the files included."""
-    digest = hashlib.sha256(f"{classes} {tar_bytes}".encode())
-    for sample in samples:
-        try:
-            data = sample.source if isinstance(sample.source, bytes) else sample.source.read_bytes()
-        except OSError as error:
-            raise DataError(f"cannot read {sample.source}: {error.strerror}") from error
-        digest.update(f"{sample.key} {sample.label} {sample.name} {hashlib.sha256(data).hexdigest()}\n".encode())
-    return digest.hexdigest()
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
 
 
 def _published(store: Store, split: str) -> RealSplit | None:

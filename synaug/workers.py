@@ -11,7 +11,8 @@ from typing import Any
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # glibc gives large blocks back to the kernel and faults them in again; with these it keeps them (a third of the CPU time of small models)
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "536870912"}
-KILLED = 137
+# locks of killed workers are removed by Python's resource tracker, which would print a warning at each Ctrl-C
+QUIET = {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"}
 
 
 class Workers:
@@ -22,7 +23,7 @@ class Workers:
     """
 
     def __init__(self, count: int, *, threads: int, preload: list[str]):
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)) | MALLOC | {"TOKENIZERS_PARALLELISM": "false"})
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)) | MALLOC | QUIET)
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(preload)
         # what the server inherits at its start: a Ctrl-C of the terminal reaches it too, and the runner is who ends it

@@ -58,7 +58,8 @@ class Weed:
 
         client = boto3.client(
             "s3", endpoint_url=self.endpoint, region_name="us-east-1",
-            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"], aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"], config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"], aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
         )  # fmt: skip
         deadline = threading.Event()
         timer = threading.Timer(seconds, deadline.set)

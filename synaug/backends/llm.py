@@ -69,8 +69,9 @@ class ChatLLM:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             output = self.model.generate(
-                **tokens, do_sample=True, temperature=self.temperature, top_p=self.top_p, top_k=0, num_return_sequences=n,
-                max_new_tokens=max_tokens, eos_token_id=ends, pad_token_id=self.tokenizer.pad_token_id,
+                **{name: value.expand(n, -1) for name, value in tokens.items()}, past_key_values=self._read(tokens, n), do_sample=True,
+                temperature=self.temperature, top_p=self.top_p, top_k=0, max_new_tokens=max_tokens, eos_token_id=ends,
+                pad_token_id=self.tokenizer.pad_token_id,
             )  # fmt: skip
         texts = self.tokenizer.batch_decode(output[:, tokens["input_ids"].shape[1] :], skip_special_tokens=True)
         return [_before(text, stop) for text in texts]
@@ -90,6 +91,15 @@ class ChatLLM:
         logits = self.model(ids.to(device), attention_mask=mask.to(device)).logits[:, len(head) - 1 : -1].float()
         chosen = logits.log_softmax(-1).gather(-1, ids[:, len(head) :, None].to(device))[..., 0]
         return [float(row[: len(tail)].mean()) for row, tail in zip(chosen, tails, strict=True)]
+
+    def _read(self, tokens, n: int):
+        """The cache of all but the last token, read once and shared by the n answers; num_return_sequences would read it n times."""
+        from transformers import DynamicCache
+
+        cache = DynamicCache(config=self.model.config)
+        self.model(tokens["input_ids"][:, :-1], past_key_values=cache, use_cache=True)
+        cache.batch_repeat_interleave(n)
+        return cache
 
     def _tokens(self, messages):
         if isinstance(messages, str):

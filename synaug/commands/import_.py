@@ -16,7 +16,6 @@ reads    SOURCE; every image is decoded once, broken ones are refused (--skip-br
 needs    a store that may be written; no model
 writes   real/SPLIT-*.tar (classes interleaved by a seeded shuffle), real/SPLIT-*.json, and last real/SPLIT.json
          Run again after a kill: it begins again, nothing half-written is seen. An equal split is left as it is, another one refused.
-needs    nothing else: no model, no GPU
 
 example  synaug import photos/train --store /data/store --classes classes.yaml
          synaug import photos/val --store /data/store --split val --classes classes.yaml
@@ -102,8 +101,7 @@ def _bar(unit: str):
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("import", total=None, rate="")
 
         def report(done: int, total: int) -> None:

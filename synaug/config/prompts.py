@@ -52,5 +52,8 @@ class Prompts(Section):
         list, "Example scenes for the LLM, each `class: foreground | background | lighting | angle`; empty: the built-in ones"
     )
     styles: list[str] | str = identity("embedded", "Style list of the run: `embedded`, a YAML file beside run.yaml, or the list itself")
+    definitions: bool = identity(
+        True, "Let the chosen sense's definition follow the class name in prompts; false: it only guides what the LLM writes"
+    )
     template: str = identity("a photo of {name}", "Plain prompt; {name} is the class name with its article")
     max_fallback: float = identity(1.0, "Stop when more than this share of the classes fell back to the plain name", ge=0, le=1)

@@ -109,7 +109,7 @@ def _curve(axes, kind: str, found: list[tuple[float, Estimate]]) -> None:
 
 def _forest(rows: list[tuple[str, str, Estimate]], number: int, title: str, *, label: str) -> Figure:
     """rows: (label, kind, difference), drawn from the top down around a line at 0."""
-    axes = _axes(5.6, 0.75 + 0.25 * len(rows))
+    axes = _axes(3.8, 0.75 + 0.25 * len(rows))
     axes.axvline(0, color=MUTED, linewidth=1)
     for at, (_, kind, one) in enumerate(rows):
         filled = KIND_COLOURS[kind] if one.shown else "none"

@@ -1,7 +1,7 @@
 """The sentences of the first screen: what was done, what came out, how it was made, what was seen before, what did not work."""
 
 from synaug.reporting.facts import Facts
-from synaug.reporting.wording import brief, change, count, listed, points, verdict
+from synaug.reporting.wording import brief, capital, change, count, listed, points, verdict
 from synaug.statistics import REAL_KINDS, Estimate, better_real, estimate, gain, paired
 
 MIXED = ("naive", "auxbn")
@@ -79,7 +79,7 @@ def made(facts: Facts) -> list[str]:
     told = []
     if "llm" in models and "clip" in models:
         senses = "chose what each class name means" if facts.config.prompts.senses else "was not asked what a class name means"
-        told.append(f"{models['llm'].name} wrote scenes; with {models['clip'].name} it {senses}.")
+        told.append(f"{capital(models['llm'].name)} wrote scenes; with {models['clip'].name} it {senses}.")
     if "diffusion" in models:
         guidance = f" at guidance {images.guidance_scale:g}" if images.guidance_scale is not None else ""
         shares = ", ".join(
@@ -87,7 +87,8 @@ def made(facts: Facts) -> list[str]:
             for share, name in ((mix.plain, "plain"), (mix.cd, "in a scene (cd)"), (mix.sd, "in a style (sd)"))
             if share
         )
-        told.append(f"{models['diffusion'].name} drew the images{guidance}, off the shelf, from prompts: {shares}.")
+        shelf = "" if facts.embedded else ", off the shelf"
+        told.append(f"{capital(models['diffusion'].name)} drew the images{guidance}{shelf}, from prompts: {shares}.")
     settings = facts.config.training
     told.append(
         f"All arms share {settings.steps:,} steps of {settings.batch_size} images (real-half: half the steps); mixed arms take half of "
@@ -107,7 +108,7 @@ def seen(facts: Facts) -> list[str]:
         ]
     models = [model.name for model in facts.plan.models if model.role in ("clip", "diffusion")]
     return [
-        f"{listed(models)} were trained on images from the web that synaug cannot check: they may have seen these classes, this dataset, "
+        f"{capital(listed(models))} were trained on images from the web that synaug cannot check: they may have seen these classes, this dataset, "
         "or its test images. A gain can come from that."
     ]
 

@@ -61,15 +61,16 @@ def _measure(job: Job, wanted: dict) -> dict[str, TestResult]:
 
     from synaug import evaluation
     from synaug.config.training import Settings
+    from synaug.devices import find_device
     from synaug.pools import split_pool
 
     settings = Settings.model_validate(_frozen(job)["settings"])
     classes = job.plan.classes
-    device = job.config.compute.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = find_device(job.config.compute.device)
     weights = job.store.get(layout.training(job.run, job.arm, job.seed, "model.safetensors"))
     model = evaluation.load_model(settings, len(classes), weights).to(device)
+    if settings.channels_last:
+        model = model.to(memory_format=torch.channels_last)
     among = {name: evaluation.subset_labels(test.subset, classes) if test.subset else None for name, test in wanted.items()}
     sizes = {name: sum(len(table.key) for table in split_pool(job.store, test.split, classes)) for name, test in wanted.items()}
     started, before, phases, results = time.monotonic(), 0, {}, {}

@@ -22,7 +22,10 @@ def run(job: Job) -> None:
 
     from synaug.training import arms, distributed, loop
 
-    torch.set_flush_denormal(True)  # denormals, which small gradients become, cost a CPU a hundredfold
     recipe = arms.recipe(job.config, job.arm)
-    with distributed.joined(job.config.compute.device) as ranks:
-        loop.train(job, recipe, ranks)
+    torch.set_flush_denormal(True)  # denormals, which small gradients become, cost a CPU a hundredfold
+    try:
+        with distributed.joined(job.config.compute.device) as ranks:
+            loop.train(job, recipe, ranks)
+    finally:
+        torch.set_flush_denormal(False)

@@ -144,6 +144,8 @@ def _erase(images: Tensor, probability: float, draw: np.ndarray) -> Tensor:
 def mixed(images: Tensor, targets: Tensor, augmentation: Augmentation, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Mixup or CutMix within one slice: image i with image n-1-i. timm's own pairs across the whole batch, which would mix the domains.
 
+    Over several ranks the pairs are those of each rank's slice, so they alone depend on the number of ranks.
+
     images (n, 3, S, S) float; targets (n, classes), rows that sum to 1.
     """
     use_cutmix = augmentation.cutmix > 0 and (augmentation.mixup == 0 or rng.random() < 0.5)

@@ -17,7 +17,7 @@ from synaug.errors import TransientError, UsageError
 PATIENCE = datetime.timedelta(minutes=10)  # for a peer that is late, as after a checkpoint to a slow store
 # What gloo (plain RuntimeErrors), NCCL and the rendezvous say when a peer or the store of the rendezvous is gone.
 LOST_PEER = re.compile(
-    r"gloo|nccl|connection (closed|reset|refused|was)|broken pipe|timed? ?out|socket|TCPStore|rendezvous|peer", re.IGNORECASE
+    r"gloo|nccl|connection (closed|reset|refused|was)|broken pipe|timed? ?out|socket|TCPStore|rendezvous|by peer", re.IGNORECASE
 )
 
 
@@ -58,10 +58,8 @@ def joined(device_name: str) -> Iterator[Ranks]:
         return
     with lost_peers_are_transient():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-        try:
-            yield Ranks(dist.get_rank(), size, device)
-        finally:
-            dist.destroy_process_group()
+        yield Ranks(dist.get_rank(), size, device)
+        dist.destroy_process_group()  # not after an error: it could wait for a peer that is gone
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import collections
 import io
-import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -121,19 +120,21 @@ class Loader:
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """Steps start ... stop - 1."""
-        with ThreadPoolExecutor(self.threads) as decoders, ThreadPoolExecutor(2) as downloads:
-            for source in self.sources:
-                source.prepare(decoders)
-            pending = collections.deque()
+        with ThreadPoolExecutor(self.threads) as decoders, ThreadPoolExecutor(2) as downloads, ThreadPoolExecutor(1) as assembler:
             try:
-                for step in itertools.chain(range(start, stop), [None] * AHEAD):
-                    if step is not None:
-                        pending.append([self._begin(source, step, decoders, downloads) for source in self.sources])
-                    if pending and (step is None or len(pending) > AHEAD):
-                        yield self._finished(pending.popleft())
+                for source in self.sources:
+                    source.prepare(decoders)
+                pending = collections.deque()
+                for step in range(start, stop):
+                    slices = [self._begin(source, step, decoders, downloads) for source in self.sources]
+                    pending.append(assembler.submit(self._finished, slices))
+                    if len(pending) > AHEAD:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
             finally:
-                for future in [future for slices in pending for _, futures, _ in slices for future in futures or ()]:
-                    future.cancel()
+                for pool in (assembler, decoders, downloads):
+                    pool.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, source: Source, step: int, decoders: ThreadPoolExecutor, downloads: ThreadPoolExecutor):
         passes, samples = source.positions(step, self.rank, self.ranks)

@@ -57,6 +57,7 @@ class Trainer:
         """Compile, and join the other ranks; after any checkpoint was loaded."""
         self.model.train()
         self.net = self.model
+        torch.backends.cudnn.benchmark = True  # one shape for the whole training
         if self.settings.compile:
             self.model.compile()
         if self.ranks.size > 1:

@@ -53,7 +53,7 @@ def folder(tmp_path) -> Path:
 def synaug(*arguments: str) -> str:
     """Stdout of a command that succeeds."""
     done = subprocess.run(
-        [sys.executable, "-m", "synaug", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280, env=dict(os.environ)
+        [sys.executable, "-m", "synaug", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600, env=dict(os.environ)
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -67,6 +67,7 @@ def made(before: dict[str, bytes], after: dict[str, bytes], folder: str) -> set[
     return {key for key in after if f"/{folder}/" in key and before.get(key) != after[key]}
 
 
+@pytest.mark.timeout(900)
 def test_from_photos_to_the_report_on_s3(folder, s3_environment):
     url = f"s3://{BUCKET}/{uuid.uuid4().hex}"
     store = open_store(url)

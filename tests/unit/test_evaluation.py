@@ -12,6 +12,7 @@ from synaug.classes import ClassEntry
 from synaug.config.training import Settings
 from synaug.errors import DataError, UsageError
 from synaug.real import Sample, pack
+from synaug.training import augment
 
 SETTINGS = Settings(model="resnet10t", image_size=16, test_crop=1.0)
 
@@ -148,3 +149,15 @@ def test_a_checkpoint_of_another_model_is_refused():
     with pytest.raises(DataError, match=r"not one of resnet10t with 3 classes"):
         evaluation.load_model(SETTINGS, 3, weights)
     assert not evaluation.load_model(SETTINGS, 4, weights).training
+
+
+@pytest.mark.parametrize("size", [(16, 16), (40, 24)])
+@pytest.mark.parametrize("crop", [1.0, 0.8])
+def test_images_reach_the_model_as_the_test_transform_makes_them(store, size, crop):
+    noise = torch.randint(0, 256, (size[1], size[0], 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    image, file = Image.fromarray(noise.numpy()), io.BytesIO()
+    image.save(file, "PNG")
+    pack(store, "noise", [Sample("one", 0, file.getvalue())], classes=["a"])
+    settings = SETTINGS.model_copy(update={"test_crop": crop})
+    pixels, _ = next(evaluation.batches(store, "noise", [ClassEntry(id="a", names=["a"])], settings))
+    torch.testing.assert_close(pixels[0], augment.test_transform(settings)(image), atol=1e-5, rtol=0)

@@ -25,7 +25,7 @@ FAKES = "tests.unit.fake_stages"
 
 @pytest.fixture
 def planned(tmp_path, monkeypatch):
-    for name in ("OMP_NUM_THREADS", "MALLOC_TOP_PAD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "TOKENIZERS_PARALLELISM"):
+    for name in ("OMP_NUM_THREADS", "MALLOC_TOP_PAD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "TOKENIZERS_PARALLELISM", "PYTHONWARNINGS"):
         monkeypatch.setenv(name, os.environ.get(name, "1"))
     monkeypatch.setattr(planning, "_resolvers", lambda: [lambda config, role=role: INFO[role] for role in INFO])
     store = open_store(str(tmp_path / "store"), create=True)

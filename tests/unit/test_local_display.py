@@ -6,7 +6,7 @@ from rich.console import Console
 
 from synaug.job import Progress, Task
 from synaug.local_display import Display
-from synaug.state import State, StageState, TaskState
+from synaug.state import StageState, State, TaskState
 
 IMAGES = Task(stage="images", shard=0)
 

@@ -50,7 +50,8 @@ def test_a_failed_stage_leaves_the_end_of_its_log_in_the_store(planned):
 
 def test_a_reader_that_closes_early_is_no_error(planned):
     command = f"{sys.executable} -m synaug config | head -n 1"
-    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60, env=environment)
     assert done.stdout == "seed = 0\n"
     assert done.stderr == ""
 

@@ -1,17 +1,15 @@
-import io
 import itertools
 import re
 
 import pytest
-from PIL import Image
 
 from synaug import layout
 from synaug.errors import DataError, UsageError
 from synaug.manifest import RealSplit
 from synaug.pools import fetch_tar, load_split
-from synaug.real import Sample, pack, stored_form, unique_key
+from synaug.real import Sample, pack, unique_key
 from synaug.tars import read_images
-from tests.pictures import encoded, jpeg, picture
+from tests.pictures import jpeg
 
 CLASSES = ["cat", "dog", "owl"]
 
@@ -123,22 +121,6 @@ def test_broken_images_are_skipped_counted_and_listed_when_asked(store):
     assert [line.partition(":")[0] for line in packed.broken] == ["cat/bad.jpg", "dog/text.jpg"]
     with pytest.raises(DataError, match="every image of val is broken"):
         pack(store, "val", images[-2:], classes=CLASSES, skip_broken=True)
-
-
-def test_other_formats_become_jpeg_and_jpeg_and_png_stay_as_they_are():
-    assert stored_form(encoded(1, "PNG")) == (encoded(1, "PNG"), "png")
-    assert stored_form(jpeg(1)) == (jpeg(1), "jpg")
-    buffer = io.BytesIO()
-    picture(1).convert("RGBA").save(buffer, "WEBP")
-    data, extension = stored_form(buffer.getvalue())
-    with Image.open(io.BytesIO(data)) as image:
-        assert (image.format, image.mode, image.size, extension) == ("JPEG", "RGB", (16, 16), "jpg")
-
-
-def test_a_png_cut_short_is_broken():
-    data = encoded(1, "PNG")
-    assert isinstance(stored_form(data[: len(data) // 2]), str)
-    assert isinstance(stored_form(b""), str)
 
 
 def test_keys_are_readable_and_unique():

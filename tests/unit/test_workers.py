@@ -42,7 +42,7 @@ def finish(workers: Workers) -> list:
 
 @pytest.fixture
 def workers(monkeypatch):
-    for name in ("OMP_NUM_THREADS", "MALLOC_TOP_PAD_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "MALLOC_TOP_PAD_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "PYTHONWARNINGS"):
         monkeypatch.setenv(name, os.environ.get(name, "1"))
     pool = Workers(2, threads=1, preload=[])
     yield pool

@@ -11,7 +11,7 @@ import json
 import time
 from pathlib import Path
 
-STEPS, BATCH, LR, WARMUP, PLAIN, GENERIC = 2400, 128, 2e-3, 100, 0.4, 0.35
+STEPS, BATCH, LR, WARMUP, PLAIN, GENERIC = 1500, 128, 2e-3, 100, 0.4, 0.35
 CAPTIONS_PER_CLASS = 1000
 TEMPLATES = ("a photo of {}", "a picture of {}", "an image of {}", "a product photo of {}", "{}")
 

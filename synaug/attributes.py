@@ -1,0 +1,152 @@
+"""Contextualized diversification: the LLM writes values of foreground, background, lighting and camera angle for a class."""
+
+import json
+import re
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter, ValidationError
+
+from synaug.backends.protocols import CLIP, LLM
+from synaug.classes import ClassEntry
+from synaug.config import Config
+from synaug.identity import derive, draws
+from synaug.prompts_file import ATTRIBUTES
+from synaug.wording import names_one_of, with_article
+
+ROUNDS = 3  # questions for a class; good values are kept from round to round
+LINES = 12  # few-shot lines sampled together
+LINE_TOKENS = 40
+MOST_WORDS = 9
+ALIKE = 0.95  # cosine of two values' embeddings above which they say the same
+SHOTS = 8  # examples before the line that the LLM continues
+
+EXAMPLES = (
+    "bicycle: rusty | leaning against a brick wall | soft morning light | seen from the side",
+    "teapot: made of blue porcelain | on a wooden kitchen table | lit from the window on the left | close-up",
+    "owl: with ruffled feathers | on a mossy branch in a forest | dim evening light | seen from below",
+    "guitar: worn and scratched | on a stage with a dark curtain | under a bright spotlight | tilted to the right",
+    "truck: muddy and red | on a gravel road in the desert | harsh midday sun | seen from far away",
+    "cat: striped grey | on a green sofa in a living room | warm lamp light | seen from above",
+    "lighthouse: painted white and red | on a rocky coast | under a stormy sky | seen from the sea",
+    "cake: covered in pink icing | on a plain white background | in bright even light | seen from the front",
+    "backpack: faded and patched | on a bench in a park | dappled shade | seen from behind",
+    "rocking chair: made of dark wood | on a porch in the snow | cold blue light | tilted to the left",
+)
+QUESTION = """We need varied {medium} of {name}{definition}. For each attribute give {count} short, concrete and different values of 2 to 7 words, \
+with nothing that names another object class: "foreground" (material, colour, state or pose of the {plain}), "background" (place, with its \
+preposition), "lighting", "angle" (camera angle). Answer with strict JSON only: {{"foreground": [...], "background": [...], "lighting": [...], \
+"angle": [...]}}."""
+
+
+@dataclass
+class Pools:
+    """Values by attribute as they come in; what is refused is counted by reason."""
+
+    clip: CLIP
+    other_names: tuple[str, ...]
+    own_names: tuple[str, ...]
+    size: int
+    values: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in ATTRIBUTES})
+    refused: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def full(self) -> bool:
+        return all(len(values) >= self.size for values in self.values.values())
+
+    def offer(self, attribute: str, values: list[str]) -> None:
+        kept = self.values[attribute]
+        for value in map(clean, values):
+            if len(kept) >= self.size:
+                return
+            reason = self._fault(value, kept)
+            if reason:
+                self.refused[reason] = self.refused.get(reason, 0) + 1
+            else:
+                kept.append(value)
+
+    def _fault(self, value: str, kept: list[str]) -> str | None:
+        if not 1 <= len(value.split()) <= MOST_WORDS or len(value) < 3 or re.search(r"[^a-z' -]", value.replace(",", "")):
+            return "no short phrase"
+        if names_one_of(value, self.other_names):
+            return "names another class"
+        if names_one_of(value, self.own_names):
+            return "repeats the class"
+        taken = [other for values in self.values.values() for other in values]
+        if value in taken:
+            return "said before"
+        if kept:
+            vectors = self.clip.embed_texts([value, *kept])
+            if float((vectors[1:] @ vectors[0]).max()) > ALIKE:
+                return "means the same"
+        return None
+
+
+def clean(value: str) -> str:
+    return re.sub(r"\s+", " ", value).strip(" .;:\"'*-").lower()
+
+
+def make_pools(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, *, definition: str, other_names: tuple[str, ...]) -> Pools:
+    """Up to `prompts.values` good values of each attribute, fewer when the LLM gives no more within ROUNDS."""
+    pools = Pools(clip, other_names, tuple(entry.names), config.prompts.values)
+    lines = config.prompts.llm.output == "lines" or (config.prompts.llm.output == "auto" and llm.small)
+    ask = _ask_lines if lines else _ask_json
+    for round_number in range(ROUNDS):
+        for attribute, values in ask(llm, clip, entry, config, definition, round_number).items():
+            pools.offer(attribute, values)
+        if pools.full:
+            break
+    return pools
+
+
+def _ask_json(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
+    question = QUESTION.format(
+        medium=f"{config.context}s" if config.context else "photos", name=with_article(entry.name), plain=entry.name,
+        definition=f" ({definition})" if definition else "", count=config.prompts.values + 2,
+    )  # fmt: skip
+    seed = derive("llm", config.seed, entry.id, "attributes", round_number)
+    answer = llm.generate([{"role": "user", "content": question}], n=1, seed=seed, max_tokens=config.prompts.llm.max_tokens)[0]
+    return parse_attributes(answer)
+
+
+def parse_attributes(answer: str) -> dict[str, list[str]]:
+    """The JSON object in an answer; {} when there is none."""
+    start, end = answer.find("{"), answer.rfind("}")
+    try:
+        found = TypeAdapter(dict[str, list[str]]).validate_python(json.loads(answer[start : end + 1]))
+    except (json.JSONDecodeError, ValidationError):
+        return {}
+    return {name: values for name, values in found.items() if name in ATTRIBUTES}
+
+
+def _ask_lines(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
+    """Continues a few-shot list; each of LINES samples is one line, parsed by itself."""
+    examples = list(config.prompts.examples or EXAMPLES)
+    draws("examples", config.seed, entry.id, round_number).shuffle(examples)
+    medium = config.context or "photo"
+    head = f"Ideas for {medium} scenes. Each line: object: its look | where it is | the light | the camera angle\n\n"
+    meaning = f"Here, {entry.name} means: {definition.split(';')[0]}\n\n" if definition else ""
+    prompt = head + meaning + "\n".join(examples[:SHOTS]) + f"\n{entry.name}:"
+    seed = derive("llm", config.seed, entry.id, "attributes", round_number)
+    answers = llm.generate(prompt, n=LINES, seed=seed, max_tokens=LINE_TOKENS, stop=("\n",))
+    return sort_values(clip, [clean(value) for line in answers for value in parse_line(line)], examples)
+
+
+def sort_values(clip: CLIP, values: list[str], examples: list[str]) -> dict[str, list[str]]:
+    """Each value under the attribute whose examples it is nearest to: a small LLM mixes up the fields of its lines."""
+    shown = [parse_line(line.partition(":")[2]) for line in examples]
+    found: dict[str, list[str]] = {name: [] for name in ATTRIBUTES}
+    if not values:
+        return found
+    embedded = clip.embed_texts(values)
+    nearest = [(embedded @ clip.embed_texts([clean(line[n]) for line in shown]).T).topk(2).values.mean(1) for n in range(len(ATTRIBUTES))]
+    for row, value in enumerate(values):
+        found[max(ATTRIBUTES, key=lambda name: float(nearest[ATTRIBUTES.index(name)][row]))].append(value)
+    return found
+
+
+def parse_line(line: str) -> list[str]:
+    """The fields of `look | place | light | angle`. A line cut short keeps its whole fields; another shape gives none."""
+    fields = [part.strip() for part in line.split("|")]
+    if not 2 <= len(fields) <= len(ATTRIBUTES):
+        return []
+    return [value for value in (fields if len(fields) == len(ATTRIBUTES) else fields[:-1]) if value]

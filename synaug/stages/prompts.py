@@ -1,0 +1,70 @@
+"""The prompts files of one class shard: what each name means, and what its images shall show."""
+
+from synaug.job import Job, Progress
+
+HELP = "let LLM and CLIP settle what each class name means, and write the pools that prompts are drawn from"
+EPILOG = """\
+reads    run.yaml and plan.json of the run, some real training images; the LLM and CLIP weights
+writes   prompts/{class_id}.json, made to be read and edited: an edit applies to image parts not yet begun
+needs    a planned run. Classes with a file are skipped; delete a file to have it made again
+example  synaug prompts --store file:///data/store --run first --shard 0
+"""
+
+
+def run(job: Job) -> None:
+    """Makes what is missing. Raises DataError for an edited file that does not parse and above prompts.max_fallback; ModelError."""
+    import json
+    import time
+
+    from synaug import layout
+    from synaug.compose import load_prompts
+
+    shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
+    for shard in shards:
+        classes = job.plan.class_shards[shard]
+        missing = [class_id for class_id in classes if not job.store.exists(layout.prompts(job.run, class_id))]
+        for class_id in classes:
+            if class_id not in missing:
+                load_prompts(job.store, job.run, class_id)
+        start = time.perf_counter()
+        if missing:
+            _make(job, shard, missing, len(classes))
+            timing = {"seconds": round(time.perf_counter() - start, 3), "classes": len(missing)}
+            timing["rate"] = round(len(missing) / timing["seconds"], 4)
+            job.store.put(layout.timing(job.run, "prompts", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
+        job.report(Progress("prompts", f"prompts-{shard:03d}", len(classes), len(classes), "class"))
+    _refuse_fallbacks(job)
+
+
+def _make(job: Job, shard: int, missing: list[str], total: int) -> None:
+    import torch
+
+    from synaug import layout
+    from synaug.backends.clip import open_clip_model
+    from synaug.backends.llm import open_llm
+    from synaug.class_prompts import Maker
+
+    torch.set_num_threads(job.config.threads)
+    maker = Maker(job.store, job.config, job.plan, open_llm(job.config), open_clip_model(job.config))
+    for n, class_id in enumerate(missing):
+        job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + n, total, "class"))
+        made = maker.make(class_id)
+        job.store.put(layout.prompts(job.run, class_id), (made.model_dump_json(indent=2) + "\n").encode())
+
+
+def _refuse_fallbacks(job: Job) -> None:
+    """Over all classes of the run that have a file, so that the last shard sees all."""
+    from synaug import layout
+    from synaug.compose import load_prompts
+    from synaug.errors import DataError
+
+    limit, classes = job.config.prompts.max_fallback, job.plan.classes
+    if limit >= 1:
+        return
+    there = [entry.id for entry in classes if job.store.exists(layout.prompts(job.run, entry.id))]
+    fell = [class_id for class_id in there if load_prompts(job.store, job.run, class_id)[0].fallback]
+    if len(fell) > limit * len(classes):
+        raise DataError(
+            f"{len(fell)} of {len(classes)} classes fell back to the plain name ({', '.join(fell[:5])}), more than prompts.max_fallback "
+            f"{limit:g}; give them a gloss in `classes`, edit their prompts files, or raise prompts.max_fallback"
+        )
