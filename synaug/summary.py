@@ -25,7 +25,8 @@ def difference(one: Estimate | None) -> str:
         return ""
     if one.low is None:
         return points(one.mean, signed=True)
-    return f"{points(one.mean, signed=True)} [{points(one.low, signed=True)}, {points(one.high, signed=True)}]"
+    interval = f"[{points(one.low, signed=True)}, {points(one.high, signed=True)}]"
+    return f"{points(one.mean, signed=True)} {interval}{' *' if one.shown else '  '}"
 
 
 def accuracy_table(results: Results) -> Table:
@@ -62,5 +63,5 @@ def summary(store: Store, run: str, config: Config) -> Group:
     if results.evaluations and results.tests:
         parts.append(accuracy_table(results))
         if table := gain_table(results):
-            parts += ["", table, Text("bold: the interval excludes 0", style="dim")]
+            parts += ["", table, Text("* the interval excludes 0", style="dim")]
     return Group(*parts)
