@@ -64,7 +64,8 @@ def test_naive_and_auxbn_see_the_same_images_in_the_same_order(disk, monkeypatch
 def test_training_learns(disk):
     settings = helpers.config(steps=60, lr=0.1)
     helpers.train(helpers.job(disk, "naive", settings=settings))
-    assert helpers.metrics(disk, "naive")[-1]["accuracy"] > 0.9
+    accuracy = [line["accuracy"] for line in helpers.metrics(disk, "naive")]  # of eight images each
+    assert sum(accuracy[-20:]) / 20 > 0.8 > 0.6 > sum(accuracy[:10]) / 10
 
 
 def test_a_finished_arm_is_left_alone(disk):
