@@ -41,7 +41,8 @@ def parse_prompts(data: bytes, where: str, class_id: str) -> ClassPrompts:
         line = _line(data.decode(), first["loc"])
         raise DataError(f"{where} line {line}, field {field}: {first['msg'][:120]}; {advice}") from error
     if made.class_id != class_id:
-        raise DataError(f"{where} line {_line(data.decode(), ('class_id',))}: class_id is {made.class_id!r}, the file is that of {class_id!r}; {advice}")
+        line = _line(data.decode(), ("class_id",))
+        raise DataError(f"{where} line {line}: class_id is {made.class_id!r}, the file is that of {class_id!r}; {advice}")
     if unknown := set(made.pools) - set(ATTRIBUTES):
         line = _line(data.decode(), ("pools", min(unknown)))
         raise DataError(f"{where} line {line}: pools has {', '.join(sorted(unknown))}; allowed: {', '.join(ATTRIBUTES)}; {advice}")
@@ -71,7 +72,8 @@ def compose(config: Config, plan: Plan, made: ClassPrompts, index: int) -> Promp
     if kind == "sd":
         style = rng.choice(plan.styles)
         medium = f"{config.context} as {with_article(style)}" if config.context else style
-        return Prompt(text=f"{with_article(medium)} of {with_article(made.name)}{_definition(made.chosen, config)}", kind=kind, attributes={"style": style})
+        text = f"{with_article(medium)} of {with_article(made.name)}{_definition(made.chosen, config)}"
+        return Prompt(text=text, kind=kind, attributes={"style": style})
     return Prompt(text=plain, kind=kind)
 
 

@@ -11,7 +11,8 @@ from synaug.senses import candidates, choose, parse_senses
 
 CRANE = ClassEntry(id="crane", names=["crane"])
 BIRD, MACHINE = Sense(sense="bird", definition="a wading bird"), Sense(sense="machine", definition="a lifting machine")
-RECORDED = 'Sure! ```json\n[{"sense": "bird", "visual_definition": "a tall wading bird"}, {"sense": "machine", "visual_definition": "lifts loads"}]\n```'
+RECORDED = 'Sure! ```json\n'
+RECORDED += '[{"sense": "bird", "visual_definition": "a tall wading bird"},\n{"sense": "machine", "visual_definition": "lifts loads"}]\n```'
 
 
 class Texts:
@@ -21,7 +22,8 @@ class Texts:
         self.places = places
 
     def embed_texts(self, texts):
-        return normalize(torch.tensor([next((at for word, at in self.places.items() if word in text), [0.3, 0.3, 1.0]) for text in texts]), dim=-1)
+        places = [next((at for word, at in self.places.items() if word in text), [0.3, 0.3, 1.0]) for text in texts]
+        return normalize(torch.tensor(places), dim=-1)
 
 
 class Answers:

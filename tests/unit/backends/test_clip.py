@@ -63,5 +63,5 @@ def test_an_unknown_model_is_refused_with_a_near_name():
 
 
 def test_unknown_weights_are_refused_with_those_there_are():
-    with pytest.raises(ModelError, match="has no weights 'nobody'.*openai"):
+    with pytest.raises(ModelError, match=r"has no weights 'nobody'.*openai"):
         resolve(config(model="ViT-B-32", pretrained="nobody"))
