@@ -37,7 +37,7 @@ def is_plural(noun: str) -> bool:
 
 @functools.cache
 def _naming(names: tuple[str, ...]) -> re.Pattern:
-    forms = {form for name in names for form in (name.lower(), f"{name.lower()}s", X
+    forms = {form for name in names for form in (name.lower(), f"{name.lower()}s", f"{name.lower()}es", _plural(name), _singular(name))}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
     return re.compile(r"(?<![\w-])(" + "|".join(re.escape(form) for form in longest_first) + r")(?![\w-])")
 
