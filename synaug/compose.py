@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 from pydantic import ValidationError
 
@@ -27,7 +28,7 @@ def load_prompts(store: Store, run: str, class_id: str) -> tuple[ClassPrompts, s
 
 
 def parse_prompts(data: bytes, where: str, class_id: str) -> ClassPrompts:
-    """Raises DataError that names the line or the field."""
+    """Raises DataError that names the line and the field."""
     advice = "mend it, or delete it to have it made again"
     try:
         made = ClassPrompts.model_validate(json.loads(data))
@@ -37,14 +38,26 @@ def parse_prompts(data: bytes, where: str, class_id: str) -> ClassPrompts:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise DataError(f"{where}: {field}: {first['msg']}; {advice}") from error
+        line = _line(data.decode(), first["loc"])
+        raise DataError(f"{where} line {line}, field {field}: {first['msg'][:120]}; {advice}") from error
     if made.class_id != class_id:
-        raise DataError(f"{where}: class_id is {made.class_id!r}, the file is that of {class_id!r}; {advice}")
+        line = _line(data.decode(), ("class_id",))
+        raise DataError(f"{where} line {line}: class_id is {made.class_id!r}, the file is that of {class_id!r}; {advice}")
     if unknown := set(made.pools) - set(ATTRIBUTES):
-        raise DataError(f"{where}: pools has {', '.join(sorted(unknown))}; allowed: {', '.join(ATTRIBUTES)}; {advice}")
+        line = _line(data.decode(), ("pools", min(unknown)))
+        raise DataError(f"{where} line {line}: pools has {', '.join(sorted(unknown))}; allowed: {', '.join(ATTRIBUTES)}; {advice}")
     if not made.plain or not all(text.strip() for text in made.plain):
-        raise DataError(f"{where}: plain holds no prompt; give at least one; {advice}")
+        raise DataError(f"{where} line {_line(data.decode(), ('plain',))}: plain holds no prompt; give at least one; {advice}")
     return made
+
+
+def _line(text: str, path: tuple) -> int:
+    """Line of the innermost key of a path that stands in the text."""
+    at = 0
+    for part in path:
+        if isinstance(part, str) and (found := re.compile(rf'"{re.escape(part)}"\s*:').search(text, at)):
+            at = found.start()
+    return text.count("\n", 0, at) + 1
 
 
 def compose(config: Config, plan: Plan, made: ClassPrompts, index: int) -> Prompt:
@@ -59,7 +72,8 @@ def compose(config: Config, plan: Plan, made: ClassPrompts, index: int) -> Promp
     if kind == "sd":
         style = rng.choice(plan.styles)
         medium = f"{config.context} as {with_article(style)}" if config.context else style
-        return Prompt(text=f"{with_article(medium)} of {with_article(made.name)}{_definition(made.chosen, config)}", kind=kind, attributes={"style": style})
+        text = f"{with_article(medium)} of {with_article(made.name)}{_definition(made.chosen, config)}"
+        return Prompt(text=text, kind=kind, attributes={"style": style})
     return Prompt(text=plain, kind=kind)
 
 

@@ -1,18 +1,14 @@
-"""The table at the end of a run: accuracy by arm and test set, differences to real-only, and the seconds of each stage."""
-
-import json
+"""The tables at the end of a run: accuracy by arm and test set, and differences to real-only."""
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from synaug import layout, statistics
+from synaug import statistics
 from synaug.config import Config
 from synaug.results import Results, load_results
 from synaug.statistics import Estimate
 from synaug.store import Store
-
-STAGES = ("prompts", "images", "index", "train", "evaluate", "report")
 
 
 def points(value: float, *, signed: bool = False) -> str:
@@ -29,7 +25,8 @@ def difference(one: Estimate | None) -> str:
         return ""
     if one.low is None:
         return points(one.mean, signed=True)
-    return f"{points(one.mean, signed=True)} [{points(one.low, signed=True)}, {points(one.high, signed=True)}]"
+    interval = f"[{points(one.low, signed=True)}, {points(one.high, signed=True)}]"
+    return f"{points(one.mean, signed=True)} {interval}{' *' if one.shown else '  '}"
 
 
 def accuracy_table(results: Results) -> Table:
@@ -59,17 +56,6 @@ def gain_table(results: Results) -> Table | None:
     return table
 
 
-def stage_seconds(store: Store, run: str) -> dict[str, float]:
-    """Seconds of work of each stage, summed over its units (which run side by side)."""
-    seconds = {}
-    for stage in STAGES:
-        keys = store.list(layout.timing(run, stage, "").removesuffix(".json"))
-        units = [json.loads(store.get(key))["seconds"] for key in keys]
-        if units:
-            seconds[stage] = sum(units)
-    return seconds
-
-
 def summary(store: Store, run: str, config: Config) -> Group:
     """What a finished run shows; parts without anything to show are left out."""
     results = load_results(store, run, config)
@@ -77,8 +63,5 @@ def summary(store: Store, run: str, config: Config) -> Group:
     if results.evaluations and results.tests:
         parts.append(accuracy_table(results))
         if table := gain_table(results):
-            parts += ["", table, Text("bold: the interval excludes 0", style="dim")]
-    if seconds := stage_seconds(store, run):
-        line = "  ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
-        parts += ["", Text(f"Work, summed over workers: {line}")]
+            parts += ["", table, Text("* the interval excludes 0", style="dim")]
     return Group(*parts)

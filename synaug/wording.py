@@ -6,7 +6,7 @@ import re
 # Nouns without a singular of their own take no article; inflect would say "a trousers".
 PAIRS = frozenset(
     "trousers pants jeans shorts tights leggings overalls pyjamas pajamas trunks briefs scissors shears pliers tweezers tongs "
-    "glasses sunglasses spectacles goggles binoculars scales clippers dungarees knickers slacks".split()
+    "glasses sunglasses eyeglasses spectacles goggles binoculars scales clippers dungarees knickers slacks headphones forceps".split()
 )  # fmt: skip
 
 
@@ -19,14 +19,35 @@ def _engine():
 
 @functools.cache
 def with_article(noun: str) -> str:
-    """`ankle boot` -> `an ankle boot`; `trousers` stays as it is."""
-    return noun if noun.split()[-1].lower() in PAIRS else _engine().a(noun)
+    """`ankle boot` -> `an ankle boot`; `trousers` and `running shoes` stay as they are, `lens` is `a lens`."""
+    return noun if is_plural(noun) else _engine().a(noun)
+
+
+def is_plural(noun: str) -> bool:
+    """By the last word: one of PAIRS, or the plural of a noun of the dictionary."""
+    from synaug.embedded import dictionary
+
+    last = re.split(r"[\s-]", noun.strip().lower())[-1]
+    if last in PAIRS:
+        return True
+    if not last.endswith("s") or last.endswith(("ss", "us", "is")):  # a dress, a bus, an ibis: the dictionary need not be opened
+        return False
+    return dictionary.is_plural(last)
 
 
 @functools.cache
 def _naming(names: tuple[str, ...]) -> re.Pattern:
-    forms = {form for name in names for form in (name.lower(), f"{name.lower()}s", f"{name.lower()}es", name.lower().removesuffix("s"))}
-    return re.compile(r"\b(" + "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) + r")\b")
+    forms = {form for name in names for form in (name.lower(), f"{name.lower()}s", f"{name.lower()}es", _plural(name), _singular(name))}
+    longest_first = sorted(forms, key=lambda form: (-len(form), form))
+    return re.compile(r"(?<![\w-])(" + "|".join(re.escape(form) for form in longest_first) + r")(?![\w-])")
+
+
+def _plural(name: str) -> str:
+    return name.lower() if is_plural(name) else _engine().plural_noun(name.lower())
+
+
+def _singular(name: str) -> str:
+    return (_engine().singular_noun(name.lower()) or name.lower()) if is_plural(name) else name.lower()
 
 
 def names_one_of(text: str, names: tuple[str, ...]) -> bool:

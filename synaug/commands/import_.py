@@ -40,16 +40,16 @@ def main(args: argparse.Namespace) -> None:
 
     if args.tar_bytes < 1:
         raise UsageError(f"--tar-bytes {args.tar_bytes}: a tar has at least 1 byte")
-    store = open_store(args.store, create=True)
+    open_store(args.store)  # a wrong URL is said before SOURCE is read; a folder is made after SOURCE was found good
     if args.source == "embedded":
         from synaug.embedded import datasets
 
-        datasets.import_all(store)
+        datasets.import_all(open_store(args.store, create=True))
         return
     from synaug.classes import read_classes
 
     classes = read_classes(args.classes) if args.classes else None
-    packed = _tars(args, store, classes) if ".tar" in args.source else _files(args, store, classes)
+    packed = _tars(args, classes) if ".tar" in args.source else _files(args, classes)
     for line in packed.broken:
         print(f"skipped: {line}")
     split = packed.split
@@ -58,11 +58,12 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.split}: already imported: {what}" if packed.done_before else f"{args.split}: {what}{skipped}")
 
 
-def _files(args: argparse.Namespace, store, classes):
+def _files(args: argparse.Namespace, classes):
     from pathlib import Path
 
     from synaug import importing, real
     from synaug.errors import DataError
+    from synaug.store import open_store
 
     source = Path(args.source).expanduser().absolute()
     if source.is_dir():
@@ -72,19 +73,21 @@ def _files(args: argparse.Namespace, store, classes):
     else:
         raise DataError(f"no folder, .csv file or tar {args.source!r} to import from (or the word `embedded`)")
     samples, ids = importing.to_samples(images, base, labels=args.labels, classes=classes)
+    store = open_store(args.store, create=True)
     with _bar("images") as report:
         return real.pack(
             store, args.split, samples, classes=ids, seed=args.seed, tar_bytes=args.tar_bytes, skip_broken=args.skip_broken, report=report
         )
 
 
-def _tars(args: argparse.Namespace, store, classes):
+def _tars(args: argparse.Namespace, classes):
     from synaug import importing
+    from synaug.store import open_store
 
+    urls = importing.expand(args.source)
+    store = open_store(args.store, create=True)
     with _bar("tars") as report:
-        return importing.reference_tars(
-            store, args.split, importing.expand(args.source), classes=classes, skip_broken=args.skip_broken, report=report
-        )
+        return importing.reference_tars(store, args.split, urls, classes=classes, skip_broken=args.skip_broken, report=report)
 
 
 @contextmanager

@@ -52,3 +52,8 @@ def meanings(name: str) -> list[Meaning]:
                 return _nouns()[form]
         words = words[1:]
     return []
+
+
+def is_plural(word: str) -> bool:
+    """Whether the word is the plural of an entry: `shoes`, `knives`; not `lens`."""
+    return any(len(form) > 2 and form in _nouns() for form in _forms(word.lower())[1:])

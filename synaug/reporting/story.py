@@ -108,8 +108,8 @@ def seen(facts: Facts) -> list[str]:
         ]
     models = [model.name for model in facts.plan.models if model.role in ("clip", "diffusion")]
     return [
-        f"{capital(listed(models))} were trained on images from the web that synaug cannot check: they may have seen these classes, this dataset, "
-        "or its test images. A gain can come from that."
+        f"{capital(listed(models))} were trained on images from the web that synaug cannot check: they may have seen these classes, this "
+        "dataset, or its test images. A gain can come from that."
     ]
 
 

@@ -42,6 +42,7 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> None:
     torch.set_num_threads(job.config.threads)
     device = find_device(job.config.compute.device)
     diffusion, clip = open_diffusion(job.config, device), open_clip_model(job.config)
+    _check_planned(job, diffusion.info)
     counts = {"done": done, "rejected": 0, "warm": None}
 
     def progress(good: int, rejected: int) -> None:
@@ -70,3 +71,15 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> None:
         "phases": phases, "batch_size": maker.batch_size, "device": versions(device)["device"],
     }  # fmt: skip
     job.store.put(layout.timing(job.run, "images", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
+
+
+def _check_planned(job: Job, info) -> None:
+    """Raises ModelError when the weights are not those that the run was planned with."""
+    from synaug.errors import ModelError
+
+    for planned in job.plan.models:
+        if planned.role == "diffusion" and planned.revision != info.revision:
+            raise ModelError(
+                f"{info.name} is at revision {info.revision} here, the run was planned with {planned.revision}; bring those weights back, "
+                "or plan another --run with these"
+            )

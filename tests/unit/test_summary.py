@@ -30,8 +30,8 @@ def test_table_has_every_arm_and_test_with_mean_spread_and_difference(job):
     assert len(rows) == 2
     assert f"{100 * statistics.mean(top1):.1f} ± {100 * statistics.stdev(top1):.1f}" in rows[0]
     assert all(f"{arm} " in "".join(lines) for arm in job.config.arms)
-    assert rows[1].count("[") == 3
-    assert "train 225 s" in lines[-1]
+    assert rows[1].count("[") == 3 and rows[1].count("*") == 3
+    assert next(line for line in lines[::-1] if "auxbn-1x" in line).count("*") == 1  # shown on contexts only
 
 
 def test_piped_it_is_plain_text(job):

@@ -38,7 +38,7 @@ def caption_bank(rng):
     for label, name in enumerate(NAMES):
         plain[label] = list(range(len(texts), len(texts) + len(PLAIN_CAPTIONS)))
         texts += [template.format(with_article(name)) for template in PLAIN_CAPTIONS]
-    for label, name in enumerate(NAMES):
+    for name in NAMES:
         rows = []
         for _ in range(CAPTIONS_PER_CLASS):
             context = random_context(rng)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from synaug import layout
-from synaug.errors import UsageError
+from synaug.errors import ModelError, UsageError
+from synaug.frozen import ModelInfo
 from synaug.manifest import Manifest
 from synaug.stages import images
 from synaug.store import open_store
@@ -86,6 +87,16 @@ def test_an_edited_prompts_file_changes_only_the_missing_part(finished, tmp_path
     old, new = (Manifest.model_validate_json(place.get(gone)) for place in (job.store, store))
     assert old.prompts_sha256["bag"] != new.prompts_sha256["bag"] and old.prompts_sha256["boot"] == new.prompts_sha256["boot"]
     assert store.get(kept) == job.store.get(kept)
+
+
+def test_other_weights_than_planned_are_refused(finished):
+    job, _ = finished
+    models = [ModelInfo(role="diffusion", name="embedded", revision="sha256:0123", license="Apache-2.0")]
+    plan = job.plan.model_copy(update={"models": models, "scale": 2})
+    before = keys(job.store)
+    with pytest.raises(ModelError, match=r"planned with sha256:0123"):
+        images.run(dataclasses.replace(job, plan=plan))
+    assert keys(job.store) == before
 
 
 def test_a_gpu_that_is_not_there_is_refused(finished, tmp_path):

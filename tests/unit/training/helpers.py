@@ -12,7 +12,7 @@ from synaug.classes import ClassEntry
 from synaug.config import Config
 from synaug.data_set import Index, IndexedPart
 from synaug.frozen import Plan
-from synaug.job import Job
+from synaug.job import Job, Progress
 from synaug.manifest import Manifest, RealSplit, TarTable
 from synaug.store import Store
 from synaug.tars import TarWriter
@@ -82,6 +82,13 @@ def add_synthetic(store: Store, *, per_multiple: int = 32, scale: int = 2) -> No
     store.put(layout.index("r"), index.model_dump_json().encode())
 
 
+def filled(store: Store) -> Store:
+    add_split(store, "train", images=32)
+    add_split(store, "more", images=64, seed=1)
+    add_synthetic(store)
+    return store
+
+
 ARMS = {"real": {"kind": "real"}} | {kind: {"kind": kind, "scale": "1x"} for kind in ("naive", "auxbn", "oracle")}
 
 MODEL = {
@@ -128,3 +135,17 @@ def train(job: Job) -> None:
     recipe = arms.recipe(job.config, job.arm)
     with distributed.joined("cpu") as ranks:
         loop.train(job, recipe, ranks)
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_at(step: int):
+    """For Job.report: ends the training there, before its checkpoint."""
+
+    def report(progress: Progress) -> None:
+        if progress.done == step:
+            raise Killed
+
+    return report

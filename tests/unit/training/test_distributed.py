@@ -12,21 +12,13 @@ import torch
 from synaug import layout
 from synaug.config.load import dump_config
 from synaug.errors import TransientError, UsageError
-from synaug.store import open_store
 from synaug.training import checkpoint, distributed, loop
 from tests.unit.training import helpers
-from tests.unit.training.test_loop import Killed, filled, killed_at
 from tests.weed import free_ports
 
 ROOT = Path(__file__).parents[3]
 RANK = str(Path(__file__).with_name("rank.py"))
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-
-
-@pytest.fixture
-def disk(tmp_path):
-    (tmp_path / "store").mkdir()
-    return filled(open_store(str(tmp_path / "store")))
 
 
 @pytest.fixture
@@ -44,8 +36,8 @@ def test_torchrun_with_two_ranks_continues_what_one_began(disk, monkeypatch):
     """`torchrun -m -- synaug train`: torchrun has a --run-path of its own, so that --run must come after the `--`."""
     monkeypatch.setattr(checkpoint, "FIRST", 0.0)
     monkeypatch.setattr(checkpoint, "LONGEST", 0.0)
-    with pytest.raises(Killed):
-        helpers.train(helpers.job(disk, "auxbn", report=killed_at(6)))
+    with pytest.raises(helpers.Killed):
+        helpers.train(helpers.job(disk, "auxbn", report=helpers.killed_at(6)))
     before = helpers.metrics(disk, "auxbn")
     disk.put(layout.run_yaml("r"), dump_config(helpers.config()).encode())
     disk.put(layout.plan("r"), helpers.plan(32).model_dump_json().encode())
