@@ -52,7 +52,7 @@ def test_a_dumped_configuration_loads_equal():
         ("images=3", r"images: 3 is given, a section is allowed"),
         ("images.dtype=fp8", r"images\.dtype: 'fp8' must be 'auto', 'float32', 'bfloat16' or 'float16'"),
         ("arms.real.kind=fast", r"arms\.real\.kind: 'fast' must be 'real', 'real-half', 'naive', 'auxbn' or 'oracle'"),
-        ("prompts.mix.plain=0.9", r"prompts\.mix: the shares add up to 1\.4; they must add up to 1"),
+        ("prompts.mix.plain=0.9", r"prompts\.mix: the shares add up to 1\.2; they must add up to 1"),
         ("scale=0x", r"scale: '0x' is no scale; give a whole multiple"),
         ("arms.real.scale=six", r"arms\.real\.scale: 'six' is no scale"),
         ("seeds=[]", r"seeds: \[\] list should have at least 1 item"),
