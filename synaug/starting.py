@@ -145,6 +145,7 @@ def next_steps(splits: list[FoundSplit], classes: list[ClassEntry], folder: Path
         lines.append("some class names are numbers: write their names in classes.yaml, prompts are made from them")
     lines.append("edit both, then:")
     lines += [f"  synaug import {shlex.quote(str(split.source))} --store store --split {split.name} --classes {listed}" for split in splits]
-    lines.append(f"  synaug preview --config {run} --store store --run first --images 20")
+    lines.append(f"  synaug plan --config {run} --store store --run first")
+    lines.append("  synaug preview --store store --run first --images 20")
     lines.append(f"  synaug run --config {run} --store store --run first")
     return lines
