@@ -32,10 +32,11 @@ EXAMPLES = (
     "backpack: faded and patched | on a bench in a park | dappled shade | seen from behind",
     "rocking chair: made of dark wood | on a porch in the snow | cold blue light | tilted to the left",
 )
-QUESTION = """We need varied {medium} of {name}{definition}. For each attribute give {count} short, concrete and different values of 2 to 7 words, \
-with nothing that names another object class: "foreground" (material, colour, state or pose of the {plain}), "background" (place, with its \
-preposition), "lighting", "angle" (camera angle). Answer with strict JSON only: {{"foreground": [...], "background": [...], "lighting": [...], \
-"angle": [...]}}."""
+QUESTION = """\
+We need varied {medium} of {name}{definition}. For each attribute give {count} short, concrete and different values of 2 to 7 words, \
+with nothing that names another object class: "foreground" (material, colour, state or pose of the {plain}), "background" (place, with \
+its preposition), "lighting", "angle" (camera angle). Answer with strict JSON only: {{"foreground": [...], "background": [...], \
+"lighting": [...], "angle": [...]}}."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What a class name means: the LLM (or the dictionary, ranked by a small LLM) lists senses, CLIP picks the one that the real images show."""
+"""What a class name means: the LLM (or the dictionary, ranked by a small LLM) lists senses, CLIP picks the one that real images show."""
 
 import json
 from dataclasses import dataclass
@@ -73,7 +73,8 @@ def _from_dictionary(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]
     found = {meaning.definition: meaning for name in entry.names for meaning in meanings(name) if meaning.category in VISIBLE}
     if not found:
         return []
-    likely = llm.log_likelihoods(f"A photo of {with_article(entry.name)}. In dictionaries, {entry.name} means:", [f" {text}" for text in found])
+    prompt = f"A photo of {with_article(entry.name)}. In dictionaries, {entry.name} means:"
+    likely = llm.log_likelihoods(prompt, [f" {text}" for text in found])
     kept = sorted(likely, reverse=True)[: config.prompts.max_senses][-1]
     pairs = [(value, meaning) for value, meaning in zip(likely, found.values(), strict=True) if value >= kept]
     return [Sense(sense=meaning.lemma, definition=meaning.definition, likelihood=round(value, 3)) for value, meaning in pairs]

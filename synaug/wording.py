@@ -4,10 +4,11 @@ import functools
 import re
 
 # Nouns without a singular of their own take no article; inflect would say "a trousers".
-PAIRS = frozenset(
-    "trousers pants jeans shorts tights leggings overalls pyjamas pajamas trunks briefs scissors shears pliers tweezers tongs "
-    "glasses sunglasses eyeglasses spectacles goggles binoculars scales clippers dungarees knickers slacks headphones forceps".split()
-)  # fmt: skip
+PAIRS = frozenset({
+    "trousers", "pants", "jeans", "shorts", "tights", "leggings", "overalls", "pyjamas", "pajamas", "trunks", "briefs", "scissors",
+    "shears", "pliers", "tweezers", "tongs", "glasses", "sunglasses", "eyeglasses", "spectacles", "goggles", "binoculars", "scales",
+    "clippers", "dungarees", "knickers", "slacks", "headphones", "forceps",
+})  # fmt: skip
 
 
 @functools.cache

@@ -21,7 +21,8 @@ def resolve(config: Config) -> ModelInfo:
     """Name, revision and licence of the run's CLIP; no weights are loaded. Raises ModelError."""
     settings = config.prompts.clip
     if settings.model == "embedded":
-        return ModelInfo(role="clip", name="synaug embedded CLIP", revision=_file_digest(EMBEDDED / "model.safetensors"), license="Apache-2.0")
+        revision = _file_digest(EMBEDDED / "model.safetensors")
+        return ModelInfo(role="clip", name="synaug embedded CLIP", revision=revision, license="Apache-2.0")
     name = settings.model if settings.pretrained is None else f"{settings.model} {settings.pretrained}"
     revision, license = _resolve_open_clip(settings)
     return ModelInfo(role="clip", name=name, revision=revision, license=license)
@@ -54,7 +55,8 @@ def _resolve_open_clip(settings) -> tuple[str, str]:
     tags = open_clip.list_pretrained_tags_by_model(settings.model)
     weights = get_pretrained_cfg(settings.model, settings.pretrained) if settings.pretrained in tags else None
     if not weights:
-        raise ModelError(f"prompts.clip.pretrained: {settings.model} has no weights {settings.pretrained!r}; give a file or one of {', '.join(tags)}")
+        known = ", ".join(tags)
+        raise ModelError(f"prompts.clip.pretrained: {settings.model} has no weights {settings.pretrained!r}; give a file or one of {known}")
     if weights.get("hf_hub"):
         return hub.resolve(weights["hf_hub"].rstrip("/"), settings.revision, role="clip")
     return f"open_clip {open_clip.__version__} {settings.pretrained}", "see open_clip"
@@ -86,7 +88,8 @@ class EmbeddedCLIP:
         from synaug.embedded.sentences import shared
 
         self.info = info
-        weights = {key: value.float() if value.is_floating_point() else value for key, value in load_file(EMBEDDED / "model.safetensors").items()}
+        stored = load_file(EMBEDDED / "model.safetensors")
+        weights = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
         self.text_mean = weights.pop("text_mean")
         self.tower = ImageTower()
         self.tower.load_state_dict({key.removeprefix("image."): value for key, value in weights.items()})
@@ -122,12 +125,14 @@ class OpenCLIP:
             self.model, _, self.transform = open_clip.create_model_and_transforms(model, pretrained=pretrained, device=device)
             self.tokenizer = open_clip.get_tokenizer(model)
         except (OSError, RuntimeError, ValueError) as error:
-            raise ModelError(f"CLIP {info.name} cannot be loaded: {str(error).splitlines()[0]}; check prompts.clip, or take `embedded`") from error
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"CLIP {info.name} cannot be loaded: {reason}; check prompts.clip, or take `embedded`") from error
         self.model.eval()
 
     @torch.inference_mode()
     def embed_texts(self, texts: list[str]) -> torch.Tensor:
-        chunks = [self.model.encode_text(self.tokenizer(texts[n : n + BATCH]).to(self.device), normalize=True) for n in range(0, len(texts), BATCH)]
+        tokens = [self.tokenizer(texts[n : n + BATCH]).to(self.device) for n in range(0, len(texts), BATCH)]
+        chunks = [self.model.encode_text(chunk, normalize=True) for chunk in tokens]
         return torch.cat(chunks).float().cpu()
 
     @torch.inference_mode()

@@ -33,7 +33,8 @@ def open_llm(config: Config, *, revision: str | None = None) -> "ChatLLM":
         source, commit = language_model.folder(), None
     else:
         source, commit = settings.model, None if Path(settings.model).is_dir() else info.revision
-    return ChatLLM(info, *_load(str(source), commit, settings.dtype, device_of(config)), temperature=settings.temperature, top_p=settings.top_p)
+    tokenizer, model = _load(str(source), commit, settings.dtype, device_of(config))
+    return ChatLLM(info, tokenizer, model, temperature=settings.temperature, top_p=settings.top_p)
 
 
 @functools.cache
@@ -47,7 +48,8 @@ def _load(source: str, commit: str | None, dtype: str, device: str):
         tokenizer = AutoTokenizer.from_pretrained(source, revision=commit)
         model = AutoModelForCausalLM.from_pretrained(source, revision=commit, dtype=getattr(torch, dtype))
     except (OSError, ValueError) as error:
-        raise ModelError(f"LLM {source!r} cannot be loaded: {str(error).splitlines()[0]}; give a chat model of transformers or `embedded`") from error
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"LLM {source!r} cannot be loaded: {reason}; give a chat model of transformers or `embedded`") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer, model.eval().to(device)
@@ -106,7 +108,8 @@ class ChatLLM:
             return self.tokenizer(messages, return_tensors="pt").to(self.model.device)
         if not self.tokenizer.chat_template:
             raise ModelError(f"LLM {self.info.name} has no chat template; give an instruct model, or prompts.llm.output=lines")
-        return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True).to(self.model.device)
+        tokens = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        return tokens.to(self.model.device)
 
     def _special_ends(self) -> list[int]:
         ends = self.model.generation_config.eos_token_id

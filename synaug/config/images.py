@@ -22,5 +22,7 @@ class Images(Section):
     jpeg_quality: int = identity(92, "JPEG quality of the stored images", ge=1, le=100)
     max_attempts: int = identity(3, "Times that an image is tried before it is listed as rejected", ge=1)
     safety_checker: bool = identity(False, "Use the model's safety checker, where it has one, to flag images")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = identity("auto", "auto: the profile's on a GPU; on a CPU float32, for the embedded model bfloat16")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = identity(
+        "auto", "auto: the profile's on a GPU; on a CPU float32, for the embedded model bfloat16"
+    )
     compile: bool = execution(False, "Compile the denoiser (regional)")

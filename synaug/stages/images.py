@@ -14,6 +14,7 @@ example  synaug images --store file:///data/store --run first --shard 0
 def run(job: Job) -> None:
     """Makes what is missing; a second call does nothing. Raises ModelError, DataError, UsageError, TransientError."""
     from synaug import layout
+    from synaug.fallbacks import refuse_fallbacks
 
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
     for shard in shards:
@@ -22,6 +23,7 @@ def run(job: Job) -> None:
         total = sum(len(part.images) for part in parts)
         done = total - sum(len(part.images) for part in missing)
         if missing:
+            refuse_fallbacks(job)
             _make(job, shard, missing, done, total)
         job.report(Progress("images", f"images-{shard:03d}", total, total, "image"))
 

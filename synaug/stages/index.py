@@ -9,6 +9,7 @@ from synaug import layout
 from synaug.card import card, timm_info
 from synaug.data_set import Index, IndexedPart
 from synaug.errors import DataError
+from synaug.fallbacks import refuse_fallbacks
 from synaug.identity import key_of
 from synaug.job import Job, Progress
 from synaug.manifest import Manifest
@@ -34,6 +35,7 @@ def run(job: Job) -> None:
     planned = [
         part for m in range(1, plan.scale + 1) for shard in range(len(plan.class_shards)) for part in plan.parts(job.config, shard, m)
     ]
+    refuse_fallbacks(job)
     _refuse_gaps(job, planned)
     known = _known(store, job.run)
     index = Builder(job)

@@ -18,6 +18,7 @@ def run(job: Job) -> None:
 
     from synaug import layout
     from synaug.compose import load_prompts
+    from synaug.fallbacks import refuse_fallbacks
 
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
     for shard in shards:
@@ -33,7 +34,7 @@ def run(job: Job) -> None:
             timing["rate"] = round(len(missing) / timing["seconds"], 4)
             job.store.put(layout.timing(job.run, "prompts", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
         job.report(Progress("prompts", f"prompts-{shard:03d}", len(classes), len(classes), "class"))
-    _refuse_fallbacks(job)
+    refuse_fallbacks(job)
 
 
 def _make(job: Job, shard: int, missing: list[str], total: int) -> None:
@@ -50,21 +51,3 @@ def _make(job: Job, shard: int, missing: list[str], total: int) -> None:
         job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + n, total, "class"))
         made = maker.make(class_id)
         job.store.put(layout.prompts(job.run, class_id), (made.model_dump_json(indent=2) + "\n").encode())
-
-
-def _refuse_fallbacks(job: Job) -> None:
-    """Over all classes of the run that have a file, so that the last shard sees all."""
-    from synaug import layout
-    from synaug.compose import load_prompts
-    from synaug.errors import DataError
-
-    limit, classes = job.config.prompts.max_fallback, job.plan.classes
-    if limit >= 1:
-        return
-    there = [entry.id for entry in classes if job.store.exists(layout.prompts(job.run, entry.id))]
-    fell = [class_id for class_id in there if load_prompts(job.store, job.run, class_id)[0].fallback]
-    if len(fell) > limit * len(classes):
-        raise DataError(
-            f"{len(fell)} of {len(classes)} classes fell back to the plain name ({', '.join(fell[:5])}), more than prompts.max_fallback "
-            f"{limit:g}; give them a gloss in `classes`, edit their prompts files, or raise prompts.max_fallback"
-        )

