@@ -1,42 +1,94 @@
-"""Runs the benchmarks (all, or those named), prints a table and writes bench-results/{name}.json."""
+"""Runs the benchmarks, prints a table and writes bench-results/{time}.json.
+
+Exit code 0: every target is met; 3: one is not, named on stderr.
+"""
 
 import argparse
+import datetime
 import importlib
 import json
 import os
-import pkgutil
 import sys
-from dataclasses import asdict
+import time
+import traceback
 from pathlib import Path
 
-from tests import benchmarks
+from tests.benchmarks import NAMES
 
-RESULTS = Path("bench-results")
-# One torch thread, and glibc keeps large blocks: as the local runner's workers are started.
+RESULTS, RECORDS = Path("bench-results"), Path("docs/bench")
+# One torch thread, and glibc keeps large blocks: as the local runner starts its workers (synaug/workers.py).
 ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296",
-    "MALLOC_TOP_PAD_": "536870912", "TOKENIZERS_PARALLELISM": "false",
+    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "536870912", "TOKENIZERS_PARALLELISM": "false",
 }  # fmt: skip
 
 
-def names() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in ("__main__", "result")]
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}; default: all")
+    parser.add_argument("--record", metavar="HARDWARE", help="also write docs/bench/{HARDWARE}.json, to be committed; like `2 vCPU EPYC`")
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=names(), metavar="NAME", help=f"of {', '.join(names())} (default: all)")
-    RESULTS.mkdir(exist_ok=True)
-    print(f"{'benchmark':<58} {'value':>10} {'target':>9}  ")
-    for name in parser.parse_args().names:
-        results = importlib.import_module(f"tests.benchmarks.{name}").run()
-        for result in results:
-            verdict = {None: "", True: "met", False: "NOT MET"}[result.met]
-            print(f"{result.name:<58} {result.value:>10.3f} {result.target:>9}  {verdict}  ({result.unit})", flush=True)
-        (RESULTS / f"{name}.json").write_text(json.dumps([asdict(result) | {"met": result.met} for result in results], indent=1) + "\n")
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code."""
+    from rich.console import Console
+    from slugify import slugify
+
+    from synaug.failure import describe
+    from tests.benchmarks import machine
+
+    chosen, console = parse(arguments), Console(width=None if sys.stdout.isatty() else 140)
+    begun = datetime.datetime.now(datetime.UTC)
+    about = {
+        "begun": begun.isoformat(timespec="seconds"), "hardware": machine.hardware(), "versions": machine.versions(),
+        "load before": [round(load, 2) for load in os.getloadavg()],
+    }  # fmt: skip
+    results, seconds = [], {}
+    for name in chosen.only:
+        console.print(f"{name} ...", style="dim")
+        start = time.perf_counter()
+        try:
+            results += importlib.import_module(f"tests.benchmarks.{name}").run()
+        except Exception as error:
+            traceback.print_exc()
+            code, line = describe(error)
+            print(f"benchmark {name} broke off: {line}", file=sys.stderr)
+            return code
+        seconds[name] = round(time.perf_counter() - start, 1)
+    about |= {"load after": [round(load, 2) for load in os.getloadavg()], "seconds": seconds}
+    text = json.dumps(about | {"results": [result.to_dict() for result in results]}, indent=1) + "\n"
+    paths = [RESULTS / f"{begun:%Y%m%d-%H%M%S}.json"] + ([RECORDS / f"{slugify(chosen.record)}.json"] if chosen.record else [])
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    console.print(table(results, about))
+    print(f"written: {', '.join(map(str, paths))} ({sum(seconds.values()):.0f} s)")
+    failed = [result for result in results if result.met is False]
+    for result in failed:
+        print(f"target missed: {result.name} is {result.value:.3f} {result.unit}, {result.target} is asked for", file=sys.stderr)
+    return 3 if failed else 0
+
+
+def table(results: list, about: dict):
+    from rich.table import Table
+
+    hardware = about["hardware"]
+    where = ", ".join([*hardware["gpus"], f"{hardware['cores']} cores of {hardware['cpu']}"])
+    made = Table(title=f"{where}; load {about['load before'][0]} before, {about['load after'][0]} after", title_justify="left")
+    made.add_column("benchmark")
+    for column in ("median", "lowest", "highest"):
+        made.add_column(column, justify="right")
+    for column in ("unit", "target", ""):
+        made.add_column(column)
+    colours = {"pass": "green", "FAIL": "bold red", "reported": "dim"}
+    for result in results:
+        figures = (f"{value:.3f}" for value in (result.value, min(result.values), max(result.values)))
+        made.add_row(result.name, *figures, result.unit, result.target, f"[{colours[result.verdict]}]{result.verdict}[/]")
+    return made
 
 
 if __name__ == "__main__":
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):  # glibc and OpenMP read them at the start
         os.execve(sys.executable, [sys.executable, "-m", "tests.benchmarks", *sys.argv[1:]], os.environ | ENVIRONMENT)
-    main()
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""A training step with AuxBN against one with plain batch norm: the trainer's own steps on one mixed batch, interleaved."""
+
+import time
+
+import torch
+
+from synaug.config import Config
+from synaug.training import arms, model
+from synaug.training.distributed import Ranks
+from synaug.training.loader import Batch
+from synaug.training.trainer import Trainer
+from tests.benchmarks.result import Result, ratios
+
+CLASSES = 1000
+LIMITS = {"eager": "<= 1.15", "compiled": "<= 1.05"}  # on a GPU; the CPU's are reported
+
+
+def run(*, network: str = "resnet50", graph_of: str | None = None, size: int = 0, batch: int = 0, repeats: int = 10) -> list[Result]:
+    """graph_of: the model whose graphs are counted; size, batch: 0: as suits the device."""
+    torch.set_num_threads(1)
+    gpu = torch.cuda.is_available()
+    device = torch.device("cuda", 0) if gpu else torch.device("cpu")
+    size, batch = size or (224 if gpu else 64), batch or (256 if gpu else 32)
+    settings = {"model": network, "image_size": size, "batch_size": batch, "lr": 1e-3}
+    settings |= {"amp": "bfloat16", "channels_last": True} if gpu else {}
+    results = [graphs(graph_of or (network if gpu else "resnet18"), device)]
+    for way in ("eager", "compiled") if gpu else ("eager",):
+        plain, aux = (trainer(kind, device, settings | {"compile": way == "compiled"}) for kind in ("naive", "auxbn"))
+        seconds = interleaved(plain, aux, repeats=repeats, steps=10 if gpu else 1)
+        details = {"device": str(device), "batch": batch, "size": size, "repeats": repeats, "ms a step": {
+            kind: [round(1e3 * s, 2) for s in times] for kind, times in zip(("plain", "aux"), seconds, strict=True)
+        }}  # fmt: skip
+        name = f"auxbn: step / plain BN step, {network} {way}, {batch} of {size} px"
+        results.append(Result(name=name, values=ratios(seconds[1], seconds[0]), target=LIMITS[way] if gpu else "", details=details))
+    return results
+
+
+def trainer(kind: str, device: torch.device, settings: dict) -> Trainer:
+    """A training of half real, half synthetic batches, ready to step."""
+    config = Config.model_validate({"arms": {"arm": {"kind": kind, "scale": "1x"}}, "training": settings | {"steps": 1_000_000}})
+    recipe = arms.recipe(config, "arm")
+    torch.manual_seed(0)
+    network = model.for_arm(model.create(recipe.settings, CLASSES), kind=kind, name="arm")
+    made = Trainer(
+        network, recipe, Ranks(0, 1, device), seed=0, classes=CLASSES, counts=[recipe.n_real, recipe.n_synthetic]
+    )
+    made.connect()
+    return made
+
+
+def interleaved(plain: Trainer, aux: Trainer, *, repeats: int, steps: int) -> tuple[list[float], list[float]]:
+    """Seconds a step of each, a repeat at a time in turns; the first is changed too, and two repeats go before."""
+    n, size = plain.settings.batch_size, plain.settings.image_size
+    generator = torch.Generator().manual_seed(0)
+    batch = Batch(
+        torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=generator),
+        torch.randint(0, CLASSES, (n,), generator=generator),
+    )
+    times: dict[Trainer, list[float]] = {plain: [], aux: []}
+    for repeat in range(-2, repeats):
+        for who in (plain, aux) if repeat % 2 else (aux, plain):
+            seconds = stepping(who, batch, steps)
+            times[who] += [seconds] if repeat >= 0 else []
+    return times[plain], times[aux]
+
+
+def stepping(who: Trainer, batch: Batch, steps: int) -> float:
+    start = time.perf_counter()
+    for step in range(steps):
+        who.step(batch, step)
+    if who.ranks.device.type == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) / steps
+
+
+def graphs(network: str, device: torch.device, *, batch: int = 8, size: int = 64) -> Result:
+    """Graphs that torch.compile makes of the AuxBN model over three training steps; dynamo's `eager` backend traces alike and is quick."""
+    from torch._dynamo.utils import counters
+
+    torch._dynamo.reset()
+    counters.clear()
+    who = trainer("auxbn", device, {"model": network, "image_size": size, "batch_size": batch, "lr": 1e-3})
+    who.model.compile(backend="eager")
+    stepping(who, Batch(torch.zeros(batch, 3, size, size, dtype=torch.uint8), torch.zeros(batch, dtype=torch.int64)), 3)
+    counted, breaks = counters["stats"]["unique_graphs"], sum(counters["graph_break"].values())
+    torch._dynamo.reset()
+    details = {"graph breaks": breaks, "device": str(device)}
+    return Result(name=f"auxbn: compiled graphs of {network}, 3 steps", values=[counted], target="== 1", unit="graphs", details=details)

@@ -1,0 +1,80 @@
+"""Each benchmark runs, on tiny sizes; its figures are not looked at, the machine is busy."""
+
+import json
+
+import pytest
+import torch
+
+from tests import tiny_diffusion
+from tests.benchmarks import NAMES, __main__, auxbn, images, loader, memory, sd15
+from tests.benchmarks.result import Result
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_images_stage_against_the_bare_loop(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    results = images.run(images=12, batch=4, rounds=1)
+    assert [result.target for result in results] == [">= 0.95", "", "", "", ""]
+    assert all(result.value > 0 for result in results)
+
+
+def test_the_images_benchmark_takes_a_stable_diffusion_pipeline(tmp_path):
+    model = tiny_diffusion.save_sd(tmp_path)
+    results = images.measure(
+        "tiny", images=6, batch=2, rounds=1, profile="sd15", model=str(model), width=32, height=32, num_inference_steps=2
+    )
+    assert "bare loop" in results[0].name and results[0].value > 0
+
+
+def test_the_bare_loop_makes_the_images_of_the_stage(tmp_path, monkeypatch):
+    """Else it would be another model, batch or number of steps that the stage is held against."""
+    made = []
+    generate = images.Clocked.generate
+    monkeypatch.setattr(images.Clocked, "generate", lambda *a, **k: made.append(generate(*a, **k).pixels) or images.Generated(made[-1], [False] * len(made[-1])))
+    for profile, settings in {"embedded": {}, "sd15": {"model": str(tiny_diffusion.save_sd(tmp_path)), "width": 32, "height": 32}}.items():
+        pass
+
+
+def test_random_stable_diffusion_is_of_the_true_size():
+    with torch.device("meta"):
+        sizes = {name: sum(weight.numel() for weight in part.parameters()) for name, part in sd15.parts().items()}
+    assert sizes == {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480}
+
+
+def test_loader_against_decoding_alone():
+    results = loader.run(tars=4, per_tar=4, batch=4, rounds=1)
+    assert results[0].target == ">= 0.9" and all(result.value > 0 for result in results)
+
+
+def test_auxbn_step_and_graphs():
+    graphs, step = auxbn.run(network="test_resnet", graph_of="test_resnet", size=32, batch=4, repeats=2)
+    assert (graphs.value, graphs.details["graph breaks"]) == (1, 0) and graphs.met
+    assert len(step.values) == 2
+
+
+def test_memory():
+    (result,) = memory.run(samples=400, part=100)
+    assert result.details["samples"] >= 400 and min(result.details["MiB by tenth"]) > 0
+
+
+def test_a_missed_target_exits_with_3_and_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(memory, "run", lambda: [Result(name="memory", values=[1.2, 1.1, 1.3], target="<= 1.05")])
+    assert __main__.main(["--only", "memory", "--record", "Some CPU"]) == 3
+    assert "target missed: memory is 1.200 ratio, <= 1.05 is asked for" in capsys.readouterr().err
+    written = json.loads((tmp_path / "docs/bench/some-cpu.json").read_text())
+    assert written["results"][0]["values"] == [1.2, 1.1, 1.3] and written["hardware"]["cores"] and written["versions"]["torch"]
+    monkeypatch.setattr(memory, "run", lambda: [Result(name="memory", values=[1.0], target="<= 1.05"), Result(name="rate", values=[9])])
+    assert __main__.main(["--only", "memory"]) == 0
+
+
+def test_an_unknown_benchmark_is_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        __main__.parse(["--only", "speed"])
+    assert all(name in capsys.readouterr().err for name in NAMES)
