@@ -43,7 +43,7 @@ def resident() -> int:
 
 @contextlib.contextmanager
 def cores(count: int) -> Iterator[None]:
-    """Only so many cores for this thread and those it starts: helper threads find no idle core to hide on. Linux only; elsewhere: no limit."""
+    """Only so many cores for this thread and those it starts: helper threads find no idle core to hide on. Off Linux: no limit."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

@@ -21,11 +21,11 @@ class Forgetful(FakeDiffusion):
         return super().generate(*arguments, **settings)
 
 
-def run(*, samples: int = 100_000, part: int = 2_500) -> list[Result]:
+def run(*, samples: int = 100_000, part: int = 2_500, batch: int = 50) -> list[Result]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "store", create=True)
-        job = images_job(store, images=-(-samples // 3), part_images=part, batch_size=50, guidance_scale_diversified=None)
+        job = images_job(store, images=-(-samples // 3), part_images=part, batch_size=batch, guidance_scale_diversified=None)
         peaks, made = [0] * 10, 0
 
         def done(good: int, rejected: int) -> None:

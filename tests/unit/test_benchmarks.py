@@ -5,40 +5,50 @@ import json
 import pytest
 import torch
 
+from synaug.backends.diffusion import open_diffusion
+from synaug.generation.batches import batches
+from synaug.generation.part import generate, recipe, texts_of
+from synaug.store import open_store
 from tests import tiny_diffusion
 from tests.benchmarks import NAMES, __main__, auxbn, images, loader, memory, sd15
 from tests.benchmarks.result import Result
+from tests.images_run import images_job
 
 
 @pytest.fixture(autouse=True)
-def threads():
+def one_thread():
     before = torch.get_num_threads()
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
 
-def test_images_stage_against_the_bare_loop(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    results = images.run(images=12, batch=4, rounds=1)
+@pytest.fixture
+def tiny(tmp_path) -> dict:
+    """Fields of `images:` for a small pipeline."""
+    return {"profile": "sd15", "model": str(tiny_diffusion.save_sd(tmp_path)), "width": 32, "height": 32, "num_inference_steps": 2}
+
+
+@pytest.mark.parametrize("model", ["embedded", "tiny"])
+def test_images_stage_against_the_bare_loop(model, tiny):
+    settings = tiny if model == "tiny" else {"num_inference_steps": 2}
+    results = images.measure(model, images=12, batch=4, rounds=1, **settings)
     assert [result.target for result in results] == [">= 0.95", "", "", "", ""]
     assert all(result.value > 0 for result in results)
 
 
-def test_the_images_benchmark_takes_a_stable_diffusion_pipeline(tmp_path):
-    model = tiny_diffusion.save_sd(tmp_path)
-    results = images.measure(
-        "tiny", images=6, batch=2, rounds=1, profile="sd15", model=str(model), width=32, height=32, num_inference_steps=2
-    )
-    assert "bare loop" in results[0].name and results[0].value > 0
-
-
-def test_the_bare_loop_makes_the_images_of_the_stage(tmp_path, monkeypatch):
-    """Else it would be another model, batch or number of steps that the stage is held against."""
-    made = []
-    generate = images.Clocked.generate
-    monkeypatch.setattr(images.Clocked, "generate", lambda *a, **k: made.append(generate(*a, **k).pixels) or images.Generated(made[-1], [False] * len(made[-1])))
-    for profile, settings in {"embedded": {}, "sd15": {"model": str(tiny_diffusion.save_sd(tmp_path)), "width": 32, "height": 32}}.items():
-        pass
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_the_bare_loop_makes_the_images_of_the_stage(guidance, tiny, tmp_path):
+    """Else the stage would be held against another model, batch or number of steps."""
+    job = images_job(open_store(tmp_path / "store", create=True), images=3, batch_size=4, **tiny | {"guidance_scale": guidance})
+    diffusion = open_diffusion(job.config, "cpu")
+    todo = batches(recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images, 4)
+    encoded = diffusion.encode(texts_of(todo))
+    with torch.inference_mode():
+        bare = list(images.Bare(diffusion, job, todo).batches())
+    assert len(bare) == len(todo) > 1
+    for pixels, batch in zip(bare, todo, strict=True):
+        assert torch.allclose(pixels / 2 + 0.5, generate(diffusion, job.config, batch, encoded).pixels, atol=1e-5)
 
 
 def test_random_stable_diffusion_is_of_the_true_size():
@@ -59,7 +69,7 @@ def test_auxbn_step_and_graphs():
 
 
 def test_memory():
-    (result,) = memory.run(samples=400, part=100)
+    (result,) = memory.run(samples=400, part=100, batch=20)
     assert result.details["samples"] >= 400 and min(result.details["MiB by tenth"]) > 0
 
 
@@ -77,4 +87,5 @@ def test_a_missed_target_exits_with_3_and_is_named(tmp_path, monkeypatch, capsys
 def test_an_unknown_benchmark_is_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         __main__.parse(["--only", "speed"])
-    assert all(name in capsys.readouterr().err for name in NAMES)
+    said = capsys.readouterr().err
+    assert "'speed'" in said and all(name in said for name in NAMES)
