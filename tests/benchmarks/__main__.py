@@ -1,4 +1,7 @@
-"""Runs the benchmarks (all, or those named), prints a table and writes bench-results/{name}.json."""
+"""Runs the benchmarks (all, or those named), prints a table and writes bench-results/{name}.json, or all into --out.
+
+Exits 3 when a target is not met.
+"""
 
 import argparse
 import importlib
@@ -26,14 +29,33 @@ def names() -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=names(), metavar="NAME", help=f"of {', '.join(names())} (default: all)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="one JSON file for all, with the machine's and libraries' names")
+    args, measured = parser.parse_args(), {}
     RESULTS.mkdir(exist_ok=True)
     print(f"{'benchmark':<58} {'value':>10} {'target':>9}  ")
-    for name in parser.parse_args().names:
+    for name in args.names:
         results = importlib.import_module(f"tests.benchmarks.{name}").run()
         for result in results:
             verdict = {None: "", True: "met", False: "NOT MET"}[result.met]
             print(f"{result.name:<58} {result.value:>10.3f} {result.target:>9}  {verdict}  ({result.unit})", flush=True)
-        (RESULTS / f"{name}.json").write_text(json.dumps([asdict(result) | {"met": result.met} for result in results], indent=1) + "\n")
+        measured[name] = [asdict(result) | {"met": result.met} for result in results]
+        (RESULTS / f"{name}.json").write_text(json.dumps(measured[name], indent=1) + "\n")
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps({"machine": machine(), "results": measured}, indent=1) + "\n")
+    missed = [result["name"] for results in measured.values() for result in results if result["met"] is False]
+    if missed:
+        print(f"targets not met: {'; '.join(missed)}")
+        sys.exit(3)
+
+
+def machine() -> dict:
+    import torch
+
+    from synaug.generation.versions import versions
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return {"cores": os.cpu_count(), "torch_threads": 1} | versions(device)
 
 
 if __name__ == "__main__":
