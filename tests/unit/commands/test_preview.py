@@ -62,7 +62,10 @@ def test_a_second_preview_replaces_the_first(planned):
 @pytest.mark.parametrize(
     ("extra", "line"),
     [
-        (["--classes", "bag,crane"], "synaug preview: --classes crane: the run has no such class id; its 3 classes begin with boot, bag, shirt"),
+        (
+            ["--classes", "bag,crane"],
+            "synaug preview: --classes crane: the run has no such class id; its 3 classes begin with boot, bag, shirt",
+        ),
         (["--images", "0"], "synaug preview: --images 0: give 1 or more"),
     ],
 )

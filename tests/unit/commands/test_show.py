@@ -47,7 +47,10 @@ def test_exact_notices_that_something_changed(url, tmp_path, capsys):
     assert (code, "gives the same bytes" in captured.out) in ((0, True), (3, False))
 
 
-@pytest.mark.parametrize(("key", "named"), [("bag-0000099", "bag-0000000 to bag-0000007"), ("crane-0000001", "no class 'crane'"), ("x", "CLASS_ID-INDEX")])
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [("bag-0000099", "bag-0000000 to bag-0000007"), ("crane-0000001", "no class 'crane'"), ("x", "CLASS_ID-INDEX")],
+)
 def test_an_unknown_key_is_refused_with_what_there_is(url, capsys, key, named):
     assert main(["show", key, "--store", url, "--run", "first"]) == 2
     error = capsys.readouterr().err
