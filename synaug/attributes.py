@@ -39,11 +39,26 @@ its preposition), "lighting", "angle" (camera angle). Answer with strict JSON on
 "lighting": [...], "angle": [...]}}."""
 
 
+class Embedder:
+    """Embeddings of the texts of one class, each text embedded once, together with those that are new beside it."""
+
+    def __init__(self, clip: CLIP):
+        self.clip, self.known = clip, {}
+
+    def __call__(self, texts: list[str]):
+        """(n, d), n > 0."""
+        import torch
+
+        if new := [text for text in dict.fromkeys(texts) if text not in self.known]:
+            self.known.update(zip(new, self.clip.embed_texts(new), strict=True))
+        return torch.stack([self.known[text] for text in texts])
+
+
 @dataclass
 class Pools:
     """Values by attribute as they come in; what is refused is counted by reason."""
 
-    clip: CLIP
+    embed: Embedder
     other_names: tuple[str, ...]
     own_names: tuple[str, ...]
     size: int
@@ -76,7 +91,7 @@ class Pools:
         if value in taken:
             return "said before"
         if kept:
-            vectors = self.clip.embed_texts([value, *kept])
+            vectors = self.embed([value, *kept])
             if float((vectors[1:] @ vectors[0]).max()) > ALIKE:
                 return "means the same"
         return None
@@ -88,18 +103,19 @@ def clean(value: str) -> str:
 
 def make_pools(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, *, definition: str, other_names: tuple[str, ...]) -> Pools:
     """Up to `prompts.values` good values of each attribute, fewer when the LLM gives no more within ROUNDS."""
-    pools = Pools(clip, other_names, tuple(entry.names), config.prompts.values)
+    embed = Embedder(clip)
+    pools = Pools(embed, other_names, tuple(entry.names), config.prompts.values)
     lines = config.prompts.llm.output == "lines" or (config.prompts.llm.output == "auto" and llm.small)
     ask = _ask_lines if lines else _ask_json
     for round_number in range(ROUNDS):
-        for attribute, values in ask(llm, clip, entry, config, definition, round_number).items():
+        for attribute, values in ask(llm, embed, entry, config, definition, round_number).items():
             pools.offer(attribute, values)
         if pools.full:
             break
     return pools
 
 
-def _ask_json(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
+def _ask_json(llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
     question = QUESTION.format(
         medium=f"{config.context}s" if config.context else "photos", name=with_article(entry.name), plain=entry.name,
         definition=f" ({definition})" if definition else "", count=config.prompts.values + 2,
@@ -119,7 +135,7 @@ def parse_attributes(answer: str) -> dict[str, list[str]]:
     return {name: values for name, values in found.items() if name in ATTRIBUTES}
 
 
-def _ask_lines(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
+def _ask_lines(llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
     """Continues a few-shot list; each of LINES samples is one line, parsed by itself."""
     examples = list(config.prompts.examples or EXAMPLES)
     draws("examples", config.seed, entry.id, round_number).shuffle(examples)
@@ -129,17 +145,19 @@ def _ask_lines(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, definiti
     prompt = head + meaning + "\n".join(examples[:SHOTS]) + f"\n{entry.name}:"
     seed = derive("llm", config.seed, entry.id, "attributes", round_number)
     answers = llm.generate(prompt, n=LINES, seed=seed, max_tokens=LINE_TOKENS, stop=("\n",))
-    return sort_values(clip, [clean(value) for line in answers for value in parse_line(line)], examples)
+    return sort_values(embed, [clean(value) for line in answers for value in parse_line(line)], examples)
 
 
-def sort_values(clip: CLIP, values: list[str], examples: list[str]) -> dict[str, list[str]]:
+def sort_values(embed: Embedder, values: list[str], examples: list[str]) -> dict[str, list[str]]:
     """Each value under the attribute whose examples it is nearest to: a small LLM mixes up the fields of its lines."""
     shown = [parse_line(line.partition(":")[2]) for line in examples]
     found: dict[str, list[str]] = {name: [] for name in ATTRIBUTES}
     if not values:
         return found
-    embedded = clip.embed_texts(values)
-    nearest = [(embedded @ clip.embed_texts([clean(line[n]) for line in shown]).T).topk(2).values.mean(1) for n in range(len(ATTRIBUTES))]
+    columns = [[clean(line[n]) for line in shown] for n in range(len(ATTRIBUTES))]
+    embed([*values, *(text for column in columns for text in column)])  # all at once
+    embedded = embed(values)
+    nearest = [(embedded @ embed(column).T).topk(2).values.mean(1) for column in columns]
     for row, value in enumerate(values):
         found[max(ATTRIBUTES, key=lambda name: float(nearest[ATTRIBUTES.index(name)][row]))].append(value)
     return found

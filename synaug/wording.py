@@ -36,11 +36,15 @@ def is_plural(noun: str) -> bool:
     return dictionary.is_plural(last)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=8)  # a class asks for all others' names, again and again
 def _naming(names: tuple[str, ...]) -> re.Pattern:
-    forms = {form for name in names for form in (name.lower(), f"{name.lower()}s", f"{name.lower()}es", _plural(name), _singular(name))}
-    longest_first = sorted(forms, key=lambda form: (-len(form), form))
+    longest_first = sorted({form for name in names for form in _forms(name)}, key=lambda form: (-len(form), form))
     return re.compile(r"(?<![\w-])(" + "|".join(re.escape(form) for form in longest_first) + r")(?![\w-])")
+
+
+@functools.cache
+def _forms(name: str) -> tuple[str, ...]:
+    return (name.lower(), f"{name.lower()}s", f"{name.lower()}es", _plural(name), _singular(name))
 
 
 def _plural(name: str) -> str:

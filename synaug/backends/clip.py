@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from synaug.backends import hub
-from synaug.backends.device import device_of
 from synaug.config import Config
+from synaug.devices import find_device
 from synaug.errors import ModelError
 from synaug.frozen import ModelInfo
 
@@ -29,11 +29,12 @@ def resolve(config: Config) -> ModelInfo:
 
 
 def open_clip_model(config: Config) -> "EmbeddedCLIP | OpenCLIP":
-    """The run's CLIP, once a process. Raises ModelError."""
+    """The run's CLIP, once a process; the embedded one runs on the CPU. Raises ModelError; UsageError for a device that is not there."""
     settings = config.prompts.clip
     if settings.model == "embedded":
         return _embedded(resolve(config).revision)
-    return _open_clip(settings.model, settings.pretrained, resolve(config).model_dump_json(), device_of(config))
+    device = find_device(config.compute.device)
+    return _open_clip(settings.model, settings.pretrained, resolve(config).model_dump_json(), str(device))
 
 
 def _file_digest(path: Path) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from synaug.backends import hub
-from synaug.backends.device import device_of
 from synaug.config import Config
+from synaug.devices import find_device
 from synaug.embedded import language_model
 from synaug.errors import ModelError
 from synaug.frozen import ModelInfo
@@ -26,14 +26,14 @@ def resolve(config: Config) -> ModelInfo:
 
 
 def open_llm(config: Config, *, revision: str | None = None) -> "ChatLLM":
-    """The run's LLM at the revision that plan resolved (None: resolved now). Raises ModelError."""
-    settings = config.prompts.llm
+    """The run's LLM at the revision that plan resolved (None: now). Raises ModelError; UsageError for a missing device."""
+    settings, device = config.prompts.llm, find_device(config.compute.device)
     info = resolve(config) if revision is None else resolve(config).model_copy(update={"revision": revision})
     if settings.model == "embedded":
         source, commit = language_model.folder(), None
     else:
         source, commit = settings.model, None if Path(settings.model).is_dir() else info.revision
-    tokenizer, model = _load(str(source), commit, settings.dtype, device_of(config))
+    tokenizer, model = _load(str(source), commit, settings.dtype, str(device))
     return ChatLLM(info, tokenizer, model, temperature=settings.temperature, top_p=settings.top_p)
 
 

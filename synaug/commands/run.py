@@ -39,6 +39,7 @@ class Failed(SynaugError):
 
 
 def main(args: argparse.Namespace) -> None:
+    from synaug.job import open_job
     from synaug.local import run_locally
     from synaug.local_display import Display, closing
     from synaug.plan_text import plan_text
@@ -55,6 +56,7 @@ def main(args: argparse.Namespace) -> None:
         overrides = []  # they are in the plan now
     elif args.scale:
         raise UsageError("--scale needs --config or --preset: it changes the plan")
+    open_job(args.store, args.run, overrides=overrides)  # refuses overrides that belong in the plan before anything starts
     outcome = run_locally(args.store, args.run, overrides=overrides, display=display)
     if outcome.failures:
         for task, code, line in outcome.failures[1:]:

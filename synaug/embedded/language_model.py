@@ -8,6 +8,8 @@ import tempfile
 from importlib import metadata, util
 from pathlib import Path
 
+from filelock import FileLock
+
 from synaug.errors import ModelError
 
 LAYOUT = 1  # of the cached folder; raised when what is in it changes
@@ -36,23 +38,23 @@ def cache_folder() -> Path:
 def folder() -> Path:
     """The model dequantized to bfloat16, made on first use (transformers reads a GGUF in about ten seconds, this in one) and kept.
 
-    270 MB in the user's cache; where that cannot be written, in a temporary folder of this process.
+    270 MB in the user's cache; where that cannot be written, in a temporary folder of this process. Of several processes one makes
+    it, the others wait. `python -m synaug.embedded.language_model` makes it beforehand.
     """
     target = cache_folder()
     if target.exists():
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        work = tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-")
+        lock = FileLock(target.with_name(f"{target.name}.lock")).acquire()
     except OSError:
         return _process_folder()
-    with work:
-        _convert(Path(work.name) / "model")
-        try:
-            os.rename(Path(work.name) / "model", target)
-        except OSError:
-            if not target.exists():  # else another process was quicker
-                raise
+    with lock:
+        if not target.exists():
+            work = target.with_name(f"{target.name}.part")
+            shutil.rmtree(work, ignore_errors=True)  # of a process that was killed
+            _convert(work)
+            os.rename(work, target)
     return target
 
 

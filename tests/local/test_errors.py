@@ -50,6 +50,7 @@ ROWS = [
     (f"prompts {HERE}", 2, r"synaug prompts: the following arguments are required: --shard; .*", None),
     ("prompts --store {store} --run other --shard 0", 3, r"synaug prompts: run 'other' is not planned in .*; do `synaug plan .*` first", None),
     (f"images {HERE} --shard x", 2, r"synaug images: argument --shard: invalid int value: 'x'; .*", None),
+    (f"prompts {HERE} --shard 0 compute.device=cuda", 2, r"synaug prompts: compute\.device='cuda', but this machine has 0 usable GPUs; .*", None),
     (f"images {HERE} --shard 0 compute.device=cuda", 2, r"synaug images: compute\.device='cuda', but this machine has 0 usable GPUs; .*", None),
     (f"images {HERE} --shard 0 seed=3", 2, r"synaug images: seed is identity: stages take it from the plan; .*", None),
     (f"images {HERE} --shard 0", 3, r"synaug images: .*prompts/(bag|coat|dress|shirt)\.json.*", None),

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from synaug.attributes import Pools, make_pools, parse_attributes, parse_line
+from synaug.attributes import Embedder, Pools, make_pools, parse_attributes, parse_line
 from synaug.classes import ClassEntry
 from synaug.config import Config
 from synaug.prompts_file import ATTRIBUTES
@@ -31,7 +31,7 @@ class Answers:
 
 
 def offered(*values, size=8):
-    pools = Pools(Letters(), ("crane", "dress"), ("ankle boot",), size)
+    pools = Pools(Embedder(Letters()), ("crane", "dress"), ("ankle boot",), size)
     pools.offer("background", list(values))
     return pools
 

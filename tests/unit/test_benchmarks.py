@@ -73,6 +73,17 @@ def test_memory():
     assert result.details["samples"] >= 400 and min(result.details["MiB by tenth"]) > 0
 
 
+@pytest.mark.parametrize(
+    ("value", "target", "verdict"),
+    [
+        (0.94, ">= 0.95", "FAIL"), (0.95, ">= 0.95", "pass"), (1.06, "<= 1.05", "FAIL"), (1.05, "<= 1.05", "pass"), (2, "== 1", "FAIL"),
+        (0, "== 1", "FAIL"), (1, "== 1", "pass"), (9, "", "reported"),
+    ],
+)  # fmt: skip
+def test_the_verdict_is_that_of_the_median(value, target, verdict):
+    assert Result(name="x", values=[-99, value, 99], target=target).verdict == verdict
+
+
 def test_a_missed_target_exits_with_3_and_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(memory, "run", lambda: [Result(name="memory", values=[1.2, 1.1, 1.3], target="<= 1.05")])

@@ -55,6 +55,6 @@ def test_mistakes_are_named():
 def test_changes_are_refused_with_the_difference():
     old = recipe({"kind": "naive", "scale": "1x"}).frozen()
     arms.refuse_changes(old, recipe({"kind": "naive", "scale": "1x"}).frozen(), where="there")
-    new = recipe({"kind": "naive", "scale": "2x", "settings": {"augmentation": {"flip": False}}}).frozen()
-    with pytest.raises(DataError, match=r"scale: 1 -> 2; settings\.augmentation\.flip: True -> False; set them back, or name another arm"):
+    new = recipe({"kind": "naive", "scale": "2x", "settings": {"augmentation": {"flip": True}}}).frozen()
+    with pytest.raises(DataError, match=r"scale: 1 -> 2; settings\.augmentation\.flip: False -> True; set them back, or name another arm"):
         arms.refuse_changes(old, new, where="there")

@@ -1,0 +1,157 @@
+"""The stage with the embedded LLM and CLIP for real; few lines are sampled, so that it is quick."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from synaug import attributes, layout
+from synaug.classes import ClassEntry
+from synaug.compose import load_prompts
+from synaug.config import Config
+from synaug.embedded.datasets import jpeg, pictures
+from synaug.errors import DataError
+from synaug.frozen import Plan
+from synaug.job import Job
+from synaug.prompts_file import ATTRIBUTES
+from synaug.real import Sample, pack
+from synaug.stages import prompts
+from synaug.store import open_store
+
+NAMES = {"crane-1": "crane", "crane-2": "crane", "sandal": "sandal"}
+SHOWN = {"crane-1": 7, "crane-2": 3, "sandal": 5}  # sneakers, dresses and sandals of the embedded photos
+PHOTOS = 8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attributes, "LINES", 4)
+        patch.setattr(attributes, "ROUNDS", 1)
+        patch.setattr(attributes, "LINE_TOKENS", 28)
+        yield
+    torch.set_num_threads(threads)  # the stage sets its own
+
+
+def job_in(folder, shards, **settings) -> Job:
+    store = open_store(folder / "store", create=True)
+    images, labels, _ = pictures("train")
+    rows = {class_id: [n for n, label in enumerate(labels) if label == shown][:PHOTOS] for class_id, shown in SHOWN.items()}
+    samples = [Sample(f"{c}-{row}", n, jpeg(images[row])) for n, c in enumerate(NAMES) for row in rows[c]]
+    pack(store, "train", samples, classes=list(NAMES))
+    plan = Plan(
+        digest="", classes=[ClassEntry(id=class_id, names=[name]) for class_id, name in NAMES.items()],
+        real_counts=dict.fromkeys(NAMES, PHOTOS), class_shards=shards, part_images=20, models=[], styles=[], scale=1, estimate={},
+        versions={},
+    )  # fmt: skip
+    classes = [{"id": class_id, "names": [name]} for class_id, name in NAMES.items()]
+    settings = {"prompts": {"sense_images": 4}, "compute": {"device": "cpu"}} | settings
+    return Job(store=store, run="first", config=Config(classes=classes, **settings), plan=plan)
+
+
+def files(job) -> dict[str, bytes]:
+    return {key: job.store.get(key) for key in job.store.list(layout.prompts_folder(job.run))}
+
+
+def made(job, class_id):
+    return load_prompts(job.store, job.run, class_id)[0]
+
+
+def refuse(*arguments, **settings):
+    raise AssertionError("a model was opened")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Job:
+    job = job_in(tmp_path_factory.mktemp("prompts"), [["crane-1", "sandal"], ["crane-2"]])
+    for shard in (1, 0):
+        prompts.run(replace(job, shard=shard))
+    return job
+
+
+def test_every_class_gets_a_file_that_reads_well(finished):
+    assert list(files(finished)) == [layout.prompts("first", class_id) for class_id in NAMES]
+    sandal = made(finished, "sandal")
+    assert any("shoe" in sense.definition for sense in sandal.senses) and any(not sense.definition for sense in sandal.senses)
+    assert any(sandal.pools[name] for name in ATTRIBUTES) and "SmolLM2" in sandal.made_by["llm"]
+    assert files(finished)[layout.prompts("first", "sandal")].startswith(b'{\n  "class_id": "sandal",\n')
+
+
+def test_the_bytes_do_not_depend_on_how_classes_are_sharded(finished, tmp_path):
+    other = job_in(tmp_path, [["sandal"], ["crane-2", "crane-1"]])
+    for shard in (0, 1):
+        prompts.run(replace(other, shard=shard))
+    assert files(other) == files(finished)
+
+
+def test_two_classes_of_one_name_have_senses_scored_by_their_own_images_and_pools_of_their_own(finished):
+    one, other = made(finished, "crane-1"), made(finished, "crane-2")
+    assert (one.class_id, other.class_id, one.name, other.name) == ("crane-1", "crane-2", "crane", "crane")
+    scores = [{sense.definition: sense.score for sense in each.senses} for each in (one, other)]
+    assert set(scores[0]) == set(scores[1]) and scores[0] != scores[1]
+    assert one.pools != other.pools
+
+
+def test_a_second_call_opens_no_model_and_leaves_an_edit_alone(finished, monkeypatch):
+    monkeypatch.setattr("synaug.backends.llm.open_llm", refuse)
+    monkeypatch.setattr("synaug.backends.clip.open_clip_model", refuse)
+    key = layout.prompts("first", "sandal")
+    before = finished.store.get(key)
+    edited = json.dumps(json.loads(before) | {"plain": ["a sandal on a shelf"]}).encode()
+    finished.store.put(key, edited)
+    try:
+        prompts.run(replace(finished, shard=0))
+        assert finished.store.get(key) == edited and made(finished, "sandal").plain == ["a sandal on a shelf"]
+    finally:
+        finished.store.put(key, before)
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        (lambda text: text[:-4], r".*prompts/sandal\.json is no JSON any more \(line \d+, .*\); mend it, or delete it .*"),
+        (lambda text: text.replace('"plain"', '"plane"'), r".*prompts/sandal\.json line \d+, field pla(ne|in): .*; mend it, or .*"),
+    ],
+)
+def test_an_edit_that_does_not_parse_is_one_line_and_nothing_is_made(finished, edit, line, monkeypatch):
+    monkeypatch.setattr("synaug.backends.llm.open_llm", refuse)
+    key = layout.prompts("first", "sandal")
+    before = finished.store.get(key)
+    finished.store.put(key, edit(before.decode()).encode())
+    try:
+        with pytest.raises(DataError, match=f"^{line}$"):
+            prompts.run(replace(finished, shard=0))
+    finally:
+        finished.store.put(key, before)
+
+
+def test_a_deleted_file_alone_is_made_again_with_the_same_bytes(finished, monkeypatch):
+    before = files(finished)
+    finished.store.delete(layout.prompts("first", "sandal"))
+    reported = []
+    prompts.run(replace(finished, shard=0, report=reported.append))
+    assert files(finished) == before
+    assert [(one.done, one.total) for one in reported] == [(1, 2), (2, 2)]
+
+
+def test_the_context_enters_what_the_llm_reads_and_what_images_are_made_from(tmp_path, monkeypatch):
+    from synaug.backends.llm import ChatLLM
+
+    asked, generate = [], ChatLLM.generate
+    monkeypatch.setattr(ChatLLM, "generate", lambda self, messages, **how: asked.append(messages) or generate(self, messages, **how))
+    job = job_in(tmp_path, [["sandal"]], context="aerial photograph", prompts={"senses": False})
+    prompts.run(replace(job, shard=0))
+    assert made(job, "sandal").plain == ["an aerial photograph of a sandal"]
+    assert asked and all("aerial photograph scenes" in prompt for prompt in asked)
+
+
+def test_a_class_without_a_usable_value_is_counted_as_fallen_back_and_refused_above_the_limit(tmp_path, monkeypatch):
+    from synaug.backends.llm import ChatLLM
+
+    monkeypatch.setattr(ChatLLM, "generate", lambda self, messages, n, **how: ["hm"] * n)
+    job = job_in(tmp_path, [["sandal"]], prompts={"senses": False, "max_fallback": 0.3})
+    with pytest.raises(DataError, match=r"1 of 3 classes fell back to the plain name \(sandal\)"):
+        prompts.run(replace(job, shard=0))
+    assert made(job, "sandal").fallback == ["the LLM gave no usable foreground, background, lighting, angle"]
