@@ -8,8 +8,10 @@ import importlib
 import json
 import os
 import pkgutil
+import platform
 import sys
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 
 from tests import benchmarks
@@ -23,7 +25,7 @@ ENVIRONMENT = {
 
 
 def names() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in ("__main__", "result")]
+    return [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in ("__main__", "result", "sd15")]
 
 
 def main() -> None:
@@ -31,6 +33,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=names(), metavar="NAME", help=f"of {', '.join(names())} (default: all)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="one JSON file for all, with the machine's and libraries' names")
     args, measured = parser.parse_args(), {}
+    before = [round(load, 2) for load in os.getloadavg()]  # other work on the machine moves the figures
     RESULTS.mkdir(exist_ok=True)
     print(f"{'benchmark':<58} {'value':>10} {'target':>9}  ")
     for name in args.names:
@@ -42,7 +45,7 @@ def main() -> None:
         (RESULTS / f"{name}.json").write_text(json.dumps(measured[name], indent=1) + "\n")
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps({"machine": machine(), "results": measured}, indent=1) + "\n")
+        args.out.write_text(json.dumps({"machine": machine(), "load_before": before, "results": measured}, indent=1) + "\n")
     missed = [result["name"] for results in measured.values() for result in results if result["met"] is False]
     if missed:
         print(f"targets not met: {'; '.join(missed)}")
@@ -55,7 +58,10 @@ def machine() -> dict:
     from synaug.generation.versions import versions
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return {"cores": os.cpu_count(), "torch_threads": 1} | versions(device)
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+    more = {name: metadata.version(name) for name in ("torchvision", "timm", "numpy")}
+    return {"cpu": cpu, "cores": os.cpu_count(), "torch_threads": 1, "python": platform.python_version()} | versions(device) | more
 
 
 if __name__ == "__main__":

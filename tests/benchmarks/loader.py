@@ -34,7 +34,7 @@ def run(tars: int = TARS, images: int = IMAGES, batch: int = BATCH, size: int = 
         steps = tars * images // batch
         rates = {"loader": [], "decoding": []}
         for _ in range(ROUNDS):
-            rates["decoding"].append(steps * batch / decoding(jpegs, source, settings, steps, batch))
+            rates["decoding"].append(steps * batch / decoding(jpegs, source, settings, steps * batch))
             rates["loader"].append(steps * batch / loading(source, settings, steps))
     pairs = [a / b for a, b in zip(rates["loader"], rates["decoding"], strict=True)]
     details = {"threads": THREADS, "jpeg_bytes": round(sum(map(len, jpegs)) / len(jpegs)), "image_size": size, "rates": rates}
@@ -73,8 +73,11 @@ def loading(source: Source, settings: Settings, steps: int) -> float:
     return time.perf_counter() - start
 
 
-def decoding(jpegs: list[bytes], source: Source, settings: Settings, steps: int, batch: int) -> float:
-    """Seconds of decoding and cropping as the loader does it, into batches, from memory and in any order."""
+def decoding(jpegs: list[bytes], source: Source, settings: Settings, images: int) -> float:
+    """Seconds of nothing but decoding and cropping, from memory, the crops drawn before: no batches, flips or order."""
+    passes, samples = source.order.at(0, images)
+    draws = augment.uniforms(source.seed, source.name, passes, samples, 13)[:, 8:]
+    data = [jpegs[int(n) % len(jpegs)] for n in samples]
 
     def decode(data: bytes, draw: np.ndarray) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as image:
@@ -82,9 +85,6 @@ def decoding(jpegs: list[bytes], source: Source, settings: Settings, steps: int,
 
     start = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as pool:
-        for step in range(steps):
-            passes, samples = source.order.at(step * batch, (step + 1) * batch)
-            draws = augment.uniforms(source.seed, source.name, passes, samples, 13)
-            images = list(pool.map(decode, [jpegs[int(n) % len(jpegs)] for n in samples], draws[:, 8:]))
-            augment.finish(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), settings.augmentation, draws[:, :8])
+        for _ in pool.map(decode, data, draws):
+            pass
     return time.perf_counter() - start

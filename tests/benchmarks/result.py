@@ -1,5 +1,6 @@
 """One measured ratio."""
 
+import operator
 from dataclasses import dataclass, field
 
 
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 class Result:
     name: str
     value: float
-    target: str = ""  # like ">= 0.95"; empty: reported only
+    target: str = ""  # like ">= 0.95", "<= 1.05" or "== 1"; empty: reported only
     unit: str = "ratio"
     details: dict = field(default_factory=dict)
 
@@ -16,4 +17,4 @@ class Result:
         if not self.target:
             return None
         sign, limit = self.target.split()
-        return self.value >= float(limit) if sign == ">=" else self.value <= float(limit)
+        return {">=": operator.ge, "<=": operator.le, "==": operator.eq}[sign](self.value, float(limit))
