@@ -13,7 +13,7 @@ from synaug.wording import names_one_of, with_article
 
 ROUNDS = 3  # questions for a class; good values are kept from round to round
 LINES = 12  # few-shot lines sampled together
-LINE_TOKENS = 40
+LINE_TOKENS = 32
 MOST_WORDS = 9
 ALIKE = 0.95  # cosine of two values' embeddings above which they say the same
 SHOTS = 8  # examples before the line that the LLM continues
