@@ -68,6 +68,7 @@ FAMILIES = {
     "vgg": ("vgg11_bn", 64),
     "visformer": ("visformer_tiny", 224),
     "vision_transformer_hybrid": ("vit_small_resnet26d_224", 224),
+    "volo": ("volo_d1_224", 224),
     "vovnet": ("ese_vovnet19b_slim_dw", 64),
     "xception": ("legacy_xception", 64),
     "xception_aligned": ("xception41", 64),
