@@ -63,5 +63,5 @@ class Prompts(Section):
     @classmethod
     def template_names_the_class(cls, template: str) -> str:
         if "{name}" not in template or set(re.findall(r"\{(.*?)\}", template)) != {"name"}:
-            raise ValueError(f"{template!r} needs {{name}} and no other field, like `a photo of {{name}}`")
+            raise ValueError("it needs {name} and no other field, like `a photo of {name}`")
         return template
