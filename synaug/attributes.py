@@ -1,11 +1,9 @@
 """Contextualized diversification: the LLM writes values of foreground, background, lighting and camera angle for a class."""
 
-import json
 import re
 from dataclasses import dataclass, field
 
-from pydantic import TypeAdapter, ValidationError
-
+from synaug.answers import json_values
 from synaug.backends.protocols import CLIP, LLM
 from synaug.classes import ClassEntry
 from synaug.config import Config
@@ -15,7 +13,7 @@ from synaug.wording import names_one_of, with_article
 
 ROUNDS = 3  # questions for a class; good values are kept from round to round
 LINES = 12  # few-shot lines sampled together
-LINE_TOKENS = 40
+LINE_TOKENS = 32
 MOST_WORDS = 9
 ALIKE = 0.95  # cosine of two values' embeddings above which they say the same
 SHOTS = 8  # examples before the line that the LLM continues
@@ -126,13 +124,12 @@ def _ask_json(llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, defi
 
 
 def parse_attributes(answer: str) -> dict[str, list[str]]:
-    """The JSON object in an answer; {} when there is none."""
-    start, end = answer.find("{"), answer.rfind("}")
-    try:
-        found = TypeAdapter(dict[str, list[str]]).validate_python(json.loads(answer[start : end + 1]))
-    except (json.JSONDecodeError, ValidationError):
-        return {}
-    return {name: values for name, values in found.items() if name in ATTRIBUTES}
+    """The lists of the first JSON object that has any, without items that are no text; {} when there is none."""
+    for found in json_values(answer, "{"):
+        lists = {name: found[name] for name in ATTRIBUTES if isinstance(found.get(name), list)}
+        if lists:
+            return {name: [item for item in items if isinstance(item, str)] for name, items in lists.items()}
+    return {}
 
 
 def _ask_lines(llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:

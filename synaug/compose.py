@@ -97,7 +97,8 @@ def plain_prompts(config: Config, *, name: str, chosen: str, own: list[str]) -> 
         return own
     text = config.prompts.template.format(name=with_article(name))
     if config.context:
-        text = text.replace("a photo of", f"{with_article(config.context)} of")
+        plain = text.replace("a photo of", f"{with_article(config.context)} of")
+        text = plain if plain != text else f"{text}, {config.context}"  # a template of one's own
     return [text + _definition(chosen, config)]
 
 
@@ -105,4 +106,4 @@ def _definition(chosen: str, config: Config) -> str:
     """Short: CLIP's text encoders end at 77 tokens, and the attributes come after it."""
     if not chosen or not config.prompts.definitions:
         return ""
-    return ", " + " ".join(chosen.split(";")[0].split(" (")[0].split()[:12]).rstrip(",")
+    return ", " + " ".join(re.sub(r"\([^)]*\)", "", chosen.split(";")[0]).split()[:12]).rstrip(",")

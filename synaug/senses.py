@@ -1,14 +1,11 @@
 """What a class name means: the LLM (or the dictionary, ranked by a small LLM) lists senses, CLIP picks the one that real images show."""
 
-import json
 from dataclasses import dataclass
 
-from pydantic import TypeAdapter, ValidationError
-
+from synaug.answers import json_values
 from synaug.backends.protocols import CLIP, LLM
 from synaug.classes import ClassEntry
 from synaug.config import Config
-from synaug.config.kinds import Section
 from synaug.identity import derive
 from synaug.prompts_file import Sense
 from synaug.wording import with_article
@@ -22,13 +19,6 @@ VISIBLE = frozenset({"artifact", "animal", "plant", "food", "object", "body", "p
 
 QUESTION = """List at most {count} different things that the name "{name}" can mean {context}. Answer with strict JSON only, a list of \
 objects {{"sense": short name, "visual_definition": what it looks like, in at most 15 words}}, the most common first."""
-
-
-class Listed(Section):
-    """One object of the LLM's answer."""
-
-    sense: str
-    visual_definition: str
 
 
 @dataclass(frozen=True)
@@ -50,17 +40,18 @@ def candidates(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
         seed = derive("llm", config.seed, entry.id, "senses", attempt)
         answer = llm.generate([{"role": "user", "content": question}], n=1, seed=seed, max_tokens=config.prompts.llm.max_tokens)[0]
         if listed := parse_senses(answer):
-            return [Sense(sense=item.sense, definition=item.visual_definition) for item in listed[: config.prompts.max_senses]]
+            return listed[: config.prompts.max_senses]
     return []
 
 
-def parse_senses(answer: str) -> list[Listed]:
-    """The JSON list in an answer that may have words or a code fence around it; [] when there is none."""
-    start, end = answer.find("["), answer.rfind("]")
-    try:
-        return TypeAdapter(list[Listed]).validate_python(json.loads(answer[start : end + 1]))
-    except (json.JSONDecodeError, ValidationError):
-        return []
+def parse_senses(answer: str) -> list[Sense]:
+    """The objects of the answer that have a name and a definition, each read by itself: a bad or cut one costs no other."""
+    found = []
+    for value in json_values(answer, "{"):
+        sense, definition = value.get("sense"), value.get("visual_definition")
+        if isinstance(sense, str) and isinstance(definition, str) and definition.strip():
+            found.append(Sense(sense=sense.strip(), definition=" ".join(definition.split())))
+    return found
 
 
 def _from_dictionary(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:

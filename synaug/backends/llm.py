@@ -99,6 +99,8 @@ class ChatLLM:
         from transformers import DynamicCache
 
         cache = DynamicCache(config=self.model.config)
+        if tokens["input_ids"].shape[1] == 1:
+            return cache
         self.model(tokens["input_ids"][:, :-1], past_key_values=cache, use_cache=True)
         cache.batch_repeat_interleave(n)
         return cache

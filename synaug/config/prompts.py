@@ -1,8 +1,9 @@
 """`prompts:` what each class name means, and the texts that the images are made from."""
 
+import re
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from synaug.config.kinds import Section, execution, identity
 
@@ -57,3 +58,10 @@ class Prompts(Section):
     )
     template: str = identity("a photo of {name}", "Plain prompt; {name} is the class name with its article")
     max_fallback: float = identity(1.0, "Stop when more than this share of the classes fell back to the plain name", ge=0, le=1)
+
+    @field_validator("template")
+    @classmethod
+    def template_names_the_class(cls, template: str) -> str:
+        if "{name}" not in template or set(re.findall(r"\{(.*?)\}", template)) != {"name"}:
+            raise ValueError("it needs {name} and no other field, like `a photo of {name}`")
+        return template

@@ -82,6 +82,8 @@ def made(facts: Facts) -> list[str]:
         told.append(f"{capital(models['llm'].name)} wrote scenes; with {models['clip'].name} it {senses}.")
     if "diffusion" in models:
         guidance = f" at guidance {images.guidance_scale:g}" if images.guidance_scale is not None else ""
+        if guidance and images.guidance_scale_diversified is not None:
+            guidance += f" ({images.guidance_scale_diversified:g} in scenes and styles)"
         shares = ", ".join(
             f"{100 * share:.0f}% {name}"
             for share, name in ((mix.plain, "plain"), (mix.cd, "in a scene (cd)"), (mix.sd, "in a style (sd)"))

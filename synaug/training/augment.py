@@ -123,7 +123,9 @@ def finish(images: Tensor, augmentation: Augmentation, draw: np.ndarray) -> Tens
     if augmentation.crop == "pad":
         images = padded_crop(images, draw[:, :2])
     if augmentation.flip:
-        images = torch.where(torch.from_numpy(draw[:, 2] < 0.5)[:, None, None, None], images.flip(-1), images)
+        images = images.clone()
+        for row in np.flatnonzero(draw[:, 2] < 0.5):  # one by one: an image fits in the processor's cache, a batch does not
+            images[row] = images[row].flip(-1)
     if augmentation.erase:
         images = _erase(images, augmentation.erase, draw[:, 3:8])
     return images

@@ -21,6 +21,7 @@ from synaug.training.order import Order, wide_enough
 
 CACHE_BYTES = 512 * 2**20  # a set that fits in this, decoded and resized, is decoded once
 AHEAD = 3  # batches in the making beside the one in use
+TOGETHER = 8  # images of a decoding task: with one each, handing out tasks costs more than hashing and reading the tars
 
 Fetch = Callable[[TarTable], bytes]
 
@@ -88,7 +89,11 @@ class Source:
         file.write(self.fetch(self.tables[t]))
         return file
 
-    def image(self, tar: Future, t: int, sample: int, draw: np.ndarray) -> np.ndarray:
+    def images(self, wanted: list[tuple[Future, int, int, np.ndarray]]) -> list[np.ndarray]:
+        """wanted: the open tar, its number, the sample and the draws of each image."""
+        return [self._image(*one) for one in wanted]
+
+    def _image(self, tar: Future, t: int, sample: int, draw: np.ndarray) -> np.ndarray:
         table, row = self.tables[t], sample - int(self.order.starts[t])
         return self._decode(table, row, os.pread(tar.result().fileno(), table.length[row], table.offset[row]), draw)
 
@@ -143,22 +148,20 @@ class Loader:
         if source.cache is not None:
             return samples, None, draw
         tars = source.order.tars(samples).tolist()
-        return (
-            samples,
-            [decoders.submit(source.image, source.open[t], t, int(s), d[8:]) for t, s, d in zip(tars, samples, draw, strict=True)],
-            draw,
-        )
+        wanted = [(source.open[t], t, s, d[8:]) for t, s, d in zip(tars, samples.tolist(), draw, strict=True)]
+        together = max(1, min(TOGETHER, len(wanted) // self.threads))  # a small batch still occupies every thread
+        tasks = [decoders.submit(source.images, wanted[n : n + together]) for n in range(0, len(wanted), together)]
+        return samples, tasks, draw
 
     def _finished(self, slices: list) -> Batch:
         images, labels = [], []
-        for source, (samples, futures, draw) in zip(self.sources, slices, strict=True):
-            if futures is None:
+        for source, (samples, tasks, draw) in zip(self.sources, slices, strict=True):
+            if tasks is None:
                 decoded = source.cache[torch.from_numpy(samples)]
             else:
                 size = self.settings.image_size
-                decoded = torch.from_numpy(
-                    np.stack([f.result() for f in futures]) if futures else np.empty((0, size, size, 3), np.uint8)
-                ).permute(0, 3, 1, 2)
+                rows = [image for task in tasks for image in task.result()]
+                decoded = torch.from_numpy(np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8)).permute(0, 3, 1, 2)
             images.append(augment.finish(decoded, self.settings.augmentation, draw[:, :8]))
             labels.append(torch.from_numpy(source.labels[samples]))
         return Batch(torch.cat(images), torch.cat(labels))

@@ -67,6 +67,11 @@ def test_json_is_read_out_of_a_fence_and_other_shapes_give_nothing():
     assert parse_attributes('{"angle": "close-up"}') == {} == parse_attributes("no")
 
 
+def test_a_bad_item_or_key_costs_no_other_value():
+    answer = 'As {asked}: {"angle": ["close-up", 3], "foreground": ["red"], "lighting": "dim", "note": "four lists"}'
+    assert parse_attributes(answer) == {"angle": ["close-up"], "foreground": ["red"]}
+
+
 def test_what_is_missing_is_asked_for_again_within_bounds():
     first = json.dumps({name: ["shiny red"] for name in ATTRIBUTES[:1]})
     second = json.dumps({name: [f"{name} words"] for name in ATTRIBUTES})

@@ -68,9 +68,10 @@ def test_auxbn_step_and_graphs():
     assert len(step.values) == 2
 
 
-def test_memory():
-    (result,) = memory.run(samples=400, part=100, batch=20)
-    assert result.details["samples"] >= 400 and min(result.details["MiB by tenth"]) > 0
+@pytest.mark.parametrize(("leak", "verdict"), [(0, "pass"), (100_000, "FAIL")])
+def test_memory_that_grows_is_seen(leak, verdict):
+    (result,) = memory.run(samples=3_000, part=300, batch=20, leak=leak)
+    assert result.details["samples"] >= 3_000 and result.verdict == verdict
 
 
 @pytest.mark.parametrize(

@@ -106,3 +106,17 @@ def test_an_edit_is_respected_and_changes_the_digest(tmp_path):
     store.put(layout.prompts("run", "boot"), broken(lambda text: text.replace("on a beach", "on the moon")))
     after = load_prompts(store, "run", "boot")
     assert after[0].pools["background"] == ["on the moon"] and before[1] != after[1]
+
+
+def test_a_definition_enters_without_its_parentheses_and_only_its_first_clause():
+    text, *_ = plain_prompts(Config(), name="trousers", chosen="(usually in the plural) a garment for the legs; worn daily", own=[])
+    assert text == "a photo of trousers, a garment for the legs"
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [("a photo of {name}", "an aerial photograph of a dog"), ("{name}, product photo", "a dog, product photo, aerial photograph")],
+)
+def test_a_context_enters_every_template(template, expected):
+    config = Config(context="aerial photograph", prompts={"template": template})
+    assert plain_prompts(config, name="dog", chosen="", own=[]) == [expected]

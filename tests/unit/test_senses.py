@@ -71,6 +71,12 @@ def test_senses_are_read_out_of_words_and_fences():
     assert [sense.sense for sense in parse_senses(RECORDED)] == ["bird", "machine"]
 
 
+def test_a_bad_item_or_an_end_cut_off_costs_no_other_item():
+    good = '{"sense": "bird", "visual_definition": "a tall bird", "id": 1}'
+    for answer in (f"Here [strict]: [{good}]", f'[{good}, {{"sense": 3}}]', f'[{good}, {{"sense": "machine", "visual_'):
+        assert [sense.definition for sense in parse_senses(answer)] == ["a tall bird"]
+
+
 @pytest.mark.parametrize("answer", ["", "no idea", "[1, 2]", '[{"sense": "bird"}]', '[{"sense": "bird", ', '{"sense": "bird"}'])
 def test_an_answer_of_another_shape_is_none(answer):
     assert parse_senses(answer) == []

@@ -50,6 +50,19 @@ def test_answers_depend_on_the_seed_and_leave_torchs_generator_alone(llm):
     assert torch.equal(state, torch.get_rng_state())
 
 
+@pytest.mark.parametrize("prompt", [LINES, "a dog", "d"])
+def test_sharing_the_read_prompt_gives_the_answers_of_num_return_sequences(llm, prompt):
+    ids = llm.tokenizer(prompt, return_tensors="pt")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        output = llm.model.generate(
+            **ids, do_sample=True, num_return_sequences=4, temperature=llm.temperature, top_p=llm.top_p, top_k=0, max_new_tokens=12,
+            pad_token_id=llm.tokenizer.pad_token_id,
+        )  # fmt: skip
+    expected = llm.tokenizer.batch_decode(output[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert llm.generate(prompt, n=4, seed=3, max_tokens=12) == expected and len(set(expected)) > 1
+
+
 def test_a_stop_text_ends_an_answer(llm):
     assert all("a" not in answer for answer in llm.generate(LINES, n=4, seed=0, max_tokens=20, stop=("a",)))
 

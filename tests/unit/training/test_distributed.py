@@ -50,15 +50,18 @@ def test_torchrun_with_two_ranks_continues_what_one_began(disk, monkeypatch):
 
 @pytest.mark.slow
 def test_another_number_of_ranks_sees_the_same_global_batches(disk, folder):
+    ends = {}
     for processes, kill_at in ((1, 5), (2, 9), (1, 0)):
         part = folder / str(processes + kill_at)
         part.mkdir()
+        ends[part.name] = kill_at or float("inf")
         result = torchrun(RANK, disk.url, "auxbn", str(part), str(kill_at), processes=processes)
         assert (result.returncode == 0) == (kill_at == 0), result.stderr
     continued = {}
     for file in sorted(folder.glob("*/*.json"), key=lambda file: file.parent.name):
         for step, images in json.loads(file.read_text()).items():
-            continued.setdefault((file.parent.name, step), []).extend(images)
+            if int(step) < ends[file.parent.name]:  # in the step of the kill a peer may have begun its half
+                continued.setdefault((file.parent.name, step), []).extend(images)
     for key in list(disk.list("runs/r/train/")):
         disk.delete(key)
     whole = folder / "whole"

@@ -1,0 +1,17 @@
+"""Strict JSON out of an LLM's answer, which may have words or a code fence around it, or be cut short."""
+
+import json
+from collections.abc import Iterator
+
+
+def json_values(answer: str, opening: str) -> Iterator[list | dict]:
+    """The JSON values that begin with opening (`[` or `{`), in the answer's order; what is no JSON is passed over."""
+    decoder, at = json.JSONDecoder(), answer.find(opening)
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(answer, at)
+        except json.JSONDecodeError:
+            end = at + 1
+        else:
+            yield value
+        at = answer.find(opening, end)
