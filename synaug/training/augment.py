@@ -119,12 +119,11 @@ def padded_crop(images: Tensor, draw: np.ndarray) -> Tensor:
 
 
 def finish(images: Tensor, augmentation: Augmentation, draw: np.ndarray) -> Tensor:
-    """What is done to a whole batch, (n, 3, S, S) uint8: padded crop, flip, erasing. draw: (n, 8)."""
+    """What is done to a whole batch, (n, 3, S, S) uint8, possibly in place: padded crop, flip, erasing. draw: (n, 8)."""
     if augmentation.crop == "pad":
         images = padded_crop(images, draw[:, :2])
     if augmentation.flip:
-        images = images.clone()
-        for row in np.flatnonzero(draw[:, 2] < 0.5):  # one by one: an image fits in the processor's cache, a batch does not
+        for row in np.flatnonzero(draw[:, 2] < 0.5):  # one by one: an image fits in the processor's cache
             images[row] = images[row].flip(-1)
     if augmentation.erase:
         images = _erase(images, augmentation.erase, draw[:, 3:8])

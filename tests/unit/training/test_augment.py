@@ -43,7 +43,7 @@ def test_padded_crop_shifts_by_at_most_an_eighth():
 def test_half_of_the_images_are_flipped_and_erased_as_asked():
     images = torch.randint(1, 255, (400, 3, 16, 16), dtype=torch.uint8)
     draw = augment.uniforms(0, "real", np.zeros(400, int), np.arange(400), 8)
-    flipped = augment.finish(images, Augmentation(crop="none", flip=True), draw)
+    flipped = augment.finish(images.clone(), Augmentation(crop="none", flip=True), draw)
     same = (flipped == images).flatten(1).all(1)
     assert torch.equal(flipped[~same], images[~same].flip(-1)) and 160 < same.sum() < 240
     erased = augment.finish(images, Augmentation(crop="none", flip=False, erase=0.25), draw)
