@@ -122,7 +122,7 @@ def _log_warnings() -> None:
 
 def _run(name: str, arguments: list[str]) -> None:
     parser = parser_of(name)
-    args = parser.parse_args(arguments)
+    args = parser.parse_intermixed_args(arguments)
     _log_warnings()
     os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars; ours are in progress.py
     if STAGES.get(name) is None:

@@ -4,10 +4,11 @@ import os
 import time
 from dataclasses import dataclass, field
 
+from synaug import layout
 from synaug.config import Config
 from synaug.execute import execute_in_worker
 from synaug.frozen import Plan
-from synaug.job import Task, open_run
+from synaug.job import Task, open_job, open_run
 from synaug.local_display import Display
 from synaug.state import State, active_arms, read_state
 from synaug.store import open_store
@@ -66,8 +67,10 @@ def run_locally(store_url: str, run: str, *, overrides: list[str], display: Disp
     groups = [[left for chain in group if (left := [t for t in chain if t not in finished])] for group in flow(config, plan)]
     if not any(groups):
         return outcome
+    store.delete(layout.report(run))  # it tells of less than is planned; a kill before the new one must not leave it as the last word
     display.start(outcome.state)
-    workers = Workers(_worker_count(config), threads=config.threads, preload=[preload])
+    execution = open_job(store_url, run, overrides=overrides).config
+    workers = Workers(_worker_count(execution), threads=config.threads, preload=[preload])
     try:
         for group in groups:
             _run_group(workers, group, (store_url, run, overrides), outcome, display)

@@ -20,7 +20,7 @@ class ClassPrompts(Section):
     class_id: str
     name: str = Field(description="Name in the prompts")
     senses: list[Sense] = Field(description="Best first")
-    chosen: str = Field(description="Definition that enters prompts; empty: the plain name")
+    chosen: str = Field(description="Definition of the sense; sd prompts take it from here, plain and cd prompts from `plain`: edit both")
     margin: float | None = None
     flagged: bool = Field(False, description="The margin is small, or no sense fits: look at it")
     fallback: list[str] = Field(default_factory=list, description="What fell back to the plain name and why")

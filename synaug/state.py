@@ -145,11 +145,18 @@ def _train(store: Store, run: str, config: Config) -> list[TaskState]:
     finished = {key for key in store.list(layout.run_folder(run) + "train/") if key.endswith("/done.json")}
     tasks = []
     for name in active_arms(config):
-        steps = arms.recipe(config, name).steps
+        recipe = arms.recipe(config, name)
+        steps, frozen = recipe.steps, recipe.frozen()
         for seed in config.seeds:
-            done = layout.training(run, name, seed, "done.json") in finished
+            key = layout.training(run, name, seed, "done.json")
+            # with other settings it is not this arm's: the train stage then refuses it, with the difference
+            done = key in finished and _holds(json.loads(store.get(key)), frozen)
             tasks.append(TaskState(Task(stage="train", arm=name, seed=seed), steps if done else 0, steps))
     return tasks
+
+
+def _holds(done: dict, frozen: dict) -> bool:
+    return all(done.get(name) == value for name, value in frozen.items())
 
 
 def _evaluate(store: Store, run: str, config: Config) -> list[TaskState]:

@@ -10,6 +10,7 @@ import types
 from synaug import layout
 from synaug.errors import DataError
 from synaug.job import Job, Progress
+from synaug.training import arms
 
 
 def work_forever() -> None:
@@ -48,7 +49,8 @@ def _index(job: Job) -> None:
 
 
 def _train(job: Job) -> None:
-    job.store.put(layout.training(job.run, job.arm, job.seed, "done.json"), b"{}")
+    done = json.dumps(arms.recipe(job.config, job.arm).frozen()).encode()
+    job.store.put(layout.training(job.run, job.arm, job.seed, "done.json"), done)
 
 
 def _evaluate(job: Job) -> None:

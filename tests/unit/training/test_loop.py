@@ -105,10 +105,11 @@ helpers.train(helpers.job(store, "auxbn", report=lambda p: p.done == step and os
 """
 
 
-def test_a_training_that_was_killed_for_good_continues_with_equal_losses(disk):
-    result = subprocess.run([sys.executable, "-c", KILLED, disk.url, "7"], timeout=120)
+@pytest.mark.parametrize("step", [7, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 2, 3, 4, 5, 6, 8, 9, 10, 11))])
+def test_a_training_that_was_killed_for_good_continues_with_equal_losses(disk, step):
+    result = subprocess.run([sys.executable, "-c", KILLED, disk.url, str(step)], timeout=120)
     assert result.returncode == -9
-    assert disk.exists(layout.training("r", "auxbn", 0, "checkpoint.pt"))
+    assert disk.exists(layout.training("r", "auxbn", 0, "checkpoint.pt")) or step == 1  # killed before the first was written
     helpers.train(helpers.job(disk, "auxbn"))
     continued = helpers.metrics(disk, "auxbn")
     for key in list(disk.list("runs/r/train/")):
