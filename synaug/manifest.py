@@ -47,5 +47,4 @@ class RealSplit(Section):
     tars: int
     samples: int
     per_label: dict[int, int]
-    sample_keys: str = Field("by file", description="Where keys come from, for people")
     source: str = Field("", description="SHA-256 over all that it was made from; an import of something else under its name is refused")

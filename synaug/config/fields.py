@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from synaug.config.kinds import Section
@@ -76,22 +75,20 @@ def fields(model: type[Section] = Config, prefix: str = "") -> Iterator[ConfigFi
             )
 
 
-def lookup(config: BaseModel, path: str) -> Any:
-    """The value at a dotted path."""
-    value: Any = config
-    for name in path.split("."):
-        value = getattr(value, name)
-    return value
-
-
-def kind_of(path: str) -> str | None:
-    """Kind of the field that a dotted path lies at or under; None for a path that names no field."""
+def field_at(path: str) -> ConfigField | None:
+    """The field that a dotted path lies at or under; None for a path that names none."""
     parts = path.split(".")
     for field in fields():
         pattern = field.path.split(".")
         if len(pattern) <= len(parts) and all(a in (NAME, b) for a, b in zip(pattern, parts, strict=False)):
-            return field.kind
+            return field
     return None
+
+
+def kind_of(path: str) -> str | None:
+    """Kind of the field at a dotted path; None for a path that names no field."""
+    field = field_at(path)
+    return field.kind if field else None
 
 
 def identity_values(config: Config) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from synaug.config.fields import NAME, fields
+from synaug.config.fields import NAME, field_at, fields
 from synaug.config.run import Config
 from synaug.config.training import Settings
 from synaug.errors import UsageError
@@ -134,11 +134,8 @@ def _suggestion(path: str) -> str:
 
 def _type_at(path: str) -> str | None:
     """What the field that a path lies at or in takes, for people."""
-    parts = path.split(".")
-    for field in fields():
-        pattern = field.path.split(".")
-        if len(pattern) <= len(parts) and all(a in (NAME, b) for a, b in zip(pattern, parts, strict=False)):
-            return field.type
+    if field := field_at(path):
+        return field.type
     return "a section" if any(field.path.startswith(path + ".") for field in fields()) else None
 
 

@@ -25,10 +25,6 @@ class Beside:
         while self._pending:
             yield self._pending.popleft().result()
 
-    def call(self, task: Callable, *arguments) -> Future:
-        """A single task, outside the order."""
-        return self._pool.submit(task, *arguments)
-
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 

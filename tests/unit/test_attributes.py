@@ -7,6 +7,7 @@ from synaug.attributes import Embedder, Pools, make_pools, parse_attributes, par
 from synaug.classes import ClassEntry
 from synaug.config import Config
 from synaug.prompts_file import ATTRIBUTES
+from tests.fakes import Answers
 
 BOOT = ClassEntry(id="boot", names=["ankle boot"])
 
@@ -17,17 +18,6 @@ class Letters:
     def embed_texts(self, texts):
         counts = torch.tensor([[float(text.count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts])
         return torch.nn.functional.normalize(counts, dim=-1)
-
-
-class Answers:
-    small = False
-
-    def __init__(self, *answers):
-        self.answers, self.seeds = list(answers), []
-
-    def generate(self, messages, *, n, seed, max_tokens, stop=()):
-        self.seeds.append(seed)
-        return [self.answers.pop(0) if self.answers else "nothing"]
 
 
 def offered(*values, size=8):

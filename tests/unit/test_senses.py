@@ -8,6 +8,7 @@ from synaug.classes import ClassEntry
 from synaug.config import Config
 from synaug.prompts_file import Sense
 from synaug.senses import candidates, choose, parse_senses
+from tests.fakes import Answers
 
 CRANE = ClassEntry(id="crane", names=["crane"])
 BIRD, MACHINE = Sense(sense="bird", definition="a wading bird"), Sense(sense="machine", definition="a lifting machine")
@@ -24,17 +25,6 @@ class Texts:
     def embed_texts(self, texts):
         places = [next((at for word, at in self.places.items() if word in text), [0.3, 0.3, 1.0]) for text in texts]
         return normalize(torch.tensor(places), dim=-1)
-
-
-class Answers:
-    small = False
-
-    def __init__(self, *answers):
-        self.answers, self.seeds = list(answers), []
-
-    def generate(self, messages, *, n, seed, max_tokens, stop=()):
-        self.seeds.append(seed)
-        return [self.answers.pop(0)]
 
 
 OWN, OTHERS = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]])

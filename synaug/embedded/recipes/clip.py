@@ -32,23 +32,17 @@ DEFINITIONS = {
 
 def caption_bank(rng):
     """Texts, and for each class the rows of texts that hold for every photo of it, and (row, context) of those for one."""
-    from synaug.embedded.recipes.contexts import random_context, with_article
+    from synaug.embedded.recipes.contexts import captioned, with_article
     from synaug.embedded.recipes.fashion import NAMES
 
-    texts, generic, contexts = [], [], []
+    texts, generic = [], []
     for name in NAMES:
         phrases = [template.format(with_article(name)) for template in TEMPLATES]
         phrases += [f"a photo of {with_article(name)}, {definition}" for definition in DEFINITIONS[name]]
         phrases += [f"a photo of {definition}" for definition in DEFINITIONS[name]]
         generic.append(range(len(texts), len(texts) + len(phrases)))
         texts += phrases
-    for name in NAMES:
-        rows = []
-        for _ in range(CAPTIONS_PER_CLASS):
-            context = random_context(rng)
-            rows.append((len(texts), context))
-            texts.append(context.caption(name, rng))
-        contexts.append(rows)
+    contexts = captioned(NAMES, CAPTIONS_PER_CLASS, texts, rng)
     return texts, generic, contexts
 
 

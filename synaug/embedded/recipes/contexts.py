@@ -107,6 +107,19 @@ def random_context(rng: np.random.Generator) -> Context:
     )  # fmt: skip
 
 
+def captioned(names, count: int, texts: list[str], rng: np.random.Generator) -> list[list[tuple[int, Context]]]:
+    """`count` random contexts of each name; their captions are appended to texts. For each name: (row of the caption, context)."""
+    banks = []
+    for name in names:
+        bank = []
+        for _ in range(count):
+            context = random_context(rng)
+            bank.append((len(texts), context))
+            texts.append(context.caption(name, rng))
+        banks.append(bank)
+    return banks
+
+
 def geometry(angle: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Output-to-input matrix (y, x) and the centre's shift in pixels."""
     turn, zoom, squeeze, shift = rng.normal(0, 3), 1.0, np.ones(2), np.zeros(2)

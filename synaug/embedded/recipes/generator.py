@@ -30,21 +30,15 @@ UNET = dict(
 
 def caption_bank(rng):
     """Contexts with their captions, by class, and the plain captions; one list of texts to embed."""
-    from synaug.embedded.recipes.contexts import random_context, with_article
+    from synaug.embedded.recipes.contexts import captioned, with_article
     from synaug.embedded.recipes.fashion import NAMES
 
-    texts, contexts = [""], []  # row 0: the dropped condition
+    texts = [""]  # row 0: the dropped condition
     plain = {}
     for label, name in enumerate(NAMES):
         plain[label] = list(range(len(texts), len(texts) + len(PLAIN_CAPTIONS)))
         texts += [template.format(with_article(name)) for template in PLAIN_CAPTIONS]
-    for name in NAMES:
-        rows = []
-        for _ in range(CAPTIONS_PER_CLASS):
-            context = random_context(rng)
-            rows.append((len(texts), context))
-            texts.append(context.caption(name, rng))
-        contexts.append(rows)
+    contexts = captioned(NAMES, CAPTIONS_PER_CLASS, texts, rng)
     return texts, plain, contexts
 
 
