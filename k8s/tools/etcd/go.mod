@@ -1,0 +1,3 @@
+module synaug/k8s/tools/etcd
+
+go 1.25
