@@ -1,0 +1,57 @@
+"""Every name of a cluster object, spelled once."""
+
+import hashlib
+import json
+import re
+
+from synaug.config import Config
+from synaug.config.fields import identity_values
+from synaug.errors import UsageError
+
+RUN_LENGTH = 30
+RUN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+TEMPLATES = ("run", "plan", "import", "preview", "fetch")  # the WorkflowTemplates, each `synaug-NAME`
+RUN_LABEL, WORKFLOW_LABEL, STAGE_LABEL = "synaug/run", "synaug/workflow", "synaug/stage"
+VERSION_ANNOTATION = "synaug/version"
+
+
+def check_run(run: str) -> str:
+    """A run's name is a part of pods' names. Raises UsageError."""
+    if len(run) > RUN_LENGTH or not RUN.fullmatch(run):
+        raise UsageError(
+            f"run {run!r} ({len(run)} characters): on a cluster a name is a DNS label of at most {RUN_LENGTH}: lower-case letters, digits and "
+            "dashes, begun and ended with a letter or digit, like imagenet-6x"
+        )
+    return run
+
+
+def workflow_template(name: str) -> str:
+    return f"synaug-{name}"
+
+
+def workflow(run: str, config: Config) -> str:
+    """Run and identity, without scale: 1x and 2x of one set share the name, and the API server refuses a second live one."""
+    text = json.dumps(identity_values(config), sort_keys=True, default=str)
+    return f"{check_run(run)}-{hashlib.sha256(text.encode()).hexdigest()[:4]}"
+
+
+def helper_workflow(workflow: str, purpose: str) -> str:
+    """purpose: plan, preview or fetch: the one-pod workflows beside a run's."""
+    return f"{workflow}-{purpose}"
+
+
+def import_workflow(split: str) -> str:
+    return f"synaug-import-{_label(split, 40)}"
+
+
+def training_job(workflow: str, arm: str, seed: int) -> str:
+    """At most 52 characters, so that `-worker-99` makes a pod's name of it."""
+    return f"{workflow}-{_label(f'{arm}-{seed}', 52 - len(workflow) - 1)}"
+
+
+def _label(text: str, length: int) -> str:
+    """A DNS label of at most `length`; what had to be changed or cut is told apart by four hex digits."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    if plain == text and len(plain) <= length:
+        return plain
+    return f"{plain[: length - 5].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:4]}".lstrip("-")
