@@ -2,12 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 from pipelines.cluster import Cluster
 from synaug.errors import TransientError
 
 FINISHED = ("Succeeded", "Failed", "Error")
 PATIENCE = 120.0  # seconds without an answer of the API server, and that a deletion may take
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def finished(workflow: dict) -> bool:
