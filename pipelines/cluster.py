@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterator
 
-from pipelines.api_errors import NotFound, no_namespace, refusal, unreachable
+from pipelines.api_errors import NotFound, refusal, unreachable
 from pipelines.kubeconfig import Target, api_client, choose
-from synaug.errors import SynaugError, TransientError
+from synaug.errors import ModelError
 
 ARGO = "/apis/argoproj.io/v1alpha1"
 CONNECT, READ = 5, 20  # seconds
 PAGE = 500
-MERGE_PATCH = "application/merge-patch+json"
+JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 
 
 class Cluster:
@@ -48,8 +48,8 @@ class Cluster:
 
     def await_change(self, name: str, version: str, seconds: float) -> None:
         """Returns when the workflow changes after resourceVersion `version`, and after `seconds` at the latest."""
-        query = {"watch": "true", "fieldSelector": f"metadata.name={name}", "resourceVersion": version, "timeoutSeconds": max(1, round(seconds))}
-        response = self._call("GET", self.workflows, query, read=seconds + READ)
+        query = {"watch": "true", "fieldSelector": f"metadata.name={name}", "resourceVersion": version}
+        response = self._call("GET", self.workflows, query | {"timeoutSeconds": max(1, round(seconds))}, read=seconds + READ)
         try:
             next(self._lines(response), None)
         finally:
@@ -78,11 +78,7 @@ class Cluster:
         """Raises UsageError where the namespace is surely missing; people may lack the right to look."""
         try:
             self._json("GET", f"/api/v1/namespaces/{self.namespace}")
-        except NotFound as error:
-            raise no_namespace(self.namespace, self.target) from error
-        except TransientError:
-            raise
-        except SynaugError:  # forbidden: it may be there
+        except ModelError:  # forbidden: it may be there
             return
 
     def _list(self, path: str, **query) -> list[dict]:
@@ -94,10 +90,10 @@ class Cluster:
             if not token:
                 return items
 
-    def _json(self, method: str, path: str, *, query: dict | None = None, body=None, content_type: str = "application/json") -> dict:
+    def _json(self, method: str, path: str, *, query: dict | None = None, body=None, content_type: str = JSON) -> dict:
         return json.loads(self._call(method, path, query, body, content_type).data)
 
-    def _call(self, method: str, path: str, query: dict | None = None, body=None, content_type="application/json", read: float | None = READ):
+    def _call(self, method: str, path: str, query: dict | None = None, body=None, content_type: str = JSON, read: float | None = READ):
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 

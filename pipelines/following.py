@@ -21,7 +21,7 @@ def finished(workflow: dict) -> bool:
 
 
 def follow(cluster: Cluster, name: str, *, every: float = 5.0, hiccup: Callable[[str], None] = lambda line: None) -> Iterator[dict | None]:
-    """The Workflow now, after each change, and every `every` seconds at the latest; ends with the finished one, or None for one that is gone.
+    """The Workflow now, after each change, and every `every` seconds at the latest; ends with the finished one, or None for none.
 
     An API server that does not answer for less than PATIENCE is told to `hiccup`; after that, raises TransientError.
     """
@@ -49,5 +49,7 @@ def delete(cluster: Cluster, name: str) -> None:
     while workflow := cluster.workflow(name):
         if time.monotonic() - begun > PATIENCE:
             holders = ", ".join(workflow["metadata"].get("finalizers", [])) or "its pods"
-            raise TransientError(f"Workflow {name} is being deleted since {PATIENCE:.0f} s, held by {holders}; look at its pods, then run this again")
+            raise TransientError(
+                f"Workflow {name} is being deleted since {PATIENCE:.0f} s, held by {holders}; look at its pods, then run this again"
+            )
         cluster.await_change(name, workflow["metadata"]["resourceVersion"], 2.0)

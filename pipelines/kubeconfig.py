@@ -26,7 +26,9 @@ def choose(context: str | None = None) -> Target:
     if given:
         files = [Path(part) for part in given.split(os.pathsep) if part]
         if not any(file.is_file() for file in files):
-            raise UsageError(f"KUBECONFIG={given}: there is no such file; name one, or leave it out for the development cluster or ~/.kube/config")
+            raise UsageError(
+                f"KUBECONFIG={given}: there is no such file; name one, or leave it out for the development cluster or ~/.kube/config"
+            )
         own = context is None and len(files) == 1 and DEVELOPMENT.is_file() and files[0].samefile(DEVELOPMENT)
         return _target(given, context, own)
     if context is None and DEVELOPMENT.is_file():
@@ -46,7 +48,8 @@ def _target(file: str, context: str | None, development: bool) -> Target:
     try:
         contexts, active = list_kube_config_contexts(config_file=file)
     except (ConfigException, YAMLError, AttributeError, TypeError) as error:  # the last two: YAML that is no mapping
-        raise UsageError(f"{file} is no kubeconfig ({' '.join(str(error).split())[:120]}); name another by KUBECONFIG; {TWO_WAYS}") from error
+        reason = " ".join(str(error).split())[:120]
+        raise UsageError(f"{file} is no kubeconfig ({reason}); name another by KUBECONFIG; {TWO_WAYS}") from error
     known = [entry["name"] for entry in contexts]
     if context is not None and context not in known:
         raise UsageError(f"KUBECONTEXT={context}: {file} has no such context; it has {', '.join(known)}")
@@ -65,6 +68,7 @@ def api_client(target: Target):
         else:
             config.load_kube_config(config_file=target.file, context=target.context, client_configuration=configuration)
     except config.ConfigException as error:
-        raise UsageError(f"{target.name} cannot be used: {' '.join(str(error).split())}; mend {target.file or 'the service account'}") from error
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{target.name} cannot be used: {reason}; mend {target.file or 'the service account'}") from error
     configuration.retries = False  # urllib3's own print warnings; ours are said in one line
     return client.ApiClient(configuration)

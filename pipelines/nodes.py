@@ -79,7 +79,8 @@ def tasks(workflow: dict) -> list[Task]:
             continue
         if node["type"] == "Retry":
             # a retried node's children hold what comes after it too
-            pods = [every[child] for child in node.get("children", []) if every.get(child, {}).get("name", "").startswith(f"{node['name']}(")]
+            children = [every[child] for child in node.get("children", []) if child in every]
+            pods = [child for child in children if child["name"].startswith(f"{node['name']}(")]
         else:
             pods = [node]
         found.append(_task(stage, node, sorted(pods, key=lambda pod: (len(pod["name"]), pod["name"]))))

@@ -24,7 +24,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     add_cluster(parser)
-    parser.add_argument("--config", metavar="FILE", help=f"a run.yaml or a preset: {', '.join(PRESETS)} (default: {CONFIG}, if it is there)")
+    parser.add_argument("--config", metavar="FILE", help=f"a run.yaml or a preset: {', '.join(PRESETS)} (default: {CONFIG}, if there)")
     parser.add_argument("--run", metavar="NAME", help="name of the run (default: the name of run.yaml's folder or of the preset)")
 
 
@@ -47,20 +47,30 @@ class Job:
         return names.workflow(self.run, self.config)
 
 
-def read_job(args: argparse.Namespace, target: Target) -> Job:
-    """Raises UsageError for what cannot be meant, before the cluster is asked for anything."""
-    overrides = list(args.overrides)
-    if args.scale:
+def connect(args: argparse.Namespace):
+    """The cluster that the arguments name. What cannot be meant is refused before one is looked for. Raises UsageError."""
+    from pipelines import cluster
+
+    if getattr(args, "scale", None):
         parse_scale(args.scale)
-        overrides.append(f"scale={args.scale}")
+    if getattr(args, "run", None):
+        names.check_run(args.run)
+    return cluster.connect(args.namespace or NAMESPACE, args.context)
+
+
+def read_job(args: argparse.Namespace, target: Target) -> Job:
+    """Raises UsageError, before the cluster is asked for anything."""
+    overrides = [*args.overrides, *([f"scale={args.scale}"] if args.scale else [])]
     source = source_of(args.config, target)
-    run = names.check_run(args.run) if args.run else default_run(source)
+    run = args.run or default_run(source)
     config = load_config(source, overrides)
+    for arm in config.arms:
+        names.check_arm(arm)
     text = dump_config(config)
     if (size := len(text.encode())) > CONFIG_BYTES:
         raise UsageError(
-            f"{source} is {size / 1024:.0f} KiB with its class list and styles, {CONFIG_BYTES // 1024} KiB is the most that travels to a cluster: "
-            "shorten the class list (names and glosses), or give classes: imagenet-1k"
+            f"{source} is {size / 1024:.0f} KiB with its class list and styles, {CONFIG_BYTES // 1024} KiB is the most that travels to a "
+            "cluster: shorten the class list (names and glosses), or give classes: imagenet-1k"
         )
     return Job(run, config, text)
 
@@ -73,7 +83,9 @@ def source_of(given: str | None, target: Target) -> str:
         return str(CONFIG)
     if target.development:
         return DEVELOPMENT_PRESET
-    raise UsageError(f"no configuration: there is no {CONFIG} here; give CONFIG=FILE or a preset, CONFIG={'|'.join(PRESETS)} (`synaug init` writes run.yaml)")
+    raise UsageError(
+        f"no configuration: there is no {CONFIG} here (`synaug init` writes one); give CONFIG=FILE or a preset, CONFIG={'|'.join(PRESETS)}"
+    )
 
 
 def default_run(source: str) -> str:
@@ -88,7 +100,7 @@ def default_run(source: str) -> str:
 def run_name(args: argparse.Namespace, target: Target) -> str | None:
     """For commands that look at what runs: RUN, else the name that the configuration gives, else None (the newest)."""
     if args.run:
-        return names.check_run(args.run)
+        return args.run
     if args.config or CONFIG.is_file() or target.development:
         return default_run(source_of(args.config, target))
     return None

@@ -18,8 +18,8 @@ def check_chart(cluster: Cluster, name: str = "run") -> dict:
         cluster.check_namespace()
         namespace = cluster.namespace
         raise DataError(
-            f"synaug is not installed in namespace {namespace!r} of {cluster.target.name} (no WorkflowTemplate {template}); install the chart: "
-            f"helm install synaug helm/synaug -n {namespace} --set store.url=s3://bucket/prefix, or name another namespace by NAMESPACE"
+            f"synaug is not installed in namespace {namespace!r} of {cluster.target.name} (no WorkflowTemplate {template}); "
+            f"install the chart: helm install synaug helm/synaug -n {namespace} --set store.url=s3://bucket/prefix, or name another one by NAMESPACE"
         ) from error
     version = found["metadata"].get("annotations", {}).get(names.VERSION_ANNOTATION)
     if version != __version__:
@@ -59,10 +59,8 @@ def create(cluster: Cluster, workflow: dict, *, replace_live: bool = False) -> d
 
 def live(workflow: dict) -> DataError:
     run = workflow["metadata"].get("labels", {}).get(names.RUN_LABEL)
-    suffix = f" RUN={run}" if run else ""
-    return DataError(
-        f"{workflow['metadata']['name']} is running; `make watch{suffix}` shows it, `make stop{suffix}` stops it, then this goes on from what is done"
-    )
+    name, suffix = workflow["metadata"]["name"], f" RUN={run}" if run else ""
+    return DataError(f"{name} is running; `make watch{suffix}` shows it, `make stop{suffix}` stops it, then this goes on from what is done")
 
 
 def refuse_live(cluster: Cluster, name: str) -> None:
@@ -80,7 +78,8 @@ def newest_run(cluster: Cluster, run: str | None) -> dict:
         return max(found, key=lambda w: w["metadata"]["creationTimestamp"])
     check_chart(cluster)
     which = f"no run {run!r}" if run else "no run"
-    raise DataError(f"{which} in namespace {cluster.namespace!r} of {cluster.target.name}; `make submit` starts one, RUN=NAME names another")
+    where = f"namespace {cluster.namespace!r} of {cluster.target.name}"
+    raise DataError(f"{which} in {where}; `make submit` starts one, RUN=NAME names another")
 
 
 def ui_line(cluster: Cluster, template: dict, workflow: str) -> str:

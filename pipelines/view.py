@@ -119,7 +119,7 @@ def _word(measures: Measures, stage: str) -> str:
     task = next(iter(measures.of(stage)), None)
     if task is None:
         return "waiting" if stage != "report" else "-"
-    return {"Succeeded": "done", "Running": "running", "Pending": "starting", "Failed": "failed", "Error": "failed"}.get(task.phase, task.phase.lower())
+    return STATES.get(task.phase, task.phase.lower())
 
 
 def _images(measures: Measures, snapshot: Snapshot) -> str:

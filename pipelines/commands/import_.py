@@ -26,10 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     from pipelines import errand, names, options, submission
-    from pipelines.cluster import connect
 
     classes = class_list(args.classes)
-    cluster = connect(args.namespace or options.NAMESPACE, args.context)
+    cluster = options.connect(args)
     submission.check_chart(cluster, "import")
     what = args.split if args.source != "embedded" else "embedded"
     parameters = {"source": args.source, "split": args.split, "classes": classes, "labels": "labels" if args.labels else "no-labels"}

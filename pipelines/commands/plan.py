@@ -20,9 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     from pipelines import options, planning, submission
-    from pipelines.cluster import connect
 
-    cluster = connect(args.namespace or options.NAMESPACE, args.context)
+    cluster = options.connect(args)
     job = options.read_job(args, cluster.target)
     submission.check_chart(cluster, "plan")
     submission.refuse_live(cluster, job.workflow)

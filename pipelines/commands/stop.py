@@ -20,10 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     from pipelines import following, names, options, submission
-    from pipelines.cluster import connect
     from pipelines.errand import note
 
-    cluster = connect(args.namespace or options.NAMESPACE, args.context)
+    cluster = options.connect(args)
     workflow = submission.newest_run(cluster, options.run_name(args, cluster.target))
     name = workflow["metadata"]["name"]
     if following.finished(workflow):
@@ -31,9 +30,7 @@ def main(args: argparse.Namespace) -> None:
         return
     cluster.patch_workflow(name, {"spec": {"shutdown": "Stop"}})
     note(f"stopping {name} ...")
-    last = None
-    for last in following.follow(cluster, name, hiccup=lambda line: note(f"waiting for the cluster: {line}")):
-        pass
+    *_, last = following.follow(cluster, name, hiccup=lambda line: note(f"waiting for the cluster: {line}"))
     state = "deleted" if last is None else "stopped" if last["status"]["phase"] != "Succeeded" else "already done"
     run = workflow["metadata"]["labels"].get(names.RUN_LABEL, "")
     print(f"{name} is {state}; make submit RUN={run} goes on from what is done")

@@ -23,9 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     from pipelines import options, submission, watching
-    from pipelines.cluster import connect
 
-    cluster = connect(args.namespace or options.NAMESPACE, args.context)
+    cluster = options.connect(args)
     workflow = submission.newest_run(cluster, options.run_name(args, cluster.target))
     if args.once:
         watching.once(cluster, workflow)
