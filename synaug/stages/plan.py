@@ -2,11 +2,12 @@
 
 import argparse
 import importlib
+import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
-from synaug import layout
+from synaug import layout, outputs
 from synaug.config import Config
 from synaug.config.digest import difference, digest, identity_table
 from synaug.config.load import dump_config, load_config, parse_scale
@@ -14,7 +15,7 @@ from synaug.errors import DataError, ModelError, UsageError
 from synaug.estimate import cut, estimate, known_rate
 from synaug.frozen import ModelInfo, Plan
 from synaug.job import check_name, open_run
-from synaug.state import active_arms
+from synaug.state import active_arms, read_state
 from synaug.store import Store, open_store
 from synaug.training import arms
 
@@ -44,9 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     from synaug.plan_text import plan_text
 
-    config = configured(args)
-    plan, notes = make_plan(open_store(args.store), args.run, config)
-    print(plan_text(args.run, config, plan, notes))
+    config, store = configured(args), open_store(args.store)
+    plan, notes = make_plan(store, args.run, config)
+    text = plan_text(args.run, config, plan, notes)
+    print(text)
+    if outputs.FOLDER in os.environ:
+        outputs.write_plan(args.run, config, plan, read_state(store, args.run, *open_run(store, args.run)), text)
 
 
 def configured(args: argparse.Namespace) -> Config:
