@@ -104,3 +104,10 @@ def run_name(args: argparse.Namespace, target: Target) -> str | None:
     if args.config or CONFIG.is_file() or target.development:
         return default_run(source_of(args.config, target))
     return None
+
+
+def existing_run(cluster, args: argparse.Namespace) -> str:
+    """As run_name; where nothing names one, the newest run in the namespace. Raises DataError where there is none."""
+    from pipelines import submission
+
+    return run_name(args, cluster.target) or submission.newest_run(cluster, None)["metadata"]["labels"][names.RUN_LABEL]

@@ -19,7 +19,7 @@ def check_chart(cluster: Cluster, name: str = "run") -> dict:
         namespace = cluster.namespace
         raise DataError(
             f"synaug is not installed in namespace {namespace!r} of {cluster.target.name} (no WorkflowTemplate {template}); "
-            f"install the chart: helm install synaug helm/synaug -n {namespace} --set store.url=s3://bucket/prefix, or name another one by NAMESPACE"
+            f"install the chart: helm install synaug helm/synaug -n {namespace} --set store.url=s3://bucket/prefix, or give NAMESPACE"
         ) from error
     version = found["metadata"].get("annotations", {}).get(names.VERSION_ANNOTATION)
     if version != __version__:
