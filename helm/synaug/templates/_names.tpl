@@ -7,10 +7,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
-{{- /* The image of one kind of pod (root, kind): the small one for the kinds that compute nothing on a GPU, where there is one. */ -}}
+{{- /* The image of one kind of pod (root, kind): the small one, where there is one, for the kinds that never import torch. */ -}}
 {{- define "synaug.image" -}}
 {{- $image := .root.Values.image -}}
-{{- if and $image.control.repository (not (has .kind (list "prompts" "images" "preview" "worker" "evaluate"))) -}}
+{{- if and $image.control.repository (has .kind (list "index" "train" "report" "finish" "fetch" "test")) -}}
 {{- $image = $image.control -}}
 {{- end -}}
 {{- $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ end -}}

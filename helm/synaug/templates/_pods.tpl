@@ -1,6 +1,6 @@
 {{- /*
 What the values say about one kind of pod (root, kind), as YAML: image, resources, env, volumes, volumeMounts, nodeSelector, tolerations, labels,
-annotations, deadlineSeconds, gpus. `pods.default`, then `pods.KIND`; see values.yaml.
+annotations, deadlineSeconds (0: as rendered). `pods.default`, then `pods.KIND`; see values.yaml.
 */ -}}
 {{- define "synaug.pod" -}}
 {{- $values := .root.Values -}}
@@ -13,27 +13,18 @@ annotations, deadlineSeconds, gpus. `pods.default`, then `pods.KIND`; see values
 {{- $resources := $both.resources | default dict -}}
 {{- $tolerations := concat ($default.tolerations | default list) ($own.tolerations | default list) -}}
 {{- $selector := $both.nodeSelector | default dict -}}
-{{- $annotations := dict -}}
 {{- if $gpus -}}
 {{- $resources = merge (dict "requests" (dict $values.gpu.resource $gpus) "limits" (dict $values.gpu.resource $gpus)) $resources -}}
 {{- $selector = merge (deepCopy $values.gpu.nodeSelector) $selector -}}
 {{- $tolerations = concat $tolerations $values.gpu.tolerations -}}
-{{- /* An autoscaler that tidies up would throw away up to ten minutes of GPU work. */ -}}
-{{- $annotations = dict "cluster-autoscaler.kubernetes.io/safe-to-evict" "false" "karpenter.sh/do-not-disrupt" "true" -}}
-{{- end -}}
-{{- /* A lost node is noticed after a minute instead of five; what the pod did is safe in the store. */ -}}
-{{- range $condition := list "not-ready" "unreachable" -}}
-{{- $toleration := dict "key" (print "node.kubernetes.io/" $condition) "operator" "Exists" "effect" "NoExecute" "tolerationSeconds" 60 -}}
-{{- $tolerations = append $tolerations $toleration -}}
 {{- end -}}
 image: {{ include "synaug.image" . }}
-gpus: {{ $gpus }}
 deadlineSeconds: {{ mulf $both.deadlineHours 3600 | int }}
 resources: {{- toJson $resources | nindent 2 }}
 nodeSelector: {{- toJson $selector | nindent 2 }}
-tolerations: {{- toJson $tolerations | nindent 2 }}
+tolerations: {{- toJson ($tolerations | default list) | nindent 2 }}
 labels: {{- toJson ($both.labels | default dict) | nindent 2 }}
-annotations: {{- toJson (merge (deepCopy ($both.annotations | default dict)) $annotations) | nindent 2 }}
+annotations: {{- toJson ($both.annotations | default dict) | nindent 2 }}
 {{- range $field := list "env" "volumes" "volumeMounts" }}
 {{ $field }}: {{ include "synaug.byName" (list (index $environment $field) (index $default $field) (index $own $field)) }}
 {{- end }}
@@ -54,4 +45,24 @@ annotations: {{- toJson (merge (deepCopy ($both.annotations | default dict)) $an
 {{- $_ := set $container "ports" (include "synaug.byName" (list $container.ports (list $port)) | fromJsonArray) -}}
 {{- end -}}
 {{- toJson $container -}}
+{{- end -}}
+
+{{- /* What stands beside the containers: tolerations, selector, volumes (root, kind, spec: a pod's or a template's, tolerations: rendered), as JSON. */ -}}
+{{- define "synaug.scheduling" -}}
+{{- $pod := include "synaug.pod" . | fromYaml -}}
+{{- $spec := .spec -}}
+{{- $_ := set $spec "tolerations" (concat (.tolerations | default list) $pod.tolerations) -}}
+{{- with merge $pod.nodeSelector ($spec.nodeSelector | default dict) -}}{{- $_ := set $spec "nodeSelector" . -}}{{- end -}}
+{{- with include "synaug.byName" (list $spec.volumes $pod.volumes) | fromJsonArray -}}{{- $_ := set $spec "volumes" . -}}{{- end -}}
+{{- toJson $spec -}}
+{{- end -}}
+
+{{- /* A pod's metadata (root, kind, metadata: rendered), as JSON. */ -}}
+{{- define "synaug.metadata" -}}
+{{- $pod := include "synaug.pod" . | fromYaml -}}
+{{- $metadata := .metadata | default dict -}}
+{{- range $field := list "labels" "annotations" -}}
+{{- with merge (index $metadata $field | default dict) (index $pod $field) -}}{{- $_ := set $metadata $field . -}}{{- end -}}
+{{- end -}}
+{{- toJson $metadata -}}
 {{- end -}}

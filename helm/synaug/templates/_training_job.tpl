@@ -2,32 +2,25 @@
 {{- define "synaug.trainingJob" -}}
 {{- $job := .Files.Get "files/training-job.yaml" | fromYaml -}}
 {{- with $job.Error -}}{{- fail (printf "files/training-job.yaml: %s" .) -}}{{- end -}}
+{{- $given := dict "root" . "kind" "worker" -}}
 {{- $training := .Values.training -}}
-{{- $pod := include "synaug.pod" (dict "root" . "kind" "worker") | fromYaml -}}
 {{- $_ := set $job.spec "nprocPerNode" ($training.processesPerWorker | toString) -}}
 {{- $_ := set $job.spec.elasticPolicy "minReplicas" $training.workers -}}
 {{- $_ := set $job.spec.elasticPolicy "maxReplicas" $training.workers -}}
-{{- $_ := set $job.spec.runPolicy "activeDeadlineSeconds" $pod.deadlineSeconds -}}
+{{- with (include "synaug.pod" $given | fromYaml).deadlineSeconds -}}{{- $_ := set $job.spec.runPolicy "activeDeadlineSeconds" . -}}{{- end -}}
 {{- $worker := $job.spec.pytorchReplicaSpecs.Worker -}}
 {{- $_ := set $worker "replicas" $training.workers -}}
-{{- $metadata := $worker.template.metadata | default dict -}}
-{{- range $field := list "labels" "annotations" -}}
-{{- with merge (index $metadata $field | default dict) (index $pod $field) -}}{{- $_ := set $metadata $field . -}}{{- end -}}
-{{- end -}}
-{{- $_ := set $worker.template "metadata" $metadata -}}
-{{- $spec := $worker.template.spec -}}
-{{- $_ := set $spec "serviceAccountName" "synaug-stage" -}}
-{{- $_ := set $spec "automountServiceAccountToken" false -}}
-{{- $_ := set $spec "tolerations" $pod.tolerations -}}
-{{- with $pod.nodeSelector -}}{{- $_ := set $spec "nodeSelector" . -}}{{- end -}}
+{{- $pod := $worker.template -}}
+{{- $_ := set $pod "metadata" (include "synaug.metadata" (merge (dict "metadata" $pod.metadata) $given) | fromJson) -}}
+{{- $scheduling := merge (dict "spec" $pod.spec "tolerations" $pod.spec.tolerations) $given -}}
+{{- $spec := include "synaug.scheduling" $scheduling | fromJson -}}
 {{- with .Values.imagePullSecrets -}}{{- $_ := set $spec "imagePullSecrets" . -}}{{- end -}}
-{{- $_ := set $spec "volumes" (include "synaug.byName" (list $spec.volumes $pod.volumes) | fromJsonArray) -}}
 {{- $containers := list -}}
 {{- range $container := $spec.containers -}}
-{{- $arguments := dict "root" $ "kind" "worker" "container" $container -}}
-{{- $containers = append $containers (include "synaug.container" $arguments | fromJson) -}}
+{{- $containers = append $containers (include "synaug.container" (merge (dict "container" $container) $given) | fromJson) -}}
 {{- end -}}
 {{- $_ := set $spec "containers" $containers -}}
+{{- $_ := set $pod "spec" $spec -}}
 {{- toYaml $job -}}
 {{- end -}}
 
