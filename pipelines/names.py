@@ -21,8 +21,8 @@ def check_run(run: str) -> str:
     """A run's name is a part of pods' names. Raises UsageError."""
     if len(run) > RUN_LENGTH or not RUN.fullmatch(run):
         raise UsageError(
-            f"run {run!r} ({len(run)} characters): on a cluster a name is a DNS label of at most {RUN_LENGTH}: lower-case letters, digits and "
-            "dashes, begun with a letter and not ended with a dash, like imagenet-6x"
+            f"run {run!r} ({len(run)} characters): on a cluster a name is a DNS label of at most {RUN_LENGTH}: lower-case letters, digits "
+            "and dashes, begun with a letter and not ended with a dash, like imagenet-6x"
         )
     return run
 
@@ -31,8 +31,8 @@ def check_arm(arm: str) -> str:
     """An arm's name is a part of a node's name in Argo (`evaluate-ARM-SEED`), which allows less than a store. Raises UsageError."""
     if len(arm) > ARM_LENGTH or not ARM.fullmatch(arm):
         raise UsageError(
-            f"arm {arm!r} ({len(arm)} characters): on a cluster a name has at most {ARM_LENGTH} letters, digits, dots and dashes, begun with "
-            "a letter or digit, like auxbn-6x; rename it in run.yaml"
+            f"arm {arm!r} ({len(arm)} characters): on a cluster a name has at most {ARM_LENGTH} letters, digits, dots and dashes, begun "
+            "with a letter or digit, like auxbn-6x; rename it in run.yaml"
         )
     return arm
 

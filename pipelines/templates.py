@@ -1,5 +1,7 @@
-"""The pods: one command each, in what a namespace that enforces the *restricted* level admits. The chart merges images, resources,
-accounts of the store, selectors and deadlines into them by template name (helm/synaug)."""
+"""The pods: one command each, as a namespace that enforces the *restricted* level admits them.
+
+The chart merges image, resources, environment, selectors, tolerations and deadlines into them by template name (helm/synaug).
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +16,6 @@ from hera.workflows.models import (
     SeccompProfile,
     SecurityContext,
     Template,
-    Toleration,
     ValueFrom,
     VolumeMount,
 )
@@ -27,38 +28,26 @@ OUTPUTS = f"{TMP}/outputs"  # a stage's small files for output parameters
 RUN_YAML, CLASSES_YAML = f"{TMP}/run.yaml", f"{TMP}/classes.yaml"
 JOB_YAML = "/etc/synaug/training-job.yaml"  # a ConfigMap of the chart
 USER = 65532
-HOUR = 3600
 
-# Argo 3.7.18 (buildRetryStrategyLocalScope): all variables are strings. exitCode is "-1" where the main container left none: a pod deleted,
-# evicted, lost with its node, or never created; of those, what the API server forbids or finds invalid stays so. `retries` is 0 after the
-# first failure and counts every retry, not only those of 137 (out of memory, or killed with its node).
+# Argo 3.7.18 (buildRetryStrategyLocalScope): all variables are strings. exitCode is "-1" where the main container left none: the pod was
+# deleted, evicted, lost with its node, or never created. `retries` is 0 after the first failure and counts every retry, not only those of
+# 137 (out of memory). What the API server will not have stays so, and so does a deadline: both are told by how their messages begin.
 RETRIED = (
-    'lastRetry.exitCode in ["64", "143", "170"]'
-    ' || (lastRetry.exitCode == "-1" && !(lastRetry.message matches "is (forbidden|invalid)"))'
-    ' || (lastRetry.exitCode == "137" && retries in ["0", "1"])'
+    '(lastRetry.exitCode in ["-1", "64", "143", "170"] || (lastRetry.exitCode == "137" && retries in ["0", "1"]))'
+    ' && !(lastRetry.message matches "^[Pp]ods? .* is (forbidden|invalid)|^Pod was active on the node longer")'
 )
 
 
 def retries() -> RetryStrategy:
     """Preemption shows as Failed or as Error, so both are looked at, by the exit code."""
-    return RetryStrategy(limit=20, retry_policy="Always", expression=RETRIED, backoff=Backoff(duration="10s", factor=IntOrString(2), cap="5m"))
+    backoff = Backoff(duration="10s", factor=IntOrString(2), cap="5m")
+    return RetryStrategy(limit=20, retry_policy="Always", expression=RETRIED, backoff=backoff)
 
 
 def pod_security() -> PodSecurityContext:
     return PodSecurityContext(
         run_as_non_root=True, run_as_user=USER, run_as_group=USER, fs_group=USER, seccomp_profile=SeccompProfile(type="RuntimeDefault")
     )
-
-
-def lost_node() -> list[Toleration]:
-    """A pod on a node that is gone is given up after a minute instead of five."""
-    keys = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-    return [Toleration(key=key, operator="Exists", effect="NoExecute", toleration_seconds=60) for key in keys]
-
-
-def undisturbed() -> dict[str, str]:
-    """Annotations that keep autoscalers from moving a pod that works."""
-    return {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
 
 
 def container_security() -> SecurityContext:
@@ -73,7 +62,6 @@ class Pod(Container):
 
     program: str = "synaug"
     shown: str | None = None
-    hours: int = 24
 
     def __post_init__(self):
         self.image, self.command = IMAGE, ["python", "-m", self.program]
@@ -81,7 +69,6 @@ class Pod(Container):
         self.volume_mounts = [VolumeMount(name="tmp", mount_path=TMP)]
         self.security_context, self.retry_strategy = container_security(), retries()
         self.labels = {names.STAGE_LABEL: self.name}
-        self.active_deadline_seconds = self.hours * HOUR  # of the pod once it runs; `timeout` would count the time spent Pending too
         super().__post_init__()
 
     def _build_template(self) -> Template:
@@ -113,7 +100,7 @@ def text_file(name: str, path: str, parameter: str) -> RawArtifact:
 def plan() -> Pod:
     return Pod(
         name="plan", args=stage_arguments("plan", "--config", RUN_YAML), inputs=[text_file("config", RUN_YAML, "config")],
-        outputs=written("shards", "trainings", "evaluations", "estimate"), hours=2,
+        outputs=written("shards", "trainings", "evaluations", "estimate"),
     )  # fmt: skip
 
 
@@ -127,7 +114,7 @@ def prompts() -> Pod:
 def images() -> Pod:
     return Pod(
         name="images", args=stage_arguments("images", "--shard", given("shard")), inputs=[Parameter(name="shard")],
-        outputs=written("summary"), shown=f"images-{given('shard')}", hours=48,
+        outputs=written("summary"), shown=f"images-{given('shard')}",
     )  # fmt: skip
 
 
@@ -141,7 +128,7 @@ def train() -> Pod:
     return Pod(
         name="train", program="pipelines", args=stage_arguments("launch", *arguments, "--job", JOB_YAML),
         inputs=[Parameter(name="arm"), Parameter(name="seed")], shown=f"train-{given('arm')}-{given('seed')}",
-        service_account_name="synaug-launcher", automount_service_account_token=True, hours=24 * 14,
+        service_account_name="synaug-launcher", automount_service_account_token=True,
     )  # fmt: skip
 
 
@@ -160,18 +147,18 @@ def finish() -> Pod:
     """The exit handler: also on `shutdown: Stop`, not on Terminate."""
     return Pod(
         name="finish", program="pipelines", args=["finish", "--workflow", "{{workflow.name}}"],
-        service_account_name="synaug-launcher", automount_service_account_token=True, hours=1,
+        service_account_name="synaug-launcher", automount_service_account_token=True,
     )  # fmt: skip
 
 
 def import_() -> Pod:
-    """classes: the text of a class list, or nothing; labels: `labels` (integers, positions in that list) or `no-labels`."""
-    classes = f"{{{{=workflow.parameters.classes == '' ? '' : '{CLASSES_YAML}'}}}}"
+    """classes: the text of a class list, imagenet-1k, or nothing; labels: `labels` (integers, positions in that list) or `no-labels`."""
+    classes = f"{{{{=workflow.parameters.classes in ['', 'imagenet-1k'] ? workflow.parameters.classes : '{CLASSES_YAML}'}}}}"
     return Pod(
         name="import",
         args=["import", "{{workflow.parameters.source}}", "--store", "$(SYNAUG_STORE)", "--split", "{{workflow.parameters.split}}",
               f"--classes={classes}", "--{{workflow.parameters.labels}}"],
-        inputs=[text_file("classes", CLASSES_YAML, "classes")], hours=72,
+        inputs=[text_file("classes", CLASSES_YAML, "classes")],
     )  # fmt: skip
 
 
@@ -180,4 +167,4 @@ def preview() -> Pod:
 
 
 def fetch() -> Pod:
-    return Pod(name="fetch", program="pipelines", args=stage_arguments("fetch", "--what", "{{workflow.parameters.what}}"), hours=1)
+    return Pod(name="fetch", program="pipelines", args=stage_arguments("fetch", "--what", "{{workflow.parameters.what}}"))

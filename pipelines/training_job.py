@@ -1,7 +1,7 @@
 """The PyTorchJob, all of Kubeflow in one file: its base, which the chart completes and mounts for the launcher, and one arm's job from it.
 
-Read in training-operator 1.9.3: with `elasticPolicy` and no Master, worker-0 hosts the c10d store, no init container is added, and one worker's
-success ends the job. ExitCode starts a worker again at 128 or more, also one that is gone without a code; below that the job is Failed.
+Read in training-operator 1.9.3: with `elasticPolicy` and no Master, worker-0 hosts the c10d store, no init container is added, and one
+worker's success ends the job. ExitCode starts a worker again at 128 or more, also one gone without a code; below that the job is Failed.
 """
 
 import copy
@@ -16,20 +16,20 @@ GROUP, VERSION, PLURAL, KIND = "kubeflow.org", "v1", "pytorchjobs", "PyTorchJob"
 
 
 def base() -> dict[str, Any]:
-    """files/training-job.yaml. The chart sets image, resources, selectors, environment, replicas, processes and the size of /dev/shm."""
+    """files/training-job.yaml. The chart sets image, resources, selectors, tolerations, environment, replicas, processes,
+    the size of /dev/shm and the deadline."""
     container = {
         "name": CONTAINER, "image": templates.IMAGE, "command": ["python", "-m", "synaug"], "args": ["train"],
         "env": [{"name": "HOME", "value": templates.TMP}],
-        "volumeMounts": [{"name": "tmp", "mountPath": templates.TMP}, {"name": "shm", "mountPath": "/dev/shm"}],
+        "volumeMounts": [{"name": "tmp", "mountPath": templates.TMP}, {"name": "shared-memory", "mountPath": "/dev/shm"}],
         "securityContext": _plain(templates.container_security()),
     }  # fmt: skip
     pod = {
         "automountServiceAccountToken": False, "serviceAccountName": "synaug-stage", "securityContext": _plain(templates.pod_security()),
         "containers": [container],
-        "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}],
-        "tolerations": [_plain(each) for each in templates.lost_node()],
+        "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}],
     }  # fmt: skip
-    metadata = {"labels": {"app.kubernetes.io/name": "synaug", names.STAGE_LABEL: "train"}, "annotations": templates.undisturbed()}
+    metadata = {"labels": {"app.kubernetes.io/name": "synaug", names.STAGE_LABEL: "train"}}
     return {
         "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND,
         "metadata": {"name": "synaug-train", "annotations": {names.VERSION_ANNOTATION: __version__}, "labels": dict(metadata["labels"])},

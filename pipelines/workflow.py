@@ -1,18 +1,10 @@
 """The workflow: the flow of synaug.local as pods (docs/design.md §1)."""
 
-import json
-
 from hera.workflows import DAG, Parameter, Task, WorkflowTemplate
-from hera.workflows.models import EmptyDirVolumeSource, ExecutorConfig, Metadata, PodGC, TTLStrategy, Volume
+from hera.workflows.models import EmptyDirVolumeSource, ExecutorConfig, Metadata, PodGC, Volume
 
 from pipelines import names, templates
 from synaug import __version__
-
-DAY = 24 * 3600
-ARGOEXEC = {
-    "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
-    "securityContext": templates.container_security().model_dump(by_alias=True, exclude_none=True),
-}
 
 
 def run() -> WorkflowTemplate:
@@ -32,7 +24,7 @@ def run() -> WorkflowTemplate:
         with dag("training", arm_and_seed) as training:  # a dag counts as active while its pod waits to be tried again
             Task(name="train", template=train, arguments={name: templates.given(name) for name in ("arm", "seed")})
 
-        shards = fan_out("shards", shard, {"shard": "{{item}}"}, parallelism=64)  # limits.gpus of the chart
+        shards = fan_out("shards", shard, {"shard": "{{item}}"})  # the chart sets parallelism: limits.gpus
         trainings = fan_out("trainings", training, {"arm": "{{item.arm}}", "seed": "{{item.seed}}"}, parallelism=1)
         evaluations = fan_out("evaluations", evaluate, {"arm": "{{item.arm}}", "seed": "{{item.seed}}"})
 
@@ -51,7 +43,7 @@ def run() -> WorkflowTemplate:
 
 
 def dag(name: str, inputs: list[Parameter] | None = None, **more) -> DAG:
-    """failFast off: what runs beside a failed task ends by itself, and Argo can hang on failFast with parallelism (argo-workflows#16849)."""
+    """failFast off: what runs beside a failed task goes on to its end; with parallelism failFast can hang Argo (argo-workflows#16849)."""
     return DAG(name=name, inputs=inputs, fail_fast=False, **more)
 
 
@@ -63,7 +55,7 @@ def fan_out(name: str, each, arguments: dict[str, str], **more) -> DAG:
 
 
 def one_pod(name: str, what: str, parameters: dict[str, str | None], pod) -> WorkflowTemplate:
-    with template(name, what, parameters, entrypoint=name, ttl_strategy=TTLStrategy(seconds_after_completion=DAY)) as made:
+    with template(name, what, parameters, entrypoint=name) as made:
         pod()
     return made
 
@@ -83,8 +75,7 @@ def fetch() -> WorkflowTemplate:
 
 def preview() -> WorkflowTemplate:
     parameters = {"run": None, "config": None, "images": "20"}
-    expiry = TTLStrategy(seconds_after_completion=DAY)
-    with template("preview", "a contact sheet and a measured rate", parameters, entrypoint="planned-preview", ttl_strategy=expiry) as made:
+    with template("preview", "a contact sheet and a measured rate", parameters, entrypoint="planned-preview") as made:
         plan, preview = templates.plan(), templates.preview()
         with dag("planned-preview"):
             Task(name="plan", template=plan) >> Task(name="preview", template=preview)
@@ -106,13 +97,9 @@ def template(name: str, what: str, parameters: dict[str, str | None] | None = No
         automount_service_account_token=False,
         executor=ExecutorConfig(service_account_name="synaug-executor"),
         pod_gc=PodGC(strategy="OnPodSuccess"),  # failed pods stay, to be looked at
-        pod_metadata=Metadata(labels=labels, annotations=templates.undisturbed()),
-        pod_spec_patch=json.dumps(
-            {"containers": [{"name": "wait"} | ARGOEXEC], "initContainers": [{"name": "init"} | ARGOEXEC]}, sort_keys=True
-        ),
+        pod_metadata=Metadata(labels=labels),
         security_context=templates.pod_security(),
         service_account_name="synaug-stage",
-        tolerations=templates.lost_node(),
         volumes=[Volume(name="tmp", empty_dir=EmptyDirVolumeSource())],
         **more,
     )  # fmt: skip

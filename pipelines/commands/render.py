@@ -2,6 +2,7 @@
 
 import argparse
 
+EPILOG = "reads    nothing else; the files are the same bytes wherever they are made"
 HELP = "write the workflow as YAML into helm/synaug/files (make render)"
 
 
