@@ -50,7 +50,7 @@ volumes:
   - {name: store-ca, configMap: {name: {{ $values.store.ca.configMap | quote }}}}
   {{- end }}
   {{- if eq .kind "worker" }}
-  - {name: shm, emptyDir: {medium: Memory, sizeLimit: {{ $values.training.sharedMemory | quote }}}}
+  - {name: shared-memory, emptyDir: {medium: Memory, sizeLimit: {{ $values.training.sharedMemory | quote }}}}
   {{- end }}
   {{- if eq .kind "train" }}
   - {name: training-job, configMap: {name: {{ include "synaug.trainingJobName" .root }}}}
@@ -63,7 +63,7 @@ volumeMounts:
   - {name: store-ca, mountPath: /etc/synaug/ca, readOnly: true}
   {{- end }}
   {{- if eq .kind "worker" }}
-  - {name: shm, mountPath: /dev/shm}
+  - {name: shared-memory, mountPath: /dev/shm}
   {{- end }}
   {{- if eq .kind "train" }}
   - {name: training-job, mountPath: /etc/synaug/training-job.yaml, subPath: training-job.yaml, readOnly: true}

@@ -1,6 +1,6 @@
 {{- /*
 What the values say about one kind of pod (root, kind), as YAML: image, resources, env, volumes, volumeMounts, nodeSelector, tolerations, labels,
-annotations, deadlineSeconds (0: as rendered). `pods.default`, then `pods.KIND`; see values.yaml.
+annotations, deadlineSeconds. `pods.default`, then `pods.KIND`; see values.yaml.
 */ -}}
 {{- define "synaug.pod" -}}
 {{- $values := .root.Values -}}
@@ -18,13 +18,20 @@ annotations, deadlineSeconds (0: as rendered). `pods.default`, then `pods.KIND`;
 {{- $selector = merge (deepCopy $values.gpu.nodeSelector) $selector -}}
 {{- $tolerations = concat $tolerations $values.gpu.tolerations -}}
 {{- end -}}
+{{- /* A lost node is given up after a minute instead of five; what the pod finished is safe in the store. */ -}}
+{{- range $condition := list "not-ready" "unreachable" -}}
+{{- $toleration := dict "key" (print "node.kubernetes.io/" $condition) "operator" "Exists" "effect" "NoExecute" "tolerationSeconds" 60 -}}
+{{- $tolerations = append $tolerations $toleration -}}
+{{- end -}}
+{{- /* An autoscaler that tidies up would throw away minutes of GPU work; the launcher's end would take its training along. */ -}}
+{{- $undisturbed := dict "cluster-autoscaler.kubernetes.io/safe-to-evict" "false" "karpenter.sh/do-not-disrupt" "true" -}}
 image: {{ include "synaug.image" . }}
 deadlineSeconds: {{ mulf $both.deadlineHours 3600 | int }}
 resources: {{- toJson $resources | nindent 2 }}
 nodeSelector: {{- toJson $selector | nindent 2 }}
-tolerations: {{- toJson ($tolerations | default list) | nindent 2 }}
+tolerations: {{- toJson $tolerations | nindent 2 }}
 labels: {{- toJson ($both.labels | default dict) | nindent 2 }}
-annotations: {{- toJson ($both.annotations | default dict) | nindent 2 }}
+annotations: {{- toJson (merge (deepCopy ($both.annotations | default dict)) $undisturbed) | nindent 2 }}
 {{- range $field := list "env" "volumes" "volumeMounts" }}
 {{ $field }}: {{ include "synaug.byName" (list (index $environment $field) (index $default $field) (index $own $field)) }}
 {{- end }}
@@ -47,11 +54,11 @@ annotations: {{- toJson ($both.annotations | default dict) | nindent 2 }}
 {{- toJson $container -}}
 {{- end -}}
 
-{{- /* What stands beside the containers: tolerations, selector, volumes (root, kind, spec: a pod's or a template's, tolerations: rendered), as JSON. */ -}}
+{{- /* A pod's spec or a template (root, kind, spec: rendered), as JSON: what stands beside the containers merged into it. */ -}}
 {{- define "synaug.scheduling" -}}
 {{- $pod := include "synaug.pod" . | fromYaml -}}
 {{- $spec := .spec -}}
-{{- $_ := set $spec "tolerations" (concat (.tolerations | default list) $pod.tolerations) -}}
+{{- $_ := set $spec "tolerations" (concat ($spec.tolerations | default list) $pod.tolerations) -}}
 {{- with merge $pod.nodeSelector ($spec.nodeSelector | default dict) -}}{{- $_ := set $spec "nodeSelector" . -}}{{- end -}}
 {{- with include "synaug.byName" (list $spec.volumes $pod.volumes) | fromJsonArray -}}{{- $_ := set $spec "volumes" . -}}{{- end -}}
 {{- toJson $spec -}}

@@ -7,13 +7,12 @@
 {{- $_ := set $job.spec "nprocPerNode" ($training.processesPerWorker | toString) -}}
 {{- $_ := set $job.spec.elasticPolicy "minReplicas" $training.workers -}}
 {{- $_ := set $job.spec.elasticPolicy "maxReplicas" $training.workers -}}
-{{- with (include "synaug.pod" $given | fromYaml).deadlineSeconds -}}{{- $_ := set $job.spec.runPolicy "activeDeadlineSeconds" . -}}{{- end -}}
+{{- $_ := set $job.spec.runPolicy "activeDeadlineSeconds" (include "synaug.pod" $given | fromYaml).deadlineSeconds -}}
 {{- $worker := $job.spec.pytorchReplicaSpecs.Worker -}}
 {{- $_ := set $worker "replicas" $training.workers -}}
 {{- $pod := $worker.template -}}
 {{- $_ := set $pod "metadata" (include "synaug.metadata" (merge (dict "metadata" $pod.metadata) $given) | fromJson) -}}
-{{- $scheduling := merge (dict "spec" $pod.spec "tolerations" $pod.spec.tolerations) $given -}}
-{{- $spec := include "synaug.scheduling" $scheduling | fromJson -}}
+{{- $spec := include "synaug.scheduling" (merge (dict "spec" $pod.spec) $given) | fromJson -}}
 {{- with .Values.imagePullSecrets -}}{{- $_ := set $spec "imagePullSecrets" . -}}{{- end -}}
 {{- $containers := list -}}
 {{- range $container := $spec.containers -}}

@@ -13,26 +13,20 @@ pods in values.yaml. It is parsed, never rendered, so that Argo's {{ }} stay as 
 {{- $_ := set $metadata "annotations" (merge $annotations ($metadata.annotations | default dict)) -}}
 {{- $spec := $object.spec -}}
 {{- with $values.imagePullSecrets -}}{{- $_ := set $spec "imagePullSecrets" . -}}{{- end -}}
-{{- with $values.executor.resources -}}
-{{- $patch := $spec.podSpecPatch | fromJson -}}
-{{- range $container := concat $patch.initContainers $patch.containers -}}{{- $_ := set $container "resources" $values.executor.resources -}}{{- end -}}
-{{- $_ := set $spec "podSpecPatch" (toJson $patch) -}}
-{{- end -}}
-{{- if eq .file "files/run.yaml" -}}
+{{- $_ := set $spec "podSpecPatch" (include "synaug.podSpecPatch" .root) -}}
 {{- $keep := $values.argo.keepHours -}}
 {{- $seconds := dict "secondsAfterSuccess" (mulf $keep.succeeded 3600 | int) "secondsAfterFailure" (mulf $keep.failed 3600 | int) -}}
 {{- $_ := set $spec "ttlStrategy" $seconds -}}
-{{- end -}}
 {{- $templates := list -}}
 {{- range $template := $spec.templates -}}
-{{- $arguments := dict "root" $.root "kind" $template.name "template" $template "spec" $spec -}}
+{{- $arguments := dict "root" $.root "kind" $template.name "template" $template -}}
 {{- $templates = append $templates (include "synaug.template" $arguments | fromJson) -}}
 {{- end -}}
 {{- $_ := set $spec "templates" $templates -}}
 {{- toYaml $object -}}
 {{- end -}}
 
-{{- /* One template (root, kind: its name, template, spec: the WorkflowTemplate's), as JSON. */ -}}
+{{- /* One template (root, kind: its name, template), as JSON. */ -}}
 {{- define "synaug.template" -}}
 {{- $values := .root.Values -}}
 {{- $template := .template -}}
@@ -46,14 +40,22 @@ pods in values.yaml. It is parsed, never rendered, so that Argo's {{ }} stay as 
 {{- with $values.limits.gpus -}}{{- $settings = append $settings (print "compute.gpus=" .) -}}{{- end -}}
 {{- $_ := set $container "args" (concat $container.args $settings) -}}
 {{- end -}}
-{{- /* Argo takes a template's own tolerations instead of the workflow's, not beside them. */ -}}
-{{- $rendered := $template.tolerations | default .spec.tolerations -}}
-{{- $template = include "synaug.scheduling" (merge (dict "spec" $template "tolerations" $rendered) $given) | fromJson -}}
+{{- $template = include "synaug.scheduling" (merge (dict "spec" $template) $given) | fromJson -}}
 {{- $_ := set $template "container" $container -}}
 {{- $_ := set $template "metadata" (include "synaug.metadata" (merge (dict "metadata" $template.metadata) $given) | fromJson) -}}
-{{- with (include "synaug.pod" $given | fromYaml).deadlineSeconds -}}{{- $_ := set $template "activeDeadlineSeconds" . -}}{{- end -}}
+{{- $_ := set $template "activeDeadlineSeconds" (include "synaug.pod" $given | fromYaml).deadlineSeconds -}}
 {{- else if and (has .kind (list "shards" "evaluations")) $values.limits.gpus -}}
 {{- $_ := set $template "parallelism" $values.limits.gpus -}}
 {{- end -}}
 {{- toJson $template -}}
+{{- end -}}
+
+{{- /*
+Argo gives its init and wait containers neither a securityContext nor resources, unless the controller is configured to; a namespace that
+enforces *restricted*, or has a quota, would refuse the pods. User and seccomp profile come from the pod.
+*/ -}}
+{{- define "synaug.podSpecPatch" -}}
+{{- $context := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
+{{- $patch := dict "securityContext" $context "resources" .Values.executor.resources -}}
+{{- toJson (dict "initContainers" (list (merge (dict "name" "init") $patch)) "containers" (list (merge (dict "name" "wait") $patch))) -}}
 {{- end -}}
