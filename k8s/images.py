@@ -59,7 +59,7 @@ def program_archive(program: str) -> Path:
                     tar.addfile(entry_of(folder, tarfile.DIRTYPE, mode))
                 for name, text in FILES.items():
                     tar.addfile(entry_of(name, tarfile.REGTYPE, 0o644, len(text)), io.BytesIO(text.encode()))
-                tar.add(path, target.lstrip("/"), filter=lambda info: info.replace(mode=0o755, uid=0, gid=0))
+                tar.add(path, target.lstrip("/"), filter=lambda info: info.replace(mode=0o755, uid=0, gid=0, deep=False))
             write_archive(archive, image_name(program), layer, {"Entrypoint": entry, "User": user, "Env": ["PATH=/bin"]})
     return archive
 

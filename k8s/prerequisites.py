@@ -77,7 +77,7 @@ def install_storage(settings: Settings) -> None:
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "s3"},
             "spec": {
                 "capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": str(volume), "type": "Directory"},
-                "claimRef": {"namespace": STORAGE, "name": "s3"},
+                "claimRef": {"namespace": STORAGE, "name": "s3-data"},
             },
         },
         {
