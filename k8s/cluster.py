@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from k8s import control_plane, host, node, prerequisites
 from k8s.images import contents
-from k8s.process import processes, stop
+from k8s.process import kill, processes
 from k8s.settings import Settings
 from k8s.tools import build_all
 
@@ -55,9 +55,9 @@ def mark(settings: Settings) -> None:
 
 def down(settings: Settings) -> None:
     """Safe on a machine where nothing runs, and after a crash half way. Removes the state folder."""
-    stop(settings, {"kubelet", "kube-proxy"})
+    kill(settings, {"kubelet", "kube-proxy"})  # first: it would start pods again
     host.kill_pods(settings)
-    stop(settings)
+    kill(settings)
     host.restore(settings)
     if settings.state.exists():
         shutil.rmtree(settings.state)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from k8s.errors import BootError
@@ -63,21 +64,17 @@ def last_line(log: Path) -> str:
     return lines[-1][:300] if lines else "(empty)"
 
 
-def stop(settings: Settings, parts: set[str] | None = None, *, force: bool = False, seconds: float = 15) -> None:
-    """Ends the named parts (all: None) and awaits their end: by SIGTERM, after `seconds` or with `force` by SIGKILL."""
+def kill(settings: Settings, parts: set[str] | None = None) -> None:
+    """Ends the named parts (all: None) at once and awaits it: what they hold is thrown away, so nothing is lost by SIGKILL."""
 
     def left() -> list[int]:
         return [pid for pid, part in processes(settings).items() if parts is None or part in parts]
 
-    for number in [signal.SIGKILL] if force else [signal.SIGTERM, signal.SIGKILL]:
-        for pid in left():
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
-        if await_condition(lambda: not left(), seconds):
-            return
-    raise BootError(f"processes {left()} do not end; see them with: ps -fp {','.join(map(str, left()))}")
+    for pid in left():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if not await_condition(lambda: not left(), 15):
+        raise BootError(f"processes do not end; see them with: ps -fp {','.join(map(str, left()))}")
 
 
 def run(command: list, *, input: str | None = None, log: Path | None = None, what: str | None = None) -> str:
