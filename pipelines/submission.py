@@ -1,6 +1,6 @@
 """From a job to Workflows in the cluster: small objects that name a WorkflowTemplate of the chart and give its parameters."""
 
-from pipelines import following, names
+from pipelines import following, names, request
 from pipelines.api_errors import Conflict, NotFound
 from pipelines.cluster import Cluster
 from synaug import __version__
@@ -32,16 +32,7 @@ def check_chart(cluster: Cluster, name: str = "run") -> dict:
 
 def body(name: str, template: str, parameters: dict[str, str], run: str | None = None) -> dict:
     """The Workflow. run: label by which watch, stop and logs find it."""
-    labels = {"app.kubernetes.io/name": "synaug", "app.kubernetes.io/managed-by": "synaug-client"} | ({names.RUN_LABEL: run} if run else {})
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Workflow",
-        "metadata": {"name": name, "labels": labels, "annotations": {names.VERSION_ANNOTATION: __version__}},
-        "spec": {
-            "workflowTemplateRef": {"name": names.workflow_template(template)},
-            "arguments": {"parameters": [{"name": key, "value": value} for key, value in parameters.items()]},
-        },
-    }
+    return request.workflow(template, name, parameters, run)
 
 
 def create(cluster: Cluster, workflow: dict, *, replace_live: bool = False) -> dict:
