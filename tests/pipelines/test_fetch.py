@@ -60,7 +60,8 @@ def test_what_a_log_would_cut_is_refused_before_it_is_printed():
 
 @pytest.mark.parametrize("what, key", [
     ("report", "runs/a/report/index.html"), ("preview", "runs/a/preview/contact-sheet.png"),
-    ("logs/images-017", "runs/a/logs/images-017.txt"), ("logs/train-auxbn-1x-0", "runs/a/logs/train-auxbn-1x-0.txt"), ("logs/index-all", "runs/a/logs/index-all.txt"),
+    ("logs/images-017", "runs/a/logs/images-017.txt"), ("logs/train-auxbn-1x-0", "runs/a/logs/train-auxbn-1x-0.txt"),
+    ("logs/index-all", "runs/a/logs/index-all.txt"),
 ])  # fmt: skip
 def test_names_of_what_can_be_fetched(what, key):
     assert fetch.key_of("a", what) == key
