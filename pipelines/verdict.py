@@ -155,5 +155,5 @@ def line(arm: str, seed: int, seen: Seen, metrics: dict[str, Any] | None, *, ste
     facts.append(f"{running(seen.pods)}/{workers} workers")
     if metrics and "time" in metrics:
         facts.append(f"checkpoint {max(0.0, now - metrics['time']):.0f} s old")
-    facts += [f"{name.rsplit('-worker-')[-1]} waits: {reason}: {message}" for name, reason, message in waiting(seen.pods)][:1]
+    facts += [f"worker-{name.rpartition('-')[2]} waits: {reason}: {message}" for name, reason, message in waiting(seen.pods)][:1]
     return f"train {arm} seed {seed}: {', '.join(facts)}"
