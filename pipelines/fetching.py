@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines import errand, fetch, following, names, submission
+from pipelines import errand, fetch, following, names, request
 from pipelines.cluster import Cluster
 from pipelines.nodes import tasks
 from pipelines.observing import ARGO_LABEL, pod_of
@@ -28,7 +28,7 @@ def fetch_object(cluster: Cluster, run: str, what: str) -> bytes:
                 except SynaugError:  # its container is not there yet
                     continue
 
-    body = submission.body(name, "fetch", {"run": run, "what": what}, run)
+    body = request.workflow("fetch", name, {"run": run, "what": what}, run)
     errand.run(cluster, body, replace_live=True, watching=read)
     if "text" not in log:
         raise TransientError(f"the log of {name} was gone before it could be read; run this again")

@@ -51,5 +51,5 @@ def show_stored(cluster: Cluster, run: str, stage: str, unit: str) -> None:
         data = fetching.fetch_object(cluster, run, f"logs/{stage}-{unit or 'all'}")
     except DataError as error:
         name = f"{stage}-{unit}" if unit else stage
-        raise DataError(f"{name} of run {run} has no pod, and no log in the store: it has not begun, or it did not fail ({error})") from error
+        raise DataError(f"{name} of run {run} has no pod, and left no log: it has not begun, or it did not fail ({error})") from error
     print(data.decode(errors="replace"), end="")

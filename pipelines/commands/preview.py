@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import errand, fetching, names, nodes, options, submission
+    from pipelines import errand, fetching, names, nodes, options, request, submission
     from synaug.errors import UsageError
 
     if args.images < 1:
@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> None:
     name = names.helper_workflow(job.workflow, "preview")
     parameters = {"run": job.run, "config": job.text, "images": str(args.images)}
     errand.note(f"making {args.images} images in the cluster ({name}) ...")
-    workflow = errand.run(cluster, submission.body(name, "preview", parameters, job.run), replace_live=False)
+    workflow = errand.run(cluster, request.workflow("preview", name, parameters, job.run), replace_live=False)
     measured = nodes.output(workflow, "preview", "rate")
     if measured:
         print(f"{measured['rate']:.3g} images/s on {measured['device']}, {measured['bytes_per_image']:,} bytes an image")

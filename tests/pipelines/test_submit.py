@@ -175,7 +175,7 @@ BAD = [
     (["--run", "My_Run"], r"run 'My_Run' \(6 characters\): on a cluster a name is a DNS label of at most 30"),
     (["--run", "a" * 31], r"\(31 characters\): on a cluster a name is a DNS label of at most 30"),
     (["--config", "missing.yaml"], r"there is no configuration file 'missing.yaml'; give a run.yaml, or a preset"),
-    (["--config", "big.yaml"], r"big.yaml is \d+ KiB with its class list and styles, 64 KiB is the most that travels to a cluster: shorten"),
+    (["--config", "big.yaml"], r"config has \d+,\d+ bytes, 65,536 at most travel in a workflow\'s argument; shorten"),
     ([], r"no configuration: there is no run.yaml here \(`synaug init` writes one\); give CONFIG=FILE or a preset"),
     (["--context", "other"], r"KUBECONTEXT=other: .* has no such context; it has test"),
 ]
