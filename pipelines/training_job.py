@@ -7,7 +7,7 @@ worker's success ends the job. ExitCode starts a worker again at 128 or more, al
 import copy
 from typing import Any
 
-from pipelines import names, templates
+from pipelines import names
 from synaug import __version__
 
 CONTAINER = "pytorch"  # the operator's name for it
@@ -18,6 +18,8 @@ GROUP, VERSION, PLURAL, KIND = "kubeflow.org", "v1", "pytorchjobs", "PyTorchJob"
 def base() -> dict[str, Any]:
     """files/training-job.yaml. The chart sets image, resources, selectors, tolerations, environment, replicas, processes,
     the size of /dev/shm and the deadline."""
+    from pipelines import templates  # Hera: the launcher does without
+
     container = {
         "name": CONTAINER, "image": templates.IMAGE, "command": ["python", "-m", "synaug"], "args": ["train"],
         "env": [{"name": "HOME", "value": templates.TMP}],

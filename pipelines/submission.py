@@ -1,0 +1,83 @@
+"""From a job to Workflows in the cluster: small objects that name a WorkflowTemplate of the chart and give its parameters."""
+
+from pipelines import following, names, request
+from pipelines.api_errors import Conflict, NotFound
+from pipelines.cluster import Cluster
+from synaug import __version__
+from synaug.errors import DataError, UsageError
+
+UI_ANNOTATION, ARGO_ANNOTATION = "synaug/ui-url", "synaug/argo-namespace"
+
+
+def check_chart(cluster: Cluster, name: str = "run") -> dict:
+    """The WorkflowTemplate. Raises DataError where the chart is missing or of another version than this client."""
+    template = names.workflow_template(name)
+    try:
+        found = cluster.template(template)
+    except NotFound as error:
+        cluster.check_namespace()
+        namespace = cluster.namespace
+        raise DataError(
+            f"synaug is not installed in namespace {namespace!r} of {cluster.target.name} (no WorkflowTemplate {template}); "
+            f"install the chart: helm install synaug helm/synaug -n {namespace} --set store.url=s3://bucket/prefix, or name another one by NAMESPACE"
+        ) from error
+    version = found["metadata"].get("annotations", {}).get(names.VERSION_ANNOTATION)
+    if version != __version__:
+        raise UsageError(
+            f"the chart in namespace {cluster.namespace!r} is version {version or 'unknown'}, this client {__version__}: they must agree; "
+            f"helm upgrade synaug helm/synaug -n {cluster.namespace} --reuse-values, or use a checkout of {version or 'the same version'}"
+        )
+    return found
+
+
+def body(name: str, template: str, parameters: dict[str, str], run: str | None = None) -> dict:
+    """The Workflow. run: label by which watch, stop and logs find it."""
+    return request.workflow(template, name, parameters, run)
+
+
+def create(cluster: Cluster, workflow: dict, *, replace_live: bool = False) -> dict:
+    """Creates; a finished one of that name is deleted and awaited first. Raises DataError for a live one, unless it may be replaced."""
+    name = workflow["metadata"]["name"]
+    if before := cluster.workflow(name):
+        if not (replace_live or following.finished(before) or before["metadata"].get("deletionTimestamp")):
+            raise live(before)
+        following.delete(cluster, name)
+    try:
+        return cluster.create_workflow(workflow)
+    except Conflict as error:  # somebody was quicker
+        raise live(cluster.workflow(name) or workflow) from error
+
+
+def live(workflow: dict) -> DataError:
+    run = workflow["metadata"].get("labels", {}).get(names.RUN_LABEL)
+    name, suffix = workflow["metadata"]["name"], f" RUN={run}" if run else ""
+    return DataError(f"{name} is running; `make watch{suffix}` shows it, `make stop{suffix}` stops it, then this goes on from what is done")
+
+
+def refuse_live(cluster: Cluster, name: str) -> None:
+    before = cluster.workflow(name)
+    if before and not following.finished(before) and not before["metadata"].get("deletionTimestamp"):
+        raise live(before)
+
+
+def newest_run(cluster: Cluster, run: str | None) -> dict:
+    """The Workflow of a run, the newest where there are several; run None: the newest of all. Raises DataError where there is none."""
+    selector = f"{names.RUN_LABEL}={run}" if run else names.RUN_LABEL
+    template = names.workflow_template("run")
+    found = [w for w in cluster.workflows_of(selector) if w["spec"].get("workflowTemplateRef", {}).get("name") == template]
+    if found:
+        return max(found, key=lambda w: w["metadata"]["creationTimestamp"])
+    check_chart(cluster)
+    which = f"no run {run!r}" if run else "no run"
+    where = f"namespace {cluster.namespace!r} of {cluster.target.name}"
+    raise DataError(f"{which} in {where}; `make submit` starts one, RUN=NAME names another")
+
+
+def ui_line(cluster: Cluster, template: dict, workflow: str) -> str:
+    """Where the Argo UI shows it: the chart's argo.uiUrl, else how to reach one."""
+    annotations = template["metadata"].get("annotations", {})
+    path = f"/workflows/{cluster.namespace}/{workflow}"
+    if url := annotations.get(UI_ANNOTATION):
+        return f"{url.rstrip('/')}{path}"
+    argo = annotations.get(ARGO_ANNOTATION) or "argo"
+    return f"kubectl -n {argo} port-forward deployment/argo-server 2746:2746, then https://localhost:2746{path}"
