@@ -66,7 +66,7 @@ def test_every_mount_has_its_volume_and_nothing_but_tmp_and_shared_memory_is_wri
 def test_gpu_pods_ask_for_the_resource_and_stay_where_they_are(defaults):
     for kind, pod in by_kind(defaults).items():
         resources = pod.main["resources"]
-        expected = 1 if kind in GPU_KINDS else None
+        expected = "1" if kind in GPU_KINDS else None
         assert (resources["requests"].get("nvidia.com/gpu"), resources["limits"].get("nvidia.com/gpu")) == (expected, expected), pod.name
         assert ({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod.spec["tolerations"]) == (kind in GPU_KINDS)
         if kind in GPU_KINDS:
@@ -181,7 +181,7 @@ def test_the_job_has_the_workers_processes_and_shared_memory_of_the_values():
     assert worker["replicas"] == 3
     memory = [v["emptyDir"]["sizeLimit"] for v in worker["template"]["spec"]["volumes"] if v.get("emptyDir", {}).get("medium") == "Memory"]
     assert memory == ["64Gi"]
-    assert worker["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 8
+    assert worker["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "8"
 
 
 def test_the_mounted_job_is_immutable_stays_on_upgrade_and_is_named_by_its_content():
