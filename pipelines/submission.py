@@ -1,48 +1,83 @@
-"""What is sent to the API server: a small Workflow that refers to the chart's WorkflowTemplate."""
+"""From a job to Workflows in the cluster: small objects that name a WorkflowTemplate of the chart and give its parameters."""
 
-from typing import Any
-
-from pipelines import names
+from pipelines import following, names, request
+from pipelines.api_errors import Conflict, NotFound
+from pipelines.cluster import Cluster
 from synaug import __version__
-from synaug.errors import UsageError
+from synaug.errors import DataError, UsageError
 
-CONFIG_BYTES = 64 * 1024  # the argument stands in the object twice, and in each attempt of plan once more; etcd takes 1.5 MB
-
-
-def workflow(template: str, name: str, parameters: dict[str, str], run: str | None = None) -> dict[str, Any]:
-    """template: run, plan, import, preview or fetch. Accounts, security and everything else come from the template.
-
-    Raises UsageError for a value that Argo would not pass on as it is.
-    """
-    for parameter, value in parameters.items():
-        check(parameter, value)
-    labels = {"app.kubernetes.io/name": "synaug", names.WORKFLOW_LABEL: name} | ({names.RUN_LABEL: run} if run else {})
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Workflow",
-        "metadata": {"name": name, "labels": labels, "annotations": {names.VERSION_ANNOTATION: __version__}},
-        "spec": {
-            "workflowTemplateRef": {"name": names.workflow_template(template)},
-            "arguments": {"parameters": [{"name": parameter, "value": value} for parameter, value in parameters.items()]},
-        },
-    }
+UI_ANNOTATION, ARGO_ANNOTATION = "synaug/ui-url", "synaug/argo-namespace"
 
 
-def check(parameter: str, value: str) -> None:
-    """Argo fills values in by text: `{{` would begin a variable, and what Go's strconv.Quote writes as \\x7f or \\a is no JSON."""
-    size = len(value.encode())
-    if size > CONFIG_BYTES:
+def check_chart(cluster: Cluster, name: str = "run") -> dict:
+    """The WorkflowTemplate. Raises DataError where the chart is missing or of another version than this client."""
+    template = names.workflow_template(name)
+    try:
+        found = cluster.template(template)
+    except NotFound as error:
+        cluster.check_namespace()
+        namespace = cluster.namespace
+        raise DataError(
+            f"synaug is not installed in namespace {namespace!r} of {cluster.target.name} (no WorkflowTemplate {template}); "
+            f"install the chart: helm install synaug helm/synaug -n {namespace} --set store.url=s3://bucket/prefix, or name another one by NAMESPACE"
+        ) from error
+    version = found["metadata"].get("annotations", {}).get(names.VERSION_ANNOTATION)
+    if version != __version__:
         raise UsageError(
-            f"{parameter} has {size:,} bytes, {CONFIG_BYTES:,} at most travel in a workflow's argument; shorten glosses and own prompts of "
-            "classes, or take `classes: imagenet-1k`"
+            f"the chart in namespace {cluster.namespace!r} is version {version or 'unknown'}, this client {__version__}: they must agree; "
+            f"helm upgrade synaug helm/synaug -n {cluster.namespace} --reuse-values, or use a checkout of {version or 'the same version'}"
         )
-    if "{{" in value:
-        line = next(line for line in value.splitlines() if "{{" in line)
-        raise UsageError(f"{parameter} holds `{{{{`, which Argo takes for a variable of its own: {line.strip()[:80]!r}; write it otherwise")
-    if odd := {character for character in value if not (character.isprintable() or character in "\n\t")}:
-        raise UsageError(f"{parameter} holds the control character {min(odd)!r}, which does not survive Argo; remove it")
+    return found
 
 
-def stop() -> dict[str, Any]:
-    """The patch of `make stop`: running pods are ended, the exit handler runs. `Terminate` would run none."""
-    return {"spec": {"shutdown": "Stop"}}
+def body(name: str, template: str, parameters: dict[str, str], run: str | None = None) -> dict:
+    """The Workflow. run: label by which watch, stop and logs find it."""
+    return request.workflow(template, name, parameters, run)
+
+
+def create(cluster: Cluster, workflow: dict, *, replace_live: bool = False) -> dict:
+    """Creates; a finished one of that name is deleted and awaited first. Raises DataError for a live one, unless it may be replaced."""
+    name = workflow["metadata"]["name"]
+    if before := cluster.workflow(name):
+        if not (replace_live or following.finished(before) or before["metadata"].get("deletionTimestamp")):
+            raise live(before)
+        following.delete(cluster, name)
+    try:
+        return cluster.create_workflow(workflow)
+    except Conflict as error:  # somebody was quicker
+        raise live(cluster.workflow(name) or workflow) from error
+
+
+def live(workflow: dict) -> DataError:
+    run = workflow["metadata"].get("labels", {}).get(names.RUN_LABEL)
+    name, suffix = workflow["metadata"]["name"], f" RUN={run}" if run else ""
+    return DataError(f"{name} is running; `make watch{suffix}` shows it, `make stop{suffix}` stops it, then this goes on from what is done")
+
+
+def refuse_live(cluster: Cluster, name: str) -> None:
+    before = cluster.workflow(name)
+    if before and not following.finished(before) and not before["metadata"].get("deletionTimestamp"):
+        raise live(before)
+
+
+def newest_run(cluster: Cluster, run: str | None) -> dict:
+    """The Workflow of a run, the newest where there are several; run None: the newest of all. Raises DataError where there is none."""
+    selector = f"{names.RUN_LABEL}={run}" if run else names.RUN_LABEL
+    template = names.workflow_template("run")
+    found = [w for w in cluster.workflows_of(selector) if w["spec"].get("workflowTemplateRef", {}).get("name") == template]
+    if found:
+        return max(found, key=lambda w: w["metadata"]["creationTimestamp"])
+    check_chart(cluster)
+    which = f"no run {run!r}" if run else "no run"
+    where = f"namespace {cluster.namespace!r} of {cluster.target.name}"
+    raise DataError(f"{which} in {where}; `make submit` starts one, RUN=NAME names another")
+
+
+def ui_line(cluster: Cluster, template: dict, workflow: str) -> str:
+    """Where the Argo UI shows it: the chart's argo.uiUrl, else how to reach one."""
+    annotations = template["metadata"].get("annotations", {})
+    path = f"/workflows/{cluster.namespace}/{workflow}"
+    if url := annotations.get(UI_ANNOTATION):
+        return f"{url.rstrip('/')}{path}"
+    argo = annotations.get(ARGO_ANNOTATION) or "argo"
+    return f"kubectl -n {argo} port-forward deployment/argo-server 2746:2746, then https://localhost:2746{path}"

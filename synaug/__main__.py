@@ -12,6 +12,8 @@ import traceback
 
 from synaug.errors import UsageError
 from synaug.failure import INTERRUPTED, TERMINATED, describe
+from synaug.outputs import leave_line
+from synaug.training.launch import leave_rank
 
 COMMANDS = ("init", "import", "preview", "run", "status", "show", "config")
 STAGES = {  # what each needs beside --store and --run
@@ -54,7 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         code, line = describe(error)
         prefix = f"synaug {name}" if name in (*STAGES, *COMMANDS) else "synaug"
-        print(f"{prefix}: {line}", file=sys.stderr)
+        print(f"{prefix}: {line}", file=sys.stderr, flush=True)
+        leave_line(line)
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            leave_rank(code, line)
         return code
 
 
@@ -106,6 +111,10 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     if "arm" in needs:
         parser.add_argument("--arm", required=True, metavar="NAME", help="arm of the run")
         parser.add_argument("--seed", required=True, type=int, metavar="N", help="training seed of the run")
+    if name == "train":
+        parser.add_argument(
+            "--nproc-per-node", type=int, metavar="N", help="train with N processes here, one a GPU, by torchrun"
+        )
     if "join" in needs:
         parser.add_argument("--join", action="append", default=[], metavar="RUN", help="show this run's results beside; repeat for more")
     parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="execution setting of this command, like compute.device=cuda")
@@ -134,6 +143,11 @@ def _run(name: str, arguments: list[str]) -> None:
 
     given = {need: getattr(args, need) for need in STAGES[name] if need != "join"}
     task = Task(stage=name, join=tuple(getattr(args, "join", ())), **given)
+    if (processes := getattr(args, "nproc_per_node", None)) is not None:
+        from synaug.training.launch import train
+
+        train(task, args.store, args.run, args.overrides, processes)
+        return
     execute(task, args.store, args.run, args.overrides, LineReporter())
 
 

@@ -13,9 +13,10 @@ example  synaug images --store file:///data/store --run first --shard 0
 
 def run(job: Job) -> None:
     """Makes what is missing; a second call does nothing. Raises ModelError, DataError, UsageError, TransientError."""
-    from synaug import layout
+    from synaug import layout, outputs
     from synaug.fallbacks import refuse_fallbacks
 
+    timing: dict = {}
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
     for shard in shards:
         parts = [part for m in range(1, job.plan.scale + 1) for part in job.plan.parts(job.config, shard, m)]
@@ -24,11 +25,31 @@ def run(job: Job) -> None:
         done = total - sum(len(part.images) for part in missing)
         if missing:
             refuse_fallbacks(job)
-            _make(job, shard, missing, done, total)
+            timing = _make(job, shard, missing, done, total)
         job.report(Progress("images", f"images-{shard:03d}", total, total, "image"))
+        outputs.write("summary", lambda parts=parts, timing=timing: _summary(job, parts, timing))
 
 
-def _make(job: Job, shard: int, missing: list, done: int, total: int) -> None:
+def _summary(job: Job, parts: list, timing: dict) -> dict:
+    """Of the whole shard, so that nothing of an earlier, interrupted pod is left out; seconds and rate of this one."""
+    from collections import Counter
+    from concurrent.futures import ThreadPoolExecutor
+
+    from synaug import layout
+    from synaug.manifest import Manifest
+
+    keys = [layout.synthetic_manifest(job.run, part.multiple, part.shard, part.number) for part in parts]
+    with ThreadPoolExecutor(8) as readers:
+        manifests = [Manifest.model_validate_json(data) for data in readers.map(job.store.get, keys)]
+    return {
+        "images": sum(len(manifest.key) for manifest in manifests), "lost": sum(len(manifest.lost) for manifest in manifests),
+        "rejected": dict(Counter(reject.reason for manifest in manifests for reject in manifest.rejects)),
+        "made": timing.get("images", 0), "seconds": timing.get("seconds", 0.0), "rate": timing.get("rate"), "device": timing.get("device"),
+    }  # fmt: skip
+
+
+def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
+    """Returns what it leaves as timing."""
     import json
     import time
 
@@ -73,6 +94,7 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> None:
         "phases": phases, "batch_size": maker.batch_size, "device": versions(device)["device"],
     }  # fmt: skip
     job.store.put(layout.timing(job.run, "images", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
+    return timing
 
 
 def _check_planned(job: Job, info) -> None:

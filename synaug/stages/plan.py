@@ -2,11 +2,12 @@
 
 import argparse
 import importlib
+import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
-from synaug import layout
+from synaug import layout, outputs
 from synaug.config import Config
 from synaug.config.digest import difference, digest, identity_table
 from synaug.config.load import dump_config, load_config, parse_scale
@@ -14,7 +15,7 @@ from synaug.errors import DataError, ModelError, UsageError
 from synaug.estimate import cut, estimate, known_rate
 from synaug.frozen import ModelInfo, Plan
 from synaug.job import check_name, open_run
-from synaug.state import active_arms
+from synaug.state import active_arms, read_state
 from synaug.store import Store, open_store
 from synaug.training import arms
 
@@ -34,7 +35,7 @@ LIBRARIES = ("synaug", "torch", "diffusers", "transformers", "open_clip_torch", 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--config", metavar="FILE", help="run.yaml")
-    source.add_argument("--preset", metavar="NAME", help="demo, imagenet, low-data or long-tail")
+    source.add_argument("--preset", metavar="NAME", help="demo, imagenet, low-data, long-tail or cluster")
     parser.add_argument("--store", required=True, metavar="URL", help="folder, file:// or s3://bucket/prefix")
     parser.add_argument("--run", required=True, metavar="NAME", help="name of the run within the store")
     parser.add_argument("--scale", metavar="KX", help="synthetic images for each real one, like 6x; short for scale=6x")
@@ -44,9 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     from synaug.plan_text import plan_text
 
-    config = configured(args)
-    plan, notes = make_plan(open_store(args.store), args.run, config)
-    print(plan_text(args.run, config, plan, notes))
+    config, store = configured(args), open_store(args.store)
+    plan, notes = make_plan(store, args.run, config)
+    text = plan_text(args.run, config, plan, notes)
+    print(text)
+    if outputs.FOLDER in os.environ:
+        outputs.write_plan(args.run, config, plan, read_state(store, args.run, *open_run(store, args.run)), text)
 
 
 def configured(args: argparse.Namespace) -> Config:

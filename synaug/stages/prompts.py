@@ -16,17 +16,18 @@ def run(job: Job) -> None:
     import json
     import time
 
-    from synaug import layout
+    from synaug import layout, outputs
     from synaug.compose import load_prompts
     from synaug.fallbacks import refuse_fallbacks
 
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
+    began, files = time.perf_counter(), []
     for shard in shards:
         classes = job.plan.class_shards[shard]
         missing = [class_id for class_id in classes if not job.store.exists(layout.prompts(job.run, class_id))]
         for class_id in classes:
             if class_id not in missing:
-                load_prompts(job.store, job.run, class_id)
+                load_prompts(job.store, job.run, class_id)  # an edit that does not parse is said before the models are loaded
         start = time.perf_counter()
         if missing:
             _make(job, shard, missing, len(classes))
@@ -34,6 +35,11 @@ def run(job: Job) -> None:
             timing["rate"] = round(len(missing) / timing["seconds"], 4)
             job.store.put(layout.timing(job.run, "prompts", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
         job.report(Progress("prompts", f"prompts-{shard:03d}", len(classes), len(classes), "class"))
+        files += [load_prompts(job.store, job.run, class_id)[0] for class_id in classes]
+    outputs.write("summary", {
+        "classes": len(files), "fallbacks": sum(bool(one.fallback) for one in files), "flagged": sum(one.flagged for one in files),
+        "seconds": round(time.perf_counter() - began, 3),
+    })  # fmt: skip
     refuse_fallbacks(job)
 
 

@@ -10,14 +10,17 @@ writes   runs/RUN/train/ARM/SEED/: settings.json, metrics.jsonl, checkpoint.pt w
          (plain timm weights, the main batch norms) and, last, done.json
 needs    plan, and index where the arm is mixed; a killed training goes on from its checkpoint
 example  python -m synaug train --store ./store --run demo --arm auxbn-2x --seed 0
-         torchrun --nproc-per-node 8 -m -- synaug train --store s3://bucket/synaug --run imagenet --arm auxbn-6x --seed 0
-An arm's first checkpoint freezes its settings; other settings are another arm. With several processes each has one GPU, or gloo on CPUs."""
+         synaug train --nproc-per-node 8 --store s3://bucket/synaug --run imagenet --arm auxbn-6x --seed 0
+An arm's first checkpoint freezes its settings; other settings are another arm. With several processes each has one GPU, or gloo on CPUs;
+several machines: the same command on each, with torchrun's PET_NNODES, PET_RDZV_BACKEND and PET_RDZV_ENDPOINT set."""
 
 
 def run(job: Job) -> None:
     """Raises UsageError (settings), DataError (pools, a changed arm), ModelError (model, weights, loss), TransientError (lost rank)."""
     if job.arm is None or job.seed is None:
         raise UsageError(f"train takes one arm and one seed; give --arm ({', '.join(job.config.arms) or 'none in run.yaml'}) and --seed")
+    if finished(job):  # without a rendezvous: a rank that is started again after the others ended would wait for them
+        return
     import torch
 
     from synaug.training import arms, distributed, loop
@@ -29,3 +32,16 @@ def run(job: Job) -> None:
             loop.train(job, recipe, ranks)
     finally:
         torch.set_flush_denormal(False)
+
+
+def finished(job: Job) -> bool:
+    """Whether this arm and seed is trained. Raises DataError when the arm has other settings now."""
+    from synaug.training.arms import recipe
+    from synaug.training.checkpoint import Folder
+
+    folder = Folder(job, recipe(job.config, job.arm))
+    folder.refuse_changes()
+    if not folder.done():
+        return False
+    folder.clear()
+    return True

@@ -37,6 +37,11 @@ class Ranks:
             dist.all_reduce(values)
         return values
 
+    def wait(self) -> None:
+        """Until all ranks are here."""
+        if self.size > 1:
+            dist.barrier()
+
 
 def device_of(name: str, local_rank: int, processes: int) -> torch.device:
     """`compute.device`, one GPU a process. Raises UsageError for a GPU that is not there."""

@@ -50,6 +50,7 @@ def train(job: Job, recipe: Recipe, ranks: Ranks) -> None:
     if ranks.first:
         seconds += time.monotonic() - begun
         finish(job, trainer, loader, folder, metrics, seconds=seconds, loading=loading)
+    ranks.wait()  # the first rank that ends with 0 makes a PyTorchJob succeed: none does before done.json lies there
 
 
 def load(job: Job, recipe: Recipe, ranks: Ranks) -> tuple[Loader, dict[str, str]]:

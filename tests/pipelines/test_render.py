@@ -17,8 +17,8 @@ FREE = ("labels", "annotations")  # maps whose keys are anybody's
 MAPS = ("pytorchReplicaSpecs",)  # whose keys a webhook of the operator checks, not the schema
 MAKE = """
 import json
-from pipelines import render, submission
-body = submission.workflow("run", "imagenet-4f2a", {"run": "imagenet", "config": "x" * 60000}, run="imagenet")
+from pipelines import render, request
+body = request.workflow("run", "imagenet-4f2a", {"run": "imagenet", "config": "x" * 60000}, run="imagenet")
 print(json.dumps([render.rendered(), body]))
 """
 
@@ -46,7 +46,7 @@ def test_writing_changes_only_what_differs(tmp_path):
     assert render.write(tmp_path) == []
 
 
-def test_a_fresh_process_renders_the_same_bytes_and_a_submission_in_two_seconds():
+def test_a_fresh_process_renders_the_same_bytes_and_a_request_in_two_seconds():
     began = time.perf_counter()
     environment = os.environ | {"PYTHONHASHSEED": "7"}
     done = subprocess.run([sys.executable, "-c", MAKE], capture_output=True, text=True, check=True, env=environment)

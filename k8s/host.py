@@ -1,0 +1,183 @@
+"""What the cluster changes on the machine outside its folder, noted first and put back afterwards."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from k8s.errors import BootError
+from k8s.process import await_condition, run
+from k8s.settings import Settings
+from synaug.errors import UsageError
+
+PACKAGES = {  # program -> Debian's package
+    "containerd": "containerd", "runc": "runc", "nft": "nftables", "ip": "iproute2", "mount": "mount", "conntrack": "conntrack",
+    "debootstrap": "debootstrap", "buildah": "buildah", "openssl": "openssl",
+}  # fmt: skip
+PLUGINS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))  # Debian's folder of CNI plugins, everyone else's
+SYSCTLS = (  # set by us (the first) and by the kubelet
+    "net/ipv4/ip_forward", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
+)  # fmt: skip
+FOLDERS = (  # paths that kubelet, containerd and libcni do not let one choose
+    "/var/lib/kubelet", "/var/log/containers", "/var/lib/cni", "/run/containerd",
+)  # fmt: skip
+KUBE_PROXY_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
+
+
+def plugin_folder() -> Path:
+    return next((folder for folder in PLUGINS if (folder / "ptp").exists()), PLUGINS[0])
+
+
+def check(settings: Settings) -> None:
+    """Installs the Debian packages that are missing. Raises UsageError for a machine or user that cannot boot a cluster."""
+    if os.uname().sysname != "Linux" or os.geteuid() != 0:
+        raise UsageError("the development cluster needs Linux and root (namespaces, mounts); elsewhere use kind: k8s/README.md")
+    missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
+    if not (plugin_folder() / "ptp").exists():
+        missing.append("containernetworking-plugins")
+    if missing and not shutil.which("apt-get"):
+        raise UsageError(f"programs are missing; install your distribution's packages for: {' '.join(missing)}")
+    if missing:
+        print(f"apt-get install {' '.join(missing)} ...", flush=True)
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
+            if subprocess.run(["apt-get", *command], env=environment, stdout=subprocess.DEVNULL).returncode:
+                raise UsageError(f"apt-get {command[0]} failed (its error is above); install by hand: {' '.join(missing)}")
+    if not cgroup_roots():
+        raise UsageError("no cgroup file system is mounted: pods cannot be confined; mount one at /sys/fs/cgroup")
+
+
+def prepare(settings: Settings) -> None:
+    """Notes the machine's state once, then sets up address, forwarding and masquerading. Safe to call again."""
+    note = settings.state / "host.json"
+    if not note.exists():
+        check_addresses(settings)
+        before = {
+            "sysctls": {name: value for name in SYSCTLS if (value := read_sysctl(name)) is not None},
+            "folders": [folder for folder in FOLDERS if Path(folder).exists()],
+        }
+        part = note.with_suffix(".part")
+        part.write_text(json.dumps(before, indent=1))
+        part.rename(note)
+    if not (Path("/sys/class/net") / settings.bridge).exists():
+        run(["ip", "link", "add", settings.bridge, "type", "bridge"])
+    run(["ip", "address", "replace", f"{settings.node_address}/32", "dev", settings.bridge])
+    run(["ip", "link", "set", settings.bridge, "up"])
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    run(["nft", "-f", "-"], input=f"""
+        table ip {settings.table} {{}}
+        delete table ip {settings.table}
+        table ip {settings.table} {{
+            chain postrouting {{
+                type nat hook postrouting priority srcnat
+                ip saddr {settings.pods} ip daddr != {{ {settings.pods}, {settings.node_address} }} masquerade
+            }}
+        }}""")  # pods reach the world as the node does
+    for root in cgroup_roots():
+        (root / settings.cgroup).mkdir(exist_ok=True)
+
+
+def check_addresses(settings: Settings) -> None:
+    ours = IPv4Network(settings.addresses)
+    for line in run(["ip", "-4", "route", "show", "table", "all"]).splitlines():
+        words = line.split()
+        target = words[1] if words[0] in ("local", "broadcast", "unreachable", "blackhole") else words[0]
+        if target != "default" and IPv4Network(target, strict=False).overlaps(ours) and settings.bridge not in words:
+            raise UsageError(f"addresses {ours}: this machine has a route to {target}; give a free network: --addresses 10.200.0.0/16")
+
+
+def restore(settings: Settings) -> None:
+    """Puts back what `prepare` and the programs changed. Safe to call again, and after a crash half way."""
+    kill_pods(settings)
+    unmount(settings)
+    links = {link["ifname"] for link in json.loads(run(["ip", "-json", "link"]))}
+    if settings.bridge in links:
+        run(["ip", "link", "delete", settings.bridge])
+    tables = run(["nft", "list", "tables"])
+    for family, table in [*KUBE_PROXY_TABLES, ("ip", settings.table)]:
+        if f"table {family} {table}\n" in tables:
+            run(["nft", "delete", "table", family, table])
+    remove_cgroups(settings)
+    note = settings.state / "host.json"
+    if note.exists():
+        before = json.loads(note.read_text())
+        for name, value in before["sysctls"].items():
+            if read_sysctl(name) != value:
+                (Path("/proc/sys") / name).write_text(value)
+        for folder in FOLDERS:
+            if folder not in before["folders"]:
+                shutil.rmtree(folder, ignore_errors=True)
+    remove_dead_sockets()
+
+
+def read_sysctl(name: str) -> str | None:
+    try:
+        return (Path("/proc/sys") / name).read_text().strip()
+    except FileNotFoundError:  # not in this kernel
+        return None
+
+
+def mounts() -> list[tuple[Path, str]]:
+    """(mount point, file system), the last mounted first."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [(line.split()[4].encode().decode("unicode_escape"), line.split(" - ")[1].split()[0]) for line in lines]
+    return [(Path(point), kind) for point, kind in reversed(points)]
+
+
+def cgroup_roots() -> list[Path]:
+    """The root of every cgroup hierarchy: one with cgroup v2, one a controller with v1."""
+    return [point for point, kind in mounts() if kind in ("cgroup", "cgroup2") and point.is_relative_to("/sys/fs/cgroup")]
+
+
+def pod_cgroups(settings: Settings) -> list[Path]:
+    """All cgroups of pods, children before parents."""
+    return [Path(folder) for root in cgroup_roots() for folder, _, _ in os.walk(root / settings.cgroup, topdown=False)]
+
+
+def kill_pods(settings: Settings) -> None:
+    def pids() -> set[int]:
+        found = set()
+        for folder in pod_cgroups(settings):
+            with suppress(OSError):  # it vanishes with its last process
+                found |= set(map(int, (folder / "cgroup.procs").read_text().split()))
+        return found
+
+    def none_left() -> bool:
+        for pid in pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not pids()
+
+    if not await_condition(none_left, 30):
+        raise BootError(f"pods' processes {sorted(pids())} do not end")
+
+
+def remove_cgroups(settings: Settings) -> None:
+    def gone() -> bool:
+        for folder in pod_cgroups(settings):
+            with suppress(OSError):  # busy for a moment after its last process
+                folder.rmdir()
+        return not pod_cgroups(settings)
+
+    if not await_condition(gone, 10):
+        raise BootError(f"cgroups stay busy: {pod_cgroups(settings)[0]}")
+
+
+def unmount(settings: Settings) -> None:
+    """All mounts below the state folder and the kubelet's fixed folder; pods' network namespaces are mounts too."""
+    for point, _ in mounts():
+        if point.is_relative_to(settings.state):
+            run(["umount", "--lazy", point])
+
+
+def remove_dead_sockets() -> None:
+    """Killed shims leave their sockets behind. Those of another containerd are in use and stay."""
+    live = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
+    for socket in Path("/run/containerd/s").glob("*"):
+        if str(socket) not in live:
+            socket.unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""The cluster's processes. Each carries the state folder's name in its environment and is found again by it: no PID file can be stale, a
+process that a crash left behind is found too, and so are containerd's shims, which inherit it."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from k8s.errors import BootError
+from k8s.settings import Settings
+
+OWNER, PART = "SYNAUG_CLUSTER", "SYNAUG_CLUSTER_PART"
+INTERVAL = 0.1  # seconds between two looks at a condition
+
+
+def await_condition(condition: Callable[[], bool], seconds: float, *, alive: Callable[[], bool] = lambda: True) -> bool:
+    """Whether `condition` came true within `seconds`; gives up at once when `alive` no longer holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline or not alive():
+            return False
+        time.sleep(INTERVAL)
+    return True
+
+
+def processes(settings: Settings) -> dict[int, str]:
+    """The cluster's live processes: PID -> name of the part."""
+    owner = f"{OWNER}={settings.state}".encode()
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:  # it ended meanwhile, or is a kernel's
+            continue
+        if owner in variables:
+            found[int(entry.name)] = next((v.decode().split("=", 1)[1] for v in variables if v.startswith(f"{PART}=".encode())), "?")
+    return found
+
+
+def start(settings: Settings, part: str, command: list, ready: Callable[[], bool], *, seconds: float = 60) -> None:
+    """Starts a part unless it runs, and waits until `ready`. Raises BootError with its log's name and last line."""
+    log = settings.logs / f"{part}.log"
+    if part in processes(settings).values():
+        alive = lambda: True  # noqa: E731
+    else:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [str(word) for word in command], cwd=settings.state, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True, env=os.environ | {OWNER: str(settings.state), PART: part},
+            )  # fmt: skip
+        alive = lambda: process.poll() is None  # noqa: E731
+    if not await_condition(ready, seconds, alive=alive):
+        what = f"not ready after {seconds:.0f} s" if alive() else f"ended with {process.returncode}"
+        raise BootError(f"{part}: {what}; {log} ends: {last_line(log)}")
+
+
+def last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "(empty)"
+
+
+def kill(settings: Settings, parts: set[str] | None = None) -> None:
+    """Ends the named parts (all: None) at once and awaits it: what they hold is thrown away, so nothing is lost by SIGKILL."""
+
+    def left() -> list[int]:
+        return [pid for pid, part in processes(settings).items() if parts is None or part in parts]
+
+    for pid in left():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if not await_condition(lambda: not left(), 15):
+        raise BootError(f"processes do not end; see them with: ps -fp {','.join(map(str, left()))}")
+
+
+def run(command: list, *, input: str | None = None, log: Path | None = None, what: str | None = None) -> str:
+    """Standard output of a command that must succeed. Raises BootError: what failed, and its last line of error."""
+    done = subprocess.run([str(word) for word in command], input=input, capture_output=True, text=True)
+    if log:
+        with log.open("a") as output:
+            output.write(f"$ {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
+        where = f"; its output is in {log}" if log else ""
+        raise BootError(f"{what or ' '.join(map(str, command[:4]))}: {lines[-1][:300]}{where}")
+    return done.stdout

@@ -1,0 +1,108 @@
+"""The display of `watch`: drawn anew at a terminal, lines on change elsewhere."""
+
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from pipelines import following, view
+from pipelines.cluster import Cluster
+from pipelines.errand import Refused, StageFailed
+from pipelines.measures import Measures
+from pipelines.observing import snapshot
+from synaug.errors import DataError, TransientError
+
+DRAWN, SAID = 2.0, 30.0  # seconds between drawings at a terminal, between lines elsewhere
+STYLES = {"head": "bold", "waiting": "yellow", "failure": "bold red", "fix": "red", "hint": "dim"}
+HINT = "Ctrl-C leaves the run going"
+
+
+def once(cluster: Cluster, workflow: dict) -> None:
+    """Raises what the run has failed of."""
+    seen = snapshot(cluster, workflow)
+    _print(Console(highlight=False), view.lines(seen))
+    if following.finished(workflow):
+        outcome(seen)
+
+
+def watch(cluster: Cluster, name: str) -> None:
+    """Until the run has ended. Raises what it failed of, DataError when its Workflow was deleted."""
+    console = Console(highlight=False)
+    seen = _live(cluster, name, console) if console.is_terminal else _said(cluster, name, console)
+    if seen is None:
+        raise DataError(f"Workflow {name} was deleted; what is done stays in the store, make submit goes on from it")
+    outcome(seen)
+
+
+def outcome(seen: view.Snapshot) -> None:
+    """Nothing for a run that succeeded; else raises with the exit code of the stage that failed first."""
+    status, run = seen.workflow["status"], seen.workflow["metadata"].get("labels", {}).get("synaug/run", "")
+    if status["phase"] == "Succeeded":
+        print(f"done. The report: make fetch-report RUN={run}")
+        return
+    if failed := Measures(seen.workflow, seen.now).failed():
+        raise StageFailed(min(failed, key=lambda task: (task.attempts[-1].ended or seen.now) if task.attempts else seen.now))
+    if seen.workflow["spec"].get("shutdown"):
+        raise DataError(f"{seen.workflow['metadata']['name']} was stopped; make submit goes on from what is done")
+    raise Refused(f"the run failed: {status.get('message') or 'no reason given'}; make logs STAGE=plan, or the Argo UI, may say more")
+
+
+def _live(cluster: Cluster, name: str, console: Console) -> view.Snapshot | None:
+    trouble: list[str] = []
+    seen = None
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+
+        def hiccup(line: str) -> None:
+            trouble[:] = [line]
+            if seen is not None:
+                live.update(_text(view.lines(seen), [*trouble, HINT]), refresh=True)
+
+        for workflow in following.follow(cluster, name, every=DRAWN, hiccup=hiccup):
+            if workflow is None:
+                return None
+            drawn = time.monotonic()
+            seen = _snapshot(cluster, workflow, seen)
+            trouble.clear()
+            live.update(_text(view.lines(seen), [] if following.finished(workflow) else [HINT]), refresh=True)
+            if not following.finished(workflow):
+                time.sleep(max(0.0, DRAWN / 2 - (time.monotonic() - drawn)))  # a busy Workflow changes many times a second
+    return seen
+
+
+def _said(cluster: Cluster, name: str, console: Console) -> view.Snapshot | None:
+    shown, at, seen = None, float("-inf"), None
+    for workflow in following.follow(cluster, name, every=5.0, hiccup=lambda line: console.print(f"(no answer) {line}", soft_wrap=True)):
+        if workflow is None:
+            return None
+        ended = following.finished(workflow)
+        if not ended and time.monotonic() - at < SAID and shown is not None and _key(workflow) == shown:
+            continue
+        seen, at = _snapshot(cluster, workflow, seen), time.monotonic()
+        _print(console, view.lines(seen))
+        shown = _key(workflow)
+    return seen
+
+
+def _key(workflow: dict) -> tuple:
+    """What is worth a new block of lines at once: a stage that begins, a task that fails; the rest waits for the rhythm."""
+    measures = Measures(workflow, following.now())
+    stages = tuple((stage, measures.count(stage).running > 0) for stage in view.RUN_STAGES)
+    return stages, len(measures.failed()), workflow["spec"].get("shutdown")
+
+
+def _snapshot(cluster: Cluster, workflow: dict, before: view.Snapshot | None) -> view.Snapshot:
+    """Where only the pods cannot be read just now, the Workflow is shown without them."""
+    try:
+        return snapshot(cluster, workflow)
+    except TransientError:
+        return view.Snapshot(workflow, following.now(), before.pods if before else [])
+
+
+def _print(console: Console, lines: list[view.Line]) -> None:
+    for line in lines:
+        console.print(Text(line.text, STYLES.get(line.kind, "")), soft_wrap=True)
+
+
+def _text(lines: list[view.Line], hints: list[str]) -> Text:
+    return Text("\n").join([Text(line.text, STYLES.get(line.kind, "")) for line in [*lines, *(view.Line("hint", hint) for hint in hints)]])
