@@ -133,8 +133,8 @@ def size(made: dict[str, Any]) -> int:
 def packed(made: dict[str, Any]) -> dict[str, Any]:
     """packer.CompressWorkflowIfNeeded: above MAX_SIZE in all, the nodes become gzip in base64; nothing else does.
 
-    Measured on an API server with the full CRDs: its managedFields add 1.4 KB to a packed object, and 440 bytes for each node while nodes are
-    not packed; the controller counts those, and so packs the earlier.
+    Measured on an API server with the full CRDs: its managedFields add 1.4 KB to a packed object, and 440 bytes for each node while
+    nodes are not packed; the controller counts those, and so packs the earlier.
     """
     if size(made) <= MAX_SIZE:
         return made

@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from pipelines import render, submission
+from pipelines import render, request
 from tests.pipelines import schema, simulated
 
 KIB = 1024
@@ -30,12 +30,12 @@ def spec():
 def config():
     """A configuration of full size that does not compress well."""
     draw = random.Random(0)
-    return "".join(draw.choices(string.ascii_letters + string.digits + " \n", k=submission.CONFIG_BYTES))
+    return "".join(draw.choices(string.ascii_letters + string.digits + " \n", k=request.CONFIG_BYTES))
 
 
 def whole(spec, config, **more):
     run = simulated.Run(spec, config, **more)
-    body = submission.workflow("run", run.name, {"run": "imagenet-6x", "config": config}, run="imagenet-6x")
+    body = request.workflow("run", run.name, {"run": "imagenet-6x", "config": config}, run="imagenet-6x")
     return run, simulated.workflow(spec, body, run)
 
 
