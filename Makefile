@@ -9,7 +9,7 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SYNAUG := $(BIN)/python -m synaug
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo report status test test-slow lint ci bench docs constraints clean
+.PHONY: help setup demo report status images test test-slow lint ci bench docs constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ status: $(STAMP) ## how far the demo is
 
 report: $(STAMP) ## make the demo's report again
 	$(SYNAUG) report --store $(STORE) --run demo
+
+##@ On a cluster
+images: ## container images by docker or buildah; PUSH=registry/prefix pushes, and writes digests for helm -f; BASE= another base
+	$(PYTHON) -m images $(if $(PUSH),--push $(PUSH)) $(if $(BASE),--base $(BASE)) $(foreach target,$(TARGETS),--target $(target))
 
 ##@ Work on it
 test: $(STAMP) ## the tests, at most 8 minutes on 2 cores; PYTEST_ARGS="-k plan" chooses
