@@ -14,7 +14,8 @@ OF := $(AT) $(if $(CONFIG),--config='$(CONFIG)') $(if $(RUN),--run='$(RUN)')
 PLANNED := $(OF) $(if $(SCALE),--scale='$(SCALE)') $(SET)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo report status import preview plan submit watch stop logs fetch-report render test test-slow lint ci bench docs constraints clean
+.PHONY: help setup demo report status import preview plan submit watch stop logs fetch-report images cluster cluster-down \
+	render test test-slow test-cluster lint ci bench docs constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,15 +59,27 @@ logs: $(CLIENT) ## one pod's log: SHARD=17, or ARM=auxbn-6x SEED=0, or STAGE=pla
 fetch-report: $(CLIENT) ## the report, to work/RUN-report.html
 	@$(PIPELINES) fetch-report $(OF)
 
+images: ## container images by docker or buildah; PUSH=registry/prefix pushes, and writes digests for helm -f; BASE= another base
+	$(PYTHON) -m images $(if $(PUSH),--push $(PUSH)) $(if $(BASE),--base $(BASE)) $(foreach target,$(TARGETS),--target $(target))
+
+cluster: $(STAMP) ## a development cluster on this Linux machine, as root, with the chart and the demo's images; k8s/README.md
+	@VENV='$(abspath $(VENV))' $(BIN)/python -m k8s up
+
+cluster-down: ## the development cluster away, the machine as it was
+	@VENV='$(abspath $(VENV))' $(BIN)/python -m k8s down
+
 ##@ Work on it
 render: $(CLIENT) ## the chart's workflow files from pipelines/
 	@$(PIPELINES) render
 
 test: $(STAMP) ## the tests, at most 8 minutes on 2 cores; PYTEST_ARGS="-k plan" chooses
-	$(THREADS) $(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+	$(THREADS) $(BIN)/python -m pytest -n 2 -m "not slow and not cluster" $(PYTEST_ARGS)
 
 test-slow: $(STAMP) ## all kill points, the whole timm sweep: at most 10 minutes more
-	$(THREADS) $(BIN)/python -m pytest -n 2 -m slow $(PYTEST_ARGS)
+	$(THREADS) $(BIN)/python -m pytest -n 2 -m "slow and not cluster" $(PYTEST_ARGS)
+
+test-cluster: $(STAMP) ## the whole job on the development cluster, with faults: at most 25 minutes after its tools are built
+	@VENV='$(abspath $(VENV))' $(THREADS) $(BIN)/python -m pytest -m cluster tests/cluster $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff and the layers
 	$(BIN)/ruff check .

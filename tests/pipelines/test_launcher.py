@@ -76,7 +76,7 @@ def publish(store, arm="naive-2x"):
 
 
 def checkpoint(store, step, arm="naive-2x"):
-    lines = [json.dumps({"step": n, "loss": 2.0 / n, "images_per_second": 400.0, "time": 1.0}) for n in range(1, step + 1)]
+    lines = [json.dumps({"step": n, "loss": 2.0 / n, "images_per_second": 400.0, "checkpoint_time": 1.0}) for n in range(1, step + 1)]
     return lambda: store.put(layout.training("first", arm, 0, "metrics.jsonl"), "".join(line + "\n" for line in lines).encode())
 
 

@@ -122,7 +122,7 @@ def test_equal_events_are_counted_as_often_as_they_happened():
 
 def test_a_line_tells_step_loss_speed_workers_and_age_of_the_checkpoint():
     seen = Seen(done=False, job=RUNNING, pods=BOTH)
-    metrics = {"step": 1200, "loss": 1.2345, "images_per_second": 412.3, "time": 1000.0}
+    metrics = {"step": 1200, "loss": 1.2345, "images_per_second": 412.3, "checkpoint_time": 1000.0}
     told = line("auxbn-1x", 0, seen, metrics, steps=5000, workers=2, now=1035.4)
     assert told == "train auxbn-1x seed 0: step 1200/5000, loss 1.23, 412 images/s, 2/2 workers, checkpoint 35 s old"
 

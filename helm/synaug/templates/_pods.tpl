@@ -25,6 +25,9 @@ annotations, deadlineSeconds. `pods.default`, then `pods.KIND`; see values.yaml.
 {{- end -}}
 {{- /* An autoscaler that tidies up would throw away minutes of GPU work; the launcher's end would take its training along. */ -}}
 {{- $undisturbed := dict "cluster-autoscaler.kubernetes.io/safe-to-evict" "false" "karpenter.sh/do-not-disrupt" "true" -}}
+{{- range $quantities := $resources -}}
+{{- range $name, $quantity := $quantities -}}{{- $_ := set $quantities $name (toString $quantity) -}}{{- end -}}{{- /* Argo's schema: strings */ -}}
+{{- end -}}
 image: {{ include "synaug.image" . }}
 deadlineSeconds: {{ mulf $both.deadlineHours 3600 | int }}
 resources: {{- toJson $resources | nindent 2 }}

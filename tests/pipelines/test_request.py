@@ -2,13 +2,13 @@
 
 import pytest
 
-from pipelines import names, submission
+from pipelines import names, request
 from synaug.errors import UsageError
 from tests.pipelines import schema
 
 
 def test_a_submission_is_a_reference_and_arguments():
-    body = submission.workflow("run", "first-4f2a", {"run": "first", "config": "scale: 6x\n"}, run="first")
+    body = request.workflow("run", "first-4f2a", {"run": "first", "config": "scale: 6x\n"}, run="first")
     assert schema.mistakes(schema.argo("Workflow"), body) == [] == schema.mistakes(schema.hera("Workflow"), body)
     assert body["spec"] == {
         "workflowTemplateRef": {"name": "synaug-run"},
@@ -23,12 +23,12 @@ def test_a_submission_is_a_reference_and_arguments():
 ])  # fmt: skip
 def test_what_argo_would_not_pass_on_as_it_is_is_refused(value, said):
     with pytest.raises(UsageError, match=said):
-        submission.workflow("run", "first-4f2a", {"config": value})
+        request.workflow("run", "first-4f2a", {"config": value})
 
 
 def test_a_configuration_of_full_size_in_any_script_passes():
-    submission.check("config", "größe: 1\n\tname: 鶴 🦩\n".ljust(64 * 1024 - 20))
+    request.check("config", "größe: 1\n\tname: 鶴 🦩\n".ljust(64 * 1024 - 20))
 
 
 def test_stop_lets_the_exit_handler_run():
-    assert submission.stop() == {"spec": {"shutdown": "Stop"}}
+    assert request.stop() == {"spec": {"shutdown": "Stop"}}
