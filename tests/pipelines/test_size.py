@@ -11,7 +11,8 @@ from tests.pipelines import schema, simulated
 KIB = 1024
 LIMIT = 512 * KIB
 ALWAYS = {
-    "displayName", "finishedAt", "id", "name", "phase", "progress", "resourcesDuration", "startedAt", "templateName", "templateScope", "type",
+    "displayName", "finishedAt", "id", "name", "phase", "progress", "resourcesDuration", "startedAt", "templateName", "templateScope",
+    "type",
 }  # fmt: skip
 SEEN = {  # further fields of the nodes of a run on the development cluster, Argo 3.7.18
     "DAG": {"boundaryID", "children", "inputs", "outboundNodes"},
