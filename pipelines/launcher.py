@@ -34,6 +34,7 @@ class Launcher:
         self.steps = arms.recipe(config, arm).steps
         self.stopped = threading.Event()
         self.told = float("-inf")
+        self.met: set[str] = set()  # workers' pods, by uid: one that is to start again is deleted, and another takes its name
 
     def train(self) -> None:
         if self.done():
@@ -75,7 +76,8 @@ class Launcher:
         except TransientError as error:
             print(f"the store does not answer: {error}", flush=True)
             done = None
-        return Seen(done=done, job=job, pods=pods, events=events)
+        self.met |= {pod["metadata"]["uid"] for pod in pods}
+        return Seen(done=done, job=job, pods=pods, events=events, again=max(0, len(self.met) - self.workers))
 
     def tell(self, seen: Seen, *, last: bool) -> None:
         if not last and time.monotonic() - self.told < TELL:
