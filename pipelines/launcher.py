@@ -49,6 +49,8 @@ class Launcher:
                 self.linger()
                 return
             if end is not False:
+                if seen.job and not ended(seen.job):
+                    self.jobs.delete(self.name)
                 raise end
         self.jobs.delete(self.name)
         raise SystemExit(TERMINATED)
@@ -70,7 +72,7 @@ class Launcher:
 
     def look(self) -> Seen:
         job = self.jobs.get(self.name)
-        pods, events = self.jobs.pods(self.name), self.jobs.events(self.name)
+        pods, events = self.jobs.pods(self.name), self.jobs.events(job["metadata"]["uid"]) if job else []
         try:  # after the job: a model that was published before the job ended is seen
             done = self.done()
         except TransientError as error:

@@ -26,7 +26,8 @@ def worker(n: int, phase: str = "Running", *, code: int | None = None, said: str
     if waits:
         state = {"waiting": {"reason": waits[0], "message": waits[1]}}
     statuses = [{"name": "pytorch", "state": state}] if state else []
-    return {"metadata": {"name": f"first-4f2a-auxbn-1x-0-worker-{n}", "uid": f"u{n}"}, "status": {"phase": phase, "containerStatuses": statuses}}
+    metadata = {"name": f"first-4f2a-auxbn-1x-0-worker-{n}", "uid": f"u{n}"}
+    return {"metadata": metadata, "status": {"phase": phase, "containerStatuses": statuses}}
 
 
 def exited(code: int, count: int = 1, at: str = "2026-11-24T12:00:00Z") -> dict:
