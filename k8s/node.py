@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from k8s.control_plane import DOMAIN, answers, holds, kubectl
+from k8s.errors import BootError
 from k8s.host import plugin_folder
 from k8s.images import PAUSE, contents
 from k8s.process import await_condition, last_line, run, start
-from k8s.errors import BootError
 from k8s.settings import Settings
 from k8s.tools import binary
 
@@ -54,7 +54,11 @@ def import_images(settings: Settings) -> None:
     there = run(ctr(settings, "images", "list", "-q")).split()
     for name, archive in contents(settings).items():
         if name not in there:
-            run(ctr(settings, "images", "import", archive), what=f"import of image {name}")
+            import_archive(settings, archive, name)
+
+
+def import_archive(settings: Settings, archive: Path, name: str) -> None:
+    run(ctr(settings, "images", "import", archive), what=f"import of image {name}")
 
 
 def boot(settings: Settings) -> None:

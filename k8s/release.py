@@ -1,0 +1,109 @@
+"""synaug itself on the development cluster: namespace, claims, credentials, the stage image, the chart, the embedded data."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from k8s.errors import BootError
+from k8s.images import BASE, build_base
+from k8s.node import import_archive
+from k8s.prerequisites import apply, namespace, store_credentials
+from k8s.process import run
+from k8s.settings import REPOSITORY, Settings, cache_folder
+from k8s.tools import binary
+from synaug import __version__
+from synaug.errors import UsageError
+
+NAMESPACE = "synaug"
+IMAGE = f"localhost/synaug-control:{__version__}"
+PYTHON = "3.11"  # of the Debian base: packages compiled for another do not load in it
+
+
+def site_packages(settings: Settings) -> Path:
+    """The virtual environment's packages. Raises UsageError where pods could not use them."""
+    folder = settings.environment.resolve() / "lib" / f"python{PYTHON}" / "site-packages"
+    if not (folder / "torch").exists():
+        raise UsageError(
+            f"{settings.environment}: no virtual environment of Python {PYTHON} with torch, which the pods mount; make setup, or VENV=PATH names one"
+        )
+    return folder
+
+
+def install(settings: Settings) -> None:
+    """Safe to call again: what changed is replaced. Raises UsageError, BootError."""
+    if not settings.kubeconfig.exists():
+        raise UsageError("no development cluster is up; run: python -m k8s up")
+    prepare_namespace(settings)
+    load_stage_image(settings)
+    run([
+        binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", "synaug", REPOSITORY / "helm/synaug",
+        "--namespace", NAMESPACE, "--values", REPOSITORY / "k8s/values.yaml", "--wait", "--timeout", "60s",
+    ], what="helm install of synaug")  # fmt: skip
+
+
+def prepare_namespace(settings: Settings) -> None:
+    access, secret = store_credentials(settings)
+    apply(settings, [
+        namespace(NAMESPACE, **{"pod-security.kubernetes.io/enforce": "restricted"}),
+        {
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store", "namespace": NAMESPACE},
+            "stringData": {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret},
+        },
+        *claim("environment", site_packages(settings)),
+        *claim("models", readable_models(settings)),
+    ])  # fmt: skip
+
+
+def claim(name: str, folder: Path) -> list[dict]:
+    """A claim over a folder of this machine: *restricted* allows it, a hostPath volume in a pod it does not."""
+    size, modes = {"storage": "10Gi"}, ["ReadOnlyMany"]
+    return [
+        {
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"{NAMESPACE}-{name}"},
+            "spec": {
+                "capacity": size, "accessModes": modes, "hostPath": {"path": str(folder), "type": "Directory"},
+                "claimRef": {"namespace": NAMESPACE, "name": name},
+            },
+        },
+        {
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"accessModes": modes, "storageClassName": "", "volumeName": f"{NAMESPACE}-{name}", "resources": {"requests": size}},
+        },
+    ]  # fmt: skip
+
+
+def readable_models(settings: Settings) -> Path:
+    """The embedded LLM, unpacked: a copy that pods' users may read, as safetensors writes for its owner only."""
+    folder = settings.state / "models" / "synaug"
+    for source in cache_folder().glob("smollm2-*"):
+        if source.is_dir() and not source.name.endswith(".part") and not (folder / source.name).exists():
+            shutil.copytree(source, folder / source.name, copy_function=shutil.copyfile)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.parent
+
+
+def load_stage_image(settings: Settings) -> None:
+    """Built from images/ on the Debian base, and imported where it changed."""
+    if BASE not in run(["buildah", "images", "--format", "{{.Name}}:{{.Tag}}"]).split():
+        run(["buildah", "pull", f"docker-archive:{build_base(settings)}"], what="buildah pull of the base image")
+    log = settings.logs / "stage-image.log"
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "images", "--target", "control", "--base", BASE]
+        if subprocess.run(command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT).returncode:
+            raise BootError(f"the stage image could not be built; its log is {log}")
+    identity = run(["buildah", "images", "--quiet", "--no-trunc", IMAGE]).strip()
+    note = settings.state / "stage-image"
+    if not note.exists() or note.read_text() != identity:
+        archive = settings.state / "stage-image.tar"
+        archive.unlink(missing_ok=True)  # buildah does not write over one
+        run(["buildah", "push", "--quiet", IMAGE, f"docker-archive:{archive}:{IMAGE}"], what="buildah push of the stage image")
+        import_archive(settings, archive, IMAGE)
+        archive.unlink()
+        note.write_text(identity)
+
+
+def import_embedded(settings: Settings) -> None:
+    """The embedded real data into the cluster's store, by the client that people use."""
+    if subprocess.run([sys.executable, "-m", "pipelines", "import", "embedded"], cwd=REPOSITORY).returncode:
+        raise BootError("the embedded data could not be imported; the line above says why")
