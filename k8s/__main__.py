@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from k8s.settings import ADDRESSES, Settings
 from synaug.errors import SynaugError
@@ -13,6 +12,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="boot, with Argo, the training operator and an S3 server; again: only what is missing")
     up.add_argument("--addresses", default=ADDRESSES, help=f"an unused IPv4 network for node, pods and services (default {ADDRESSES})")
+    commands.add_parser("install", help="synaug on it: image, chart, embedded data; again: what changed")
     commands.add_parser("down", help="stop, and leave the machine as it was; the tools and images stay cached")
     commands.add_parser("status", help="what runs")
     commands.add_parser("tools", help="build the programs, without booting")

@@ -5,11 +5,13 @@ import shutil
 import time
 from collections.abc import Callable
 
-from k8s import control_plane, host, node, prerequisites
+from k8s import control_plane, host, node, prerequisites, release
 from k8s.images import contents
+from k8s.node import ready
 from k8s.process import kill, processes
 from k8s.settings import Settings
 from k8s.tools import build_all
+from synaug.errors import UsageError
 
 MARKER = "synaug-development-cluster"  # a ConfigMap in kube-system
 
@@ -34,6 +36,16 @@ def up(settings: Settings) -> None:
     step("Argo, training operator, S3", lambda: prerequisites.install(settings))
     mark(settings)
     print(f"up: export KUBECONFIG={settings.kubeconfig}")
+
+
+def install(settings: Settings) -> None:
+    """synaug on a cluster that is up: image, chart, embedded data. Raises UsageError, BootError."""
+    if not ready(settings):
+        raise UsageError("no development cluster is up; run: python -m k8s up")
+    step("namespace, claims", lambda: release.prepare_namespace(settings))
+    step("stage image", lambda: release.load_stage_image(settings))
+    step("chart", lambda: release.install_chart(settings))
+    release.import_embedded(settings)
 
 
 def step(name: str, act: Callable[[], object]) -> None:

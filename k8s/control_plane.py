@@ -18,20 +18,20 @@ USERS = {  # user -> (name in files, group)
     "system:coredns": ("coredns", ""),
 }
 DOMAIN = "cluster.local"
-DNS_ROLE = f"""
+DNS_ROLE = """
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
-metadata: {{name: system:coredns}}
+metadata: {name: system:coredns}
 rules:
-- {{apiGroups: [""], resources: [services, pods, namespaces], verbs: [list, watch]}}
-- {{apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}}
+- {apiGroups: [""], resources: [services, pods, namespaces], verbs: [list, watch]}
+- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {{name: system:coredns}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:coredns}}
+metadata: {name: system:coredns}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:coredns}
 subjects:
-- {{apiGroup: rbac.authorization.k8s.io, kind: User, name: system:coredns}}
+- {apiGroup: rbac.authorization.k8s.io, kind: User, name: system:coredns}
 """
 
 

@@ -10,10 +10,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from k8s.errors import BootError
 from k8s.process import run
 from k8s.settings import Settings
-from k8s.tools import ARGO, BUILDS, binary, cached, tool
+from k8s.tools import binary, tool
 
 PAUSE = "localhost/synaug-pause:v1"
 BASE = "localhost/synaug-base:bookworm"  # what images/ builds on here
@@ -77,6 +76,7 @@ def write_archive(archive: Path, name: str, layer: Path, config: dict) -> None:
     document = json.dumps({
         "architecture": ARCHITECTURE.get(platform.machine(), platform.machine()), "os": "linux", "config": config,
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "history": [{"created_by": "synaug k8s"}],  # buildah refuses a base without
     }).encode()  # fmt: skip
     manifest = json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]).encode()
     archive.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from images.__main__ import build as build_images
+from images.engine import find_engine
 from k8s.errors import BootError
 from k8s.images import BASE, build_base
 from k8s.node import import_archive
@@ -28,18 +30,6 @@ def site_packages(settings: Settings) -> Path:
             f"{settings.environment}: no virtual environment of Python {PYTHON} with torch, which the pods mount; make setup, or VENV=PATH names one"
         )
     return folder
-
-
-def install(settings: Settings) -> None:
-    """Safe to call again: what changed is replaced. Raises UsageError, BootError."""
-    if not settings.kubeconfig.exists():
-        raise UsageError("no development cluster is up; run: python -m k8s up")
-    prepare_namespace(settings)
-    load_stage_image(settings)
-    run([
-        binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", "synaug", REPOSITORY / "helm/synaug",
-        "--namespace", NAMESPACE, "--values", REPOSITORY / "k8s/values.yaml", "--wait", "--timeout", "60s",
-    ], what="helm install of synaug")  # fmt: skip
 
 
 def prepare_namespace(settings: Settings) -> None:
@@ -84,23 +74,21 @@ def readable_models(settings: Settings) -> Path:
 
 
 def load_stage_image(settings: Settings) -> None:
-    """Built from images/ on the Debian base, and imported where it changed."""
-    if BASE not in run(["buildah", "images", "--format", "{{.Name}}:{{.Tag}}"]).split():
-        run(["buildah", "pull", f"docker-archive:{build_base(settings)}"], what="buildah pull of the base image")
-    log = settings.logs / "stage-image.log"
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "images", "--target", "control", "--base", BASE]
-        if subprocess.run(command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT).returncode:
-            raise BootError(f"the stage image could not be built; its log is {log}")
-    identity = run(["buildah", "images", "--quiet", "--no-trunc", IMAGE]).strip()
-    note = settings.state / "stage-image"
-    if not note.exists() or note.read_text() != identity:
-        archive = settings.state / "stage-image.tar"
-        archive.unlink(missing_ok=True)  # buildah does not write over one
-        run(["buildah", "push", "--quiet", IMAGE, f"docker-archive:{archive}:{IMAGE}"], what="buildah push of the stage image")
-        import_archive(settings, archive, IMAGE)
-        archive.unlink()
-        note.write_text(identity)
+    """Built from images/ on the Debian base (a change of the code: seconds), then imported."""
+    engine = find_engine()
+    engine.load(build_base(settings))
+    build_images(["control"], base=BASE)
+    archive = settings.state / "stage-image.tar"
+    engine.save(IMAGE, archive)
+    import_archive(settings, archive, IMAGE)
+    archive.unlink()
+
+
+def install_chart(settings: Settings) -> None:
+    run([
+        binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", "synaug", REPOSITORY / "helm/synaug",
+        "--namespace", NAMESPACE, "--values", REPOSITORY / "k8s/values.yaml", "--wait", "--timeout", "60s",
+    ], what="helm install of synaug")  # fmt: skip
 
 
 def import_embedded(settings: Settings) -> None:
