@@ -1,4 +1,4 @@
-"""`python -m images`: build the images; with --push also push them and write a values file for the chart. `make images PUSH=...` runs it."""
+"""`python -m images`: build the images; with --push also push them and write a values file for the chart."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ VALUES = ROOT / "work" / "images-values.yaml"
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m images", description=__doc__.partition(":")[2].strip())
     parser.add_argument("--push", metavar="PREFIX", help="registry and path, like registry.example.com/team")
-    parser.add_argument("--base", metavar="IMAGE", help="Debian or Ubuntu with python3 of at least 3.11 and venv (default: see images/Containerfile)")
+    parser.add_argument("--base", metavar="IMAGE", help="Debian or Ubuntu with python3 >= 3.11 and venv (default: in images/Containerfile)")
     parser.add_argument("--target", action="append", choices=list(TARGETS), help="only this one; repeat for more")
     args = parser.parse_args(arguments)
     try:

@@ -48,8 +48,11 @@ class Engine:
     def save(self, tag: str, archive: Path) -> None:
         """A docker archive, as `ctr image import` takes it; replaces what was there."""
         archive.unlink(missing_ok=True)  # buildah refuses to write over an archive
-        command = {"docker": ["docker", "save", "--output", str(archive), tag], "buildah": ["buildah", "push", tag, f"docker-archive:{archive}:{tag}"]}
-        self._run(command[self.name], f"saving {tag}")
+        commands = {
+            "docker": ["docker", "save", "--output", str(archive), tag],
+            "buildah": ["buildah", "push", tag, f"docker-archive:{archive}:{tag}"],
+        }
+        self._run(commands[self.name], f"saving {tag}")
 
     def load(self, archive: Path) -> None:
         """A docker archive's image, under the name in it."""
@@ -74,7 +77,7 @@ def find_engine() -> Engine:
         return Engine(name="docker")
     if shutil.which("buildah"):
         return Engine(name="buildah")
-    raise UsageError("images are built by docker (with its daemon running) or buildah, and there is neither; on Debian: apt-get install buildah")
+    raise UsageError("images are built by docker (with its daemon running) or buildah, and neither is there: apt-get install buildah")
 
 
 @contextmanager

@@ -41,7 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
         if "--debug" in arguments:
             traceback.print_exc()
         code, line = describe(error)
-        print(f"{name if name in (*PEOPLE, *PODS) else 'pipelines'}: {line}", file=sys.stderr)
+        print(f"{name if name in (*PEOPLE, *PODS) else 'pipelines'}: {line}", file=sys.stderr, flush=True)
+        if name in PODS:
+            from synaug.outputs import leave_line
+
+            leave_line(line)
         return code
 
 

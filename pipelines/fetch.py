@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import re
+import zlib
 
 from synaug import layout
 from synaug.errors import DataError, UsageError
@@ -48,7 +49,7 @@ def decode(log: str) -> tuple[str, bytes]:
         raise DataError(f"the log of {header['key']} ends early; fetch it again")
     try:
         data = gzip.decompress(base64.b64decode("".join(line.strip() for line in lines[start + 1 : end]), validate=True))
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, zlib.error) as error:
         raise DataError(f"{header['key']} was damaged on its way through the log ({error}); fetch it again") from error
     if (len(data), hashlib.sha256(data).hexdigest()) != (int(header["bytes"]), header["digest"]):
         raise DataError(f"{header['key']} arrived with other content than it left with; fetch it again")

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines import names
+from pipelines import names, request
 from pipelines.kubeconfig import Target
 from synaug.config import Config
 from synaug.config.load import PRESETS, dump_config, load_config, parse_scale
@@ -13,7 +13,6 @@ from synaug.errors import UsageError
 
 NAMESPACE = "synaug"
 CONFIG = Path("run.yaml")
-CONFIG_BYTES = 64 * 1024  # travels as one argument of the Workflow (docs/design.md §3)
 DEVELOPMENT_PRESET = "cluster"
 
 
@@ -67,11 +66,7 @@ def read_job(args: argparse.Namespace, target: Target) -> Job:
     for arm in config.arms:
         names.check_arm(arm)
     text = dump_config(config)
-    if (size := len(text.encode())) > CONFIG_BYTES:
-        raise UsageError(
-            f"{source} is {size / 1024:.0f} KiB with its class list and styles, {CONFIG_BYTES // 1024} KiB is the most that travels to a "
-            "cluster: shorten the class list (names and glosses), or give classes: imagenet-1k"
-        )
+    request.check("config", text)
     return Job(run, config, text)
 
 
@@ -104,3 +99,10 @@ def run_name(args: argparse.Namespace, target: Target) -> str | None:
     if args.config or CONFIG.is_file() or target.development:
         return default_run(source_of(args.config, target))
     return None
+
+
+def existing_run(cluster, args: argparse.Namespace) -> str:
+    """As run_name; where nothing names one, the newest run in the namespace. Raises DataError where there is none."""
+    from pipelines import submission
+
+    return run_name(args, cluster.target) or submission.newest_run(cluster, None)["metadata"]["labels"][names.RUN_LABEL]

@@ -36,9 +36,14 @@ def fix(task: Task) -> str:
         return f"more memory: pods.{pod}.resources.limits.memory of the chart, helm upgrade, then make submit"
     if "DeadlineExceeded" in task.message or "deadline" in task.line.lower():
         return f"more time: pods.{task.stage}.deadlineHours of the chart, helm upgrade, then make submit: it goes on"
-    if re.search(r"is (forbidden|invalid)", task.message + task.line):
+    if refused(task):
         return "the cluster does not admit the pod: mend the chart's values by that line, helm upgrade, then make submit"
     return FIXES.get(task.code, "the log says more; then make submit")
+
+
+def refused(task: Task) -> bool:
+    """The API server did not take its pod."""
+    return re.search(r"is (forbidden|invalid)", task.message + task.line) is not None
 
 
 def log_command(task: Task) -> str:
@@ -51,14 +56,13 @@ def log_command(task: Task) -> str:
     return f"make logs STAGE={task.stage}"
 
 
-def pending(pod: dict, events: list[dict]) -> str | None:
-    """Why a pod that should run does not; None while it is only starting."""
+def pending(pod: dict, events: list[dict], autoscaler: str | None = None) -> str | None:
+    """Why a pod that should run does not; None while it is only starting. autoscaler: why no node is added."""
     scheduled = next((c for c in pod["status"].get("conditions", []) if c["type"] == "PodScheduled"), {})
     of_pod = [e for e in events if e["involvedObject"].get("uid") == pod["metadata"].get("uid")]
     if scheduled.get("status") == "False":
         message = scheduled.get("message") or _last(of_pod, "FailedScheduling") or "no node yet"
-        scaler = _last(of_pod, "NotTriggerScaleUp")
-        return unschedulable(message) + (f" (autoscaler: {autoscaler(scaler)})" if scaler else "")
+        return unschedulable(message) + (f" (autoscaler: {autoscaler})" if autoscaler else "")
     status = pod["status"]
     for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
         waiting = container.get("state", {}).get("waiting", {})
@@ -79,7 +83,11 @@ def unschedulable(message: str) -> str:
     return f"{found[1]}/{found[2]} nodes: {_short(rest[:1].lower() + rest[1:])}"
 
 
-def autoscaler(message: str) -> str:
+def autoscaler(events: list[dict]) -> str | None:
+    """Why the cluster autoscaler adds no node, as it last said of any of the pods."""
+    message = _last(events, "NotTriggerScaleUp")
+    if message is None:
+        return None
     found = SCALING.search(message)
     reason = re.sub(r"\b\d+ (?=[A-Za-z])", "", found[1] if found else message)
     return _short(reason.replace("max node group size reached", "max size reached"))

@@ -1,6 +1,6 @@
 """From a job to Workflows in the cluster: small objects that name a WorkflowTemplate of the chart and give its parameters."""
 
-from pipelines import following, names, request
+from pipelines import following, names
 from pipelines.api_errors import Conflict, NotFound
 from pipelines.cluster import Cluster
 from synaug import __version__
@@ -19,7 +19,7 @@ def check_chart(cluster: Cluster, name: str = "run") -> dict:
         namespace = cluster.namespace
         raise DataError(
             f"synaug is not installed in namespace {namespace!r} of {cluster.target.name} (no WorkflowTemplate {template}); "
-            f"install the chart: helm install synaug helm/synaug -n {namespace} --set store.url=s3://bucket/prefix, or name another one by NAMESPACE"
+            f"install the chart: helm install synaug helm/synaug -n {namespace} --set store.url=s3://bucket/prefix, or give NAMESPACE"
         ) from error
     version = found["metadata"].get("annotations", {}).get(names.VERSION_ANNOTATION)
     if version != __version__:
@@ -28,11 +28,6 @@ def check_chart(cluster: Cluster, name: str = "run") -> dict:
             f"helm upgrade synaug helm/synaug -n {cluster.namespace} --reuse-values, or use a checkout of {version or 'the same version'}"
         )
     return found
-
-
-def body(name: str, template: str, parameters: dict[str, str], run: str | None = None) -> dict:
-    """The Workflow. run: label by which watch, stop and logs find it."""
-    return request.workflow(template, name, parameters, run)
 
 
 def create(cluster: Cluster, workflow: dict, *, replace_live: bool = False) -> dict:

@@ -39,7 +39,7 @@ def base() -> dict[str, Any]:
             # maxRestarts 0: a lost rank ends torchrun, the command turns that into 170, and the operator starts the worker anew
             "elasticPolicy": {"rdzvBackend": "c10d", "minReplicas": WORKERS, "maxReplicas": WORKERS, "maxRestarts": 0},
             "nprocPerNode": "1",
-            "runPolicy": {"cleanPodPolicy": "Running"},  # no backoffLimit: it counts every worker's restarts over the whole training
+            "runPolicy": {"cleanPodPolicy": "Running"},  # no backoffLimit: over days workers are lost more often than any small number
             "pytorchReplicaSpecs": {
                 "Worker": {"replicas": WORKERS, "restartPolicy": "ExitCode", "template": {"metadata": metadata, "spec": pod}}
             },

@@ -12,6 +12,7 @@ from typing import Any
 from pipelines import training_job
 from synaug.errors import DataError, ModelError, SynaugError, TransientError, UsageError
 from synaug.failure import INTERNAL
+from synaug.progress import duration
 
 RESTARTS = 20  # of workers within one job; then the pod ends with 170, and the workflow waits before the next
 KILLS = 2  # exits with 137 that are put up with
@@ -147,13 +148,13 @@ def running(pods: list[dict[str, Any]]) -> int:
 def line(arm: str, seed: int, seen: Seen, metrics: dict[str, Any] | None, *, steps: int, workers: int, now: float) -> str:
     """train auxbn-1x seed 0: step 1200/5000, loss 1.23, 412 images/s, 2/2 workers, checkpoint 35 s old
 
-    metrics: the last line of metrics.jsonl in the store, which is as old as the checkpoint.
+    metrics: the last line of metrics.jsonl in the store; checkpoint_time and now in Unix seconds.
     """
     facts = [f"step {metrics['step'] if metrics else 0}/{steps}"]
     if metrics:
         facts += [f"loss {metrics['loss']:.3g}", f"{metrics['images_per_second']:.0f} images/s"]
     facts.append(f"{running(seen.pods)}/{workers} workers")
-    if metrics and "time" in metrics:
-        facts.append(f"checkpoint {max(0.0, now - metrics['time']):.0f} s old")
-    facts += [f"{name.rsplit('-worker-')[-1]} waits: {reason}: {message}" for name, reason, message in waiting(seen.pods)][:1]
+    if metrics and metrics.get("checkpoint_time"):
+        facts.append(f"checkpoint {duration(max(0.0, now - metrics['checkpoint_time']))} old")
+    facts += [f"worker-{name.rpartition('-')[2]} waits: {reason}: {message}" for name, reason, message in waiting(seen.pods)][:1]
     return f"train {arm} seed {seed}: {', '.join(facts)}"

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pipelines import reasons
 from pipelines.measures import RUN_STAGES, Count, Measures
-from pipelines.nodes import Task, nodes
+from pipelines.nodes import LOST, Task, nodes
 
 BAR = 10
 MOST_FAILURES = 5
@@ -43,13 +43,18 @@ def span(seconds: float | None) -> str:
         return f"{minutes} m"
     hours, minutes = divmod(minutes, 60)
     if hours < 72:
-        return f"{hours} h {minutes:02d} m"
+        return f"{hours} h {minutes:02d} m" if minutes else f"{hours} h"
     return f"{hours // 24} d {hours % 24} h"
 
 
 def amount(number: float) -> str:
     """1,204 or 2.18 M"""
     return f"{number / 1e6:.3g} M" if number >= 1e6 else f"{number:,.0f}"
+
+
+def price(number: float) -> str:
+    """1,012 or 9.46"""
+    return f"{number:,.0f}" if number >= 100 else f"{number:,.2f}"
 
 
 def lines(snapshot: Snapshot) -> list[Line]:
@@ -78,7 +83,7 @@ def head(measures: Measures) -> str:
     elif planned:
         facts.append(planned.strip(" ()"))
     if (spent := measures.spent()) is not None:
-        facts.append(f"cost {spent:,.2f}" + (f" of {estimate['cost']:,.2f}" if estimate.get("cost") is not None else ""))
+        facts.append(f"cost {price(spent)}" + (f" of {price(estimate['cost'])}" if estimate.get("cost") is not None else ""))
     return "   ".join(facts)
 
 
@@ -179,8 +184,12 @@ def counts(measures: Measures) -> list[str]:
 def waiting(measures: Measures, snapshot: Snapshot) -> list[str]:
     """Pods that should run and do not, by reason, with the longest time."""
     grouped: dict[str, list[float]] = {}
-    for pod in snapshot.pods:
-        if pod["status"].get("phase") == "Pending" and (reason := reasons.pending(pod, snapshot.events)):
+    pods = [pod for pod in snapshot.pods if pod["status"].get("phase") == "Pending"]
+    ours = {pod["metadata"]["uid"] for pod in pods}
+    events = [event for event in snapshot.events if event["involvedObject"].get("uid") in ours]
+    autoscaler = reasons.autoscaler(events)
+    for pod in pods:
+        if reason := reasons.pending(pod, events, autoscaler):
             begun = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
             grouped.setdefault(reason, []).append((snapshot.now - begun).total_seconds())
     for node in nodes(measures.workflow).values():
@@ -192,7 +201,7 @@ def waiting(measures: Measures, snapshot: Snapshot) -> list[str]:
 
 
 def failure(task: Task) -> list[Line]:
-    code = f"exit {task.code}" if task.code not in (None, -1) else "lost"
+    code = f"exit {task.code}" if task.code not in (None, LOST) else "no pod" if reasons.refused(task) else "its pod is gone"
     return [
         Line("failure", f"FAILED  {task.name}: {code}, {task.line or 'no reason given'}"),
         Line("fix", f"        fix: {reasons.fix(task)}   log: {reasons.log_command(task)}"),

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import errand, names, options, submission
+    from pipelines import errand, names, options, request, submission
 
     classes = class_list(args.classes)
     cluster = options.connect(args)
@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> None:
     parameters = {"source": args.source, "split": args.split, "classes": classes, "labels": "labels" if args.labels else "no-labels"}
     name = names.import_workflow(what)
     errand.note(f"importing {args.source} in the cluster ({name}) ...")
-    errand.run(cluster, submission.body(name, "import", parameters), replace_live=False)
+    errand.run(cluster, request.workflow("import", name, parameters), replace_live=False)
     print(f"imported {args.source}" + ("" if args.source == "embedded" else f" as split {args.split}") + "; next: make preview, make plan")
 
 
@@ -42,14 +42,9 @@ def class_list(given: str | None) -> str:
     """The text of a class list, checked here; `imagenet-1k` stays a word. Raises UsageError."""
     from pathlib import Path
 
-    from pipelines.options import CONFIG_BYTES
     from synaug.classes import IMAGENET, read_classes
-    from synaug.errors import UsageError
 
     if given in (None, IMAGENET):
         return given or ""
     read_classes(given)
-    text = Path(given).read_text()
-    if len(text.encode()) > CONFIG_BYTES:
-        raise UsageError(f"{given} is {len(text.encode()) // 1024} KiB, {CONFIG_BYTES // 1024} KiB is the most that travels to a cluster")
-    return text
+    return Path(given).read_text()

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import following, names, options, submission
+    from pipelines import following, names, options, request, submission
     from pipelines.errand import note
 
     cluster = options.connect(args)
@@ -28,7 +28,7 @@ def main(args: argparse.Namespace) -> None:
     if following.finished(workflow):
         print(f"{name} has ended already ({workflow['status']['phase']}); nothing to stop")
         return
-    cluster.patch_workflow(name, {"spec": {"shutdown": "Stop"}})
+    cluster.patch_workflow(name, request.stop())
     note(f"stopping {name} ...")
     *_, last = following.follow(cluster, name, hiccup=lambda line: note(f"waiting for the cluster: {line}"))
     state = "deleted" if last is None else "stopped" if last["status"]["phase"] != "Succeeded" else "already done"

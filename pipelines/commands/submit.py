@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import options, planning, submission
+    from pipelines import options, planning, request, submission
 
     cluster = options.connect(args)
     job = options.read_job(args, cluster.target)
@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
     estimate = planning.plan(cluster, job)
     print(estimate["text"], flush=True)
     confirm(estimate, job.config.limits.cost, args.yes)
-    submission.create(cluster, submission.body(job.workflow, "run", {"run": job.run, "config": job.text}, job.run))
+    submission.create(cluster, request.workflow("run", job.workflow, {"run": job.run, "config": job.text}, job.run))
     print(f"\nsubmitted {job.workflow} to namespace {cluster.namespace} of {cluster.target.name}")
     print(f"watch it: make watch RUN={job.run}\nArgo:     {submission.ui_line(cluster, template, job.workflow)}")
 

@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 STATE = ROOT / "work" / "cluster"
 NAMESPACE = "synaug"
 MARKER = "synaug-development-cluster"
-LIVE = ("Pending", "Running", None, "")
 
 
 def environment() -> dict[str, str]:
@@ -102,13 +101,14 @@ class Cluster:
         self.check_marker()
         self.core.delete_namespaced_pod(name, namespace, grace_period_seconds=grace)
 
+    def delete_workflow(self, name: str) -> None:
+        """As `kubectl delete` does: no exit handler runs."""
+        self.check_marker()
+        self.custom.delete_namespaced_custom_object("argoproj.io", "v1alpha1", NAMESPACE, "workflows", name)
+
     def scale(self, deployment: str, namespace: str, replicas: int) -> None:
         self.check_marker()
         self.apps.patch_namespaced_deployment_scale(deployment, namespace, {"spec": {"replicas": replicas}})
-
-
-def objects(store_url: str, endpoint: str, keys: dict[str, str]) -> "Objects":
-    return Objects(store_url, endpoint, keys)
 
 
 class Objects:
@@ -121,19 +121,22 @@ class Objects:
             aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"], config=BotoConfig(s3={"addressing_style": "path"}),
         )  # fmt: skip
 
+    def _key(self, key: str) -> str:
+        return f"{self.prefix}/{key}" if self.prefix else key
+
     def list(self, prefix: str) -> dict[str, Any]:
         """{key below the store's root: time of its last change}"""
-        root = f"{self.prefix}/" if self.prefix else ""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=root + prefix)
-        return {item["Key"].removeprefix(root): item["LastModified"] for page in pages for item in page.get("Contents", ())}
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._key(prefix))
+        return {item["Key"].removeprefix(self._key("")): item["LastModified"] for page in pages for item in page.get("Contents", ())}
 
     def get(self, key: str) -> bytes:
-        root = f"{self.prefix}/" if self.prefix else ""
-        return self.client.get_object(Bucket=self.bucket, Key=root + key)["Body"].read()
+        return self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read()
 
     def json(self, key: str) -> Any:
         return json.loads(self.get(key))
 
+    def put(self, key: str, data: bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data)
+
     def delete(self, key: str) -> None:
-        root = f"{self.prefix}/" if self.prefix else ""
-        self.client.delete_object(Bucket=self.bucket, Key=root + key)
+        self.client.delete_object(Bucket=self.bucket, Key=self._key(key))

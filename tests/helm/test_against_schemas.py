@@ -8,7 +8,7 @@ from tests.pipelines.schema import argo, mistakes, pytorch_job
 ALL = {  # every kind of value that reaches a pod
     "pods": {"images": {
         "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "y", "optional": True}}}],
-        "volumes": [{"name": "cache", "emptyDir": {"sizeLimit": "1Gi"}}, {"name": "keys", "secret": {"secretName": "k", "defaultMode": 256}}],
+        "volumes": [{"name": "cache", "emptyDir": {}}, {"name": "keys", "secret": {"secretName": "k", "defaultMode": 256}}],
         "volumeMounts": [{"name": "cache", "mountPath": "/cache", "subPath": "x"}],
         "labels": {"a": "b"}, "annotations": {"c": "d"}, "deadlineHours": 1.5, "gpus": 2, "nodeSelector": {"e": "f"},
         "tolerations": [{"key": "g", "operator": "Equal", "value": "h", "effect": "NoExecute", "tolerationSeconds": 9}],

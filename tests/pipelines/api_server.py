@@ -22,8 +22,8 @@ NOW = "2026-11-24T10:00:00Z"
 
 
 def status(code: int, reason: str, message: str, **details) -> tuple[int, dict]:
-    answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason, "code": code}
-    return code, answer | ({"details": details} if details else {})
+    answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason}
+    return code, answer | {"code": code} | ({"details": details} if details else {})
 
 
 def forbidden(verb: str, resource: str, group: str = "argoproj.io", namespace: str = "synaug") -> tuple[int, dict]:

@@ -1,6 +1,7 @@
 """Workflow objects as Argo 3.7 leaves them, built from what a test wants to say."""
 
 import json
+from datetime import datetime, timedelta
 
 STARTED = "2026-11-24T04:00:00Z"
 
@@ -15,11 +16,12 @@ def estimate(**changes) -> dict:
     stages = {
         "prompts": {"done": 0, "total": 10, "unit": "class", "tasks": 2}, "images": {"done": 0, "total": 160, "unit": "image", "tasks": 2},
         "index": {"done": 0, "total": 1, "unit": "index", "tasks": 1}, "train": {"done": 0, "total": 400, "unit": "step", "tasks": 2},
-        "evaluate": {"done": 0, "total": 2, "unit": "evaluation", "tasks": 2}, "report": {"done": 0, "total": 1, "unit": "report", "tasks": 1},
+        "evaluate": {"done": 0, "total": 2, "unit": "evaluation", "tasks": 2},
+        "report": {"done": 0, "total": 1, "unit": "report", "tasks": 1},
     }  # fmt: skip
     values = {
-        "scale": 1, "multiples": [1], "images": 160, "images_left": 160, "tars": 4, "bytes": None, "rate": None, "rate_source": "unmeasured",
-        "gpus": 1, "gpu_hours": None, "wall_hours": None, "longest_shard_hours": None, "price": None, "cost": None, "run": "first",
+        "scale": 1, "multiples": [1], "images": 160, "images_left": 160, "tars": 4, "bytes": None, "rate": None,
+        "rate_source": "unmeasured", "gpus": 1, "gpu_hours": None, "wall_hours": None, "longest_shard_hours": None, "price": None, "cost": None, "run": "first",
         "digest": "d" * 64, "seconds": None, "limit_cost": None, "stages": stages, "text": "run           first, scale 1x",
     }  # fmt: skip
     return values | changes
@@ -39,21 +41,25 @@ class Nodes:
         node = {"id": name, "name": name, "type": "Retry", "templateName": stage, "phase": phase, "children": ids, "startedAt": STARTED}
         self.made[name] = node | given | ({"message": message} if message else {}) | ({"outputs": outputs} if outputs else {})
         for n, (pod_id, attempt) in enumerate(zip(ids, attempts, strict=True)):
-            pod = {"id": pod_id, "name": f"{name}({n})", "type": "Pod", "templateName": stage, "startedAt": STARTED, "nodeFlag": {"retried": True}}
-            self.made[pod_id] = pod | given | attempt
+            pod = {"id": pod_id, "name": f"{name}({n})", "type": "Pod", "templateName": stage, "startedAt": STARTED}
+            self.made[pod_id] = pod | {"nodeFlag": {"retried": True}} | given | attempt
         return self
 
 
-def attempt(phase: str = "Running", *, exit: int | None = None, line: str = "", progress: str = "0/1", summary: dict | None = None, **more) -> dict:
-    """exit None of a failed one: a pod that is gone."""
-    made = {"phase": phase, "progress": progress} | more
+def attempt(phase: str = "Running", *, exit: int | None = None, line: str = "", summary: dict | None = None, **more) -> dict:
+    """exit None of a failed one: a pod that is gone. One that has ended took as long as its summary says, else a minute."""
+    made = {"phase": phase, "progress": "0/1"}
+    if phase not in ("Pending", "Running"):
+        ended = datetime.fromisoformat(STARTED) + timedelta(seconds=round((summary or {}).get("seconds", 60)))
+        made["finishedAt"] = ended.isoformat().replace("+00:00", "Z")
     if phase in ("Failed", "Error"):
-        made["message"] = f"main: Error (exit code {exit})" + (f": {line}" if line else "") if exit is not None else "pod deleted"
+        said = f"main: Error (exit code {exit})" + (f": {line}" if line else "")
+        made["message"] = "pod deleted" if exit is None else said
     if phase == "Succeeded" or exit is not None:
         made["outputs"] = {"exitCode": str(exit or 0)}
     if summary is not None:
         made["outputs"]["parameters"] = [{"name": "summary", "value": json.dumps(summary)}]
-    return made
+    return made | more
 
 
 def workflow(name: str, phase: str, nodes: Nodes, *, run: str = "first", template: str = "run", gpus: int = 64, **status) -> dict:
