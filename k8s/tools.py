@@ -62,7 +62,10 @@ BUILDS = (
         # The version of Kubernetes that `helm template` and `helm lint` take for a cluster's; without it 1.20.
         version_flags=(
             "helm.sh/helm/v3/internal/version.version={version}",
-            *(f"helm.sh/helm/v3/pkg/{package}.k8sVersion{flag}" for package in ("chartutil", "lint/rules") for flag in ("Major={major}", "Minor={minor}")),
+            *("helm.sh/helm/v3/pkg/" + flag for flag in (
+                "chartutil.k8sVersionMajor={major}", "chartutil.k8sVersionMinor={minor}",
+                "lint/rules.k8sVersionMajor={major}", "lint/rules.k8sVersionMinor={minor}",
+            )),
         ),
     ),
     Tool(module="coredns", requires="github.com/coredns/coredns", packages=("github.com/coredns/coredns",)),
