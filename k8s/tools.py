@@ -23,7 +23,7 @@ class Tool:
     module: str
     requires: str | None  # the module whose version in go.mod is the tool's own; None: it is ours
     packages: tuple[str, ...]
-    version_flags: tuple[str, ...] = ()  # -X; {version} like v1.34.4, {major} and {minor} of it
+    version_flags: tuple[str, ...] = ()  # -X; {version} like v3.7.18, {major} and {minor} of Kubernetes
 
     @property
     def folder(self) -> Path:
@@ -39,10 +39,11 @@ class Tool:
 
     @property
     def link_flags(self) -> str:
-        major, minor = self.version.removeprefix("v").split(".")[:2]
+        major, minor = required_version(TOOLS / "kubernetes" / "go.mod", KUBERNETES).removeprefix("v").split(".")[:2]
         return " ".join(["-s", "-w", *("-X " + flag.format(version=self.version, major=major, minor=minor) for flag in self.version_flags)])
 
 
+KUBERNETES = "k8s.io/kubernetes"
 ARGO = "github.com/argoproj/argo-workflows/v3"
 OPERATOR = "github.com/kubeflow/training-operator"
 VERSITYGW = "github.com/versity/versitygw"
@@ -50,7 +51,7 @@ BUILDS = (
     Tool(module="pause", requires=None, packages=(".",)),
     Tool(module="etcd", requires="go.etcd.io/etcd/server/v3", packages=(".",)),
     Tool(
-        module="kubernetes", requires="k8s.io/kubernetes",
+        module="kubernetes", requires=KUBERNETES,
         packages=tuple(f"k8s.io/kubernetes/cmd/{name}" for name in (
             "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet",
         )),
@@ -58,7 +59,14 @@ BUILDS = (
     ),
     Tool(
         module="helm", requires="helm.sh/helm/v3", packages=("helm.sh/helm/v3/cmd/helm",),
-        version_flags=("helm.sh/helm/v3/internal/version.version={version}",),
+        # The version of Kubernetes that `helm template` and `helm lint` take for a cluster's; without it 1.20.
+        version_flags=(
+            "helm.sh/helm/v3/internal/version.version={version}",
+            *("helm.sh/helm/v3/pkg/" + flag for flag in (
+                "chartutil.k8sVersionMajor={major}", "chartutil.k8sVersionMinor={minor}",
+                "lint/rules.k8sVersionMajor={major}", "lint/rules.k8sVersionMinor={minor}",
+            )),
+        ),
     ),
     Tool(module="coredns", requires="github.com/coredns/coredns", packages=("github.com/coredns/coredns",)),
     Tool(
