@@ -62,9 +62,8 @@ fetch-report: $(CLIENT) ## the report, to work/RUN-report.html
 images: ## container images by docker or buildah; PUSH=registry/prefix pushes, and writes digests for helm -f; BASE= another base
 	$(PYTHON) -m images $(if $(PUSH),--push $(PUSH)) $(if $(BASE),--base $(BASE)) $(foreach target,$(TARGETS),--target $(target))
 
-cluster: $(STAMP) ## a development cluster on this Linux machine, as root, with the chart and the demo's data; k8s/README.md
+cluster: $(STAMP) ## a development cluster on this Linux machine, as root, with the chart and the demo's images; k8s/README.md
 	@VENV='$(abspath $(VENV))' $(BIN)/python -m k8s up
-	@VENV='$(abspath $(VENV))' $(BIN)/python -m k8s install
 
 cluster-down: ## the development cluster away, the machine as it was
 	@VENV='$(abspath $(VENV))' $(BIN)/python -m k8s down

@@ -10,9 +10,9 @@ from synaug.errors import SynaugError
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m k8s", description="Kubernetes on this Linux machine, as root, without Docker")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="boot, with Argo, the training operator and an S3 server; again: only what is missing")
+    up = commands.add_parser("up", help="boot, with Argo, the training operator, an S3 server and synaug; again: only what is missing")
     up.add_argument("--addresses", default=ADDRESSES, help=f"an unused IPv4 network for node, pods and services (default {ADDRESSES})")
-    commands.add_parser("install", help="synaug on it: image, chart, embedded data; again: what changed")
+    commands.add_parser("install", help="on a cluster that is up: image and chart again, from this checkout")
     commands.add_parser("down", help="stop, and leave the machine as it was; the tools and images stay cached")
     commands.add_parser("status", help="what runs; exit code 0 when all does")
     commands.add_parser("tools", help="build the programs, without booting")

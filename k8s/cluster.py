@@ -22,12 +22,13 @@ def tools(settings: Settings) -> None:
 
 
 def up(settings: Settings) -> None:
-    """Boots what does not run. Raises UsageError for a machine that cannot, BootError naming the part that failed."""
+    """Boots what does not run, synaug on it. Raises UsageError for a machine that cannot, BootError naming the part that failed."""
     host.check(settings)
     build_all()
     boot(settings)
     step("Argo, training operator, S3", lambda: prerequisites.install(settings))
-    print(f"up. export KUBECONFIG={settings.kubeconfig}")
+    install(settings)
+    print(f"up. For kubectl and helm: export KUBECONFIG={settings.kubeconfig}")
 
 
 def boot(settings: Settings) -> None:
@@ -45,9 +46,10 @@ def boot(settings: Settings) -> None:
 
 
 def install(settings: Settings) -> None:
-    """synaug on a cluster that is up: image, chart, embedded data. Raises UsageError, BootError."""
+    """synaug on a cluster that is up, from this checkout: image, chart, embedded data. Raises UsageError, BootError."""
     if not node.ready(settings):
         raise UsageError("no development cluster is up; run: python -m k8s up")
+    release.site_packages(settings)  # refused now rather than after the minutes of a build
     step("namespace, claims", lambda: release.prepare_namespace(settings))
     step("base image", lambda: build_base(settings))
     step("stage image", lambda: release.load_stage_image(settings))

