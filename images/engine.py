@@ -12,7 +12,6 @@ from synaug.errors import DataError, TransientError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTAINERFILE = ROOT / "images" / "Containerfile"
-LINES = 5  # of a failed command's output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +65,8 @@ class Engine:
     def _run(self, command: list[str], what: str) -> str:
         done = subprocess.run(command, env=self._environment(), capture_output=True, text=True)
         if done.returncode:
-            last = " ".join(done.stderr.split("\n")[-LINES:]).strip()
-            raise TransientError(f"{what} failed: {last}; is the registry there, and are you logged in (docker login, buildah login)?")
+            reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1].rpartition("Error: ")[2]
+            raise TransientError(f"{what} failed: {reason}; is the registry there, and are you logged in ({self.name} login)?")
         return done.stdout
 
 
