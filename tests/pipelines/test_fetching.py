@@ -85,7 +85,7 @@ def test_a_log_that_is_cut_is_refused(cluster, client, tmp_path):
 
 def test_preview_brings_the_contact_sheet(cluster, client, tmp_path):
     asked = serves(cluster, ("preview", b"\x89PNG"))
-    code, out, err = client("preview", "--config", "demo", "--images", "8")
+    code, _, err = client("preview", "--config", "demo", "--images", "8")
     assert (code, asked) == (0, ["preview"]), err
     assert (tmp_path / "work" / "demo-preview.png").read_bytes() == b"\x89PNG"
     sent = next(body for method, _, body in cluster.requests if method == "POST")
