@@ -20,7 +20,8 @@ from k8s.settings import REPOSITORY, Settings
 from k8s.tools import build_all
 
 PROGRAMS = {  # as /proc names them, in 15 characters
-    "etcd", "kube-apiserver", "kube-controller", "kube-scheduler", "kubelet", "kube-proxy", "coredns", "containerd", "containerd-shim", "pause",
+    "etcd", "kube-apiserver", "kube-controller", "kube-scheduler", "kubelet", "kube-proxy",
+    "coredns", "containerd", "containerd-shim", "pause",
 }  # fmt: skip
 POD = """
 apiVersion: v1
