@@ -10,7 +10,7 @@ from k8s.errors import BootError
 from k8s.images import image_name
 from k8s.process import run
 from k8s.settings import Settings
-from k8s.tools import ARGO, OPERATOR, VERSITYGW, binary, source, tool
+from k8s.tools import ARGO, BUILDS, OPERATOR, VERSITYGW, binary, source, tool
 
 STORAGE = "storage"  # namespace of the S3 server
 BUCKET = "synaug"
@@ -18,10 +18,13 @@ DEPLOYMENTS = (("argo", "workflow-controller"), ("kubeflow", "training-operator"
 
 
 def install(settings: Settings) -> None:
-    """Applies everything, then waits until it is rolled out. Safe to call again. Raises BootError."""
-    install_operator(settings)  # first: its readiness probe begins after ten seconds, which Argo's CRDs take anyway
-    install_storage(settings)
-    install_argo(settings)
+    """Applies everything, once for the same versions, then waits until it is rolled out. Raises BootError."""
+    note, versions = settings.state / "prerequisites", "".join(f"{build.module} {build.version}\n" for build in BUILDS)
+    if not note.exists() or note.read_text() != versions:
+        install_operator(settings)  # first: its readiness probe begins after ten seconds, which Argo's CRDs take anyway
+        install_storage(settings)
+        install_argo(settings)
+        note.write_text(versions)
     for space, name in DEPLOYMENTS:
         try:
             kubectl(settings, "rollout", "status", "--namespace", space, f"deployment/{name}", "--timeout=120s")

@@ -73,7 +73,7 @@ def readable_models(settings: Settings) -> Path:
 
 
 def load_stage_image(settings: Settings) -> None:
-    """Built from images/ on the Debian base (a change of the code: seconds), then imported."""
+    """Built from images/ on the Debian base (a change of the code: seconds); imported where it changed."""
     engine = find_engine()
     engine.load(build_base(settings))
     log = settings.logs / "stage-image.log"
@@ -81,10 +81,15 @@ def load_stage_image(settings: Settings) -> None:
         command = [sys.executable, "-m", "images", "--target", "control", "--base", BASE]
         if subprocess.run(command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT).returncode:
             raise BootError(f"the stage image was not built; {log} ends: {last_line(log)}")
+    note = settings.state / "stage-image"
+    identity = run([engine.name, "images", "--quiet", "--no-trunc", IMAGE])
+    if note.exists() and note.read_text() == identity:
+        return
     archive = settings.state / "stage-image.tar"
     engine.save(IMAGE, archive)
     import_archive(settings, archive, IMAGE)
     archive.unlink()
+    note.write_text(identity)
 
 
 def install_chart(settings: Settings) -> None:
