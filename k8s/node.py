@@ -105,6 +105,10 @@ def boot(settings: Settings) -> None:
         log = settings.logs / "kubelet.log"
         raise BootError(f"node {settings.node} is not Ready after 60 s; {log} ends: {last_line(log)}")
     announce_gpus(settings)
+    account = [binary("kubectl"), "--kubeconfig", settings.kubeconfig, "get", "serviceaccount", "default"]
+    if not await_condition(lambda: succeeds(account), 30):  # without it no pod is admitted
+        log = settings.logs / "kube-controller-manager.log"
+        raise BootError(f"kube-controller-manager: no default account after 30 s; {log} ends: {last_line(log)}")
 
 
 def ready(settings: Settings) -> bool:

@@ -2,13 +2,14 @@
 
 import json
 import secrets
+from pathlib import Path
 
 import yaml
 
 from k8s.control_plane import kubectl, write_private
 from k8s.errors import BootError
 from k8s.images import image_name
-from k8s.process import run
+from k8s.process import direct, run
 from k8s.settings import Settings
 from k8s.tools import ARGO, BUILDS, OPERATOR, VERSITYGW, binary, source, tool
 
@@ -104,9 +105,13 @@ def install_storage(settings: Settings) -> None:
         "strategy": {"type": "Recreate"}, "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
     }  # fmt: skip
     chart = source(tool("versitygw"), VERSITYGW) / "chart"
-    run([
-        binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", "s3", chart, "--namespace", STORAGE, "--values", "-",
-    ], input=json.dumps(values), what="helm install of the S3 server")  # fmt: skip
+    helm(settings, "s3", chart, "--namespace", STORAGE, "--values", "-", input=json.dumps(values))
+
+
+def helm(settings: Settings, release: str, chart: Path, *words: str, input: str | None = None) -> None:
+    """Installs a chart, or upgrades it."""
+    command = [binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", release, chart, *words]
+    run(command, input=input, env=direct(), what=f"helm upgrade --install {release}")
 
 
 def store_credentials(settings: Settings) -> tuple[str, str]:
