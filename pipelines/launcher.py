@@ -64,7 +64,7 @@ class Launcher:
                 print(f"PyTorchJob {self.name} is at work: taken over", flush=True)
                 return
             if what == "remove":
-                print(f"an older PyTorchJob {self.name} is removed ({ended(there) or 'of another workflow'})", flush=True)
+                print(f"an older PyTorchJob {self.name} is removed", flush=True)
                 self.jobs.remove(self.name, wait=self.stopped.wait)
             if self.jobs.create(self.job):
                 print(f"PyTorchJob {self.name} created: {self.workers} workers", flush=True)
