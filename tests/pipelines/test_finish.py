@@ -45,7 +45,7 @@ def test_a_base_that_is_none_is_said(tmp_path, content):
     if content is not None:
         path.write_text(content)
     args = argparse.Namespace(store="s3://b", run="first", arm="a", seed=0, workflow="first-4f2a", uid="u", job=str(path))
-    with pytest.raises(DataError, match="no PyTorchJob to start from.*helm upgrade"):
+    with pytest.raises(DataError, match=r"no PyTorchJob to start from.*helm upgrade"):
         launch.main(args)
 
 

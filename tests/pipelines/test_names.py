@@ -25,7 +25,7 @@ def test_runs_that_are_labels_pass(run):
 
 @pytest.mark.parametrize("run", ["", "A", "a_b", "-a", "a-", "6x", "a.b", "a" * 31])
 def test_other_runs_are_refused_with_what_is_allowed(run):
-    with pytest.raises(UsageError, match="a DNS label of at most 30.*begun with a letter.*like imagenet-6x"):
+    with pytest.raises(UsageError, match=r"a DNS label of at most 30.*begun with a letter.*like imagenet-6x"):
         names.check_run(run)
 
 
