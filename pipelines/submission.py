@@ -35,24 +35,25 @@ def create(cluster: Cluster, workflow: dict, *, replace_live: bool = False) -> d
     name = workflow["metadata"]["name"]
     if before := cluster.workflow(name):
         if not (replace_live or following.finished(before) or before["metadata"].get("deletionTimestamp")):
-            raise live(before)
+            raise live(cluster, before)
         following.delete(cluster, name)
     try:
         return cluster.create_workflow(workflow)
     except Conflict as error:  # somebody was quicker
-        raise live(cluster.workflow(name) or workflow) from error
+        raise live(cluster, cluster.workflow(name) or workflow) from error
 
 
-def live(workflow: dict) -> DataError:
-    run = workflow["metadata"].get("labels", {}).get(names.RUN_LABEL)
-    name, suffix = workflow["metadata"]["name"], f" RUN={run}" if run else ""
-    return DataError(f"{name} is running; `make watch{suffix}` shows it, `make stop{suffix}` stops it, then this goes on from what is done")
+def live(cluster: Cluster, workflow: dict) -> DataError:
+    name, run = workflow["metadata"]["name"], workflow["metadata"].get("labels", {}).get(names.RUN_LABEL)
+    if workflow["spec"]["workflowTemplateRef"]["name"] != names.workflow_template("run"):
+        return DataError(f"{name} is running; wait for it, or delete it: kubectl delete workflow {name} -n {cluster.namespace}")
+    return DataError(f"{name} is running; `make watch RUN={run}` shows it, `make stop RUN={run}` stops it, then this goes on from there")
 
 
 def refuse_live(cluster: Cluster, name: str) -> None:
     before = cluster.workflow(name)
     if before and not following.finished(before) and not before["metadata"].get("deletionTimestamp"):
-        raise live(before)
+        raise live(cluster, before)
 
 
 def newest_run(cluster: Cluster, run: str | None) -> dict:

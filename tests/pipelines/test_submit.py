@@ -60,7 +60,7 @@ def test_a_live_run_is_refused_before_anything_is_planned(cluster, client):
     cluster.put(workflow(RUN, "Running", Nodes(RUN), run="demo"))
     code, _, err = client("submit", "--config", "demo")
     assert code == 3
-    assert err.startswith(f"submit: {RUN} is running; `make watch RUN=demo` shows it, `make stop RUN=demo` stops it, then this goes on")
+    assert err.startswith(f"submit: {RUN} is running; `make watch RUN=demo` shows it, `make stop RUN=demo` stops it, then")
     assert created(cluster) == []
 
 
