@@ -43,7 +43,7 @@ def outcome(seen: view.Snapshot) -> None:
         print(f"done. The report: make fetch-report RUN={run}")
         return
     if failed := Measures(seen.workflow, seen.now).failed():
-        raise StageFailed(min(failed, key=lambda task: (task.attempts[-1].ended or seen.now) if task.attempts else seen.now))
+        raise StageFailed(failed[0])
     if seen.workflow["spec"].get("shutdown"):
         raise DataError(f"{seen.workflow['metadata']['name']} was stopped; make submit goes on from what is done")
     raise Refused(f"the run failed: {status.get('message') or 'no reason given'}; make logs STAGE=plan, or the Argo UI, may say more")
