@@ -50,23 +50,27 @@ def live(cluster: Cluster, workflow: dict) -> DataError:
     return DataError(f"{name} is running; `make watch RUN={run}` shows it, `make stop RUN={run}` stops it, then this goes on from there")
 
 
-def refuse_live(cluster: Cluster, name: str) -> None:
-    before = cluster.workflow(name)
-    if before and not following.finished(before) and not before["metadata"].get("deletionTimestamp"):
-        raise live(cluster, before)
+def refuse_live(cluster: Cluster, run: str) -> None:
+    """Whatever its identity: a new plan would change the run under its pods. Raises DataError."""
+    for before in _runs(cluster, run):
+        if not following.finished(before) and not before["metadata"].get("deletionTimestamp"):
+            raise live(cluster, before)
 
 
 def newest_run(cluster: Cluster, run: str | None) -> dict:
     """The Workflow of a run, the newest where there are several; run None: the newest of all. Raises DataError where there is none."""
-    selector = f"{names.RUN_LABEL}={run}" if run else names.RUN_LABEL
-    template = names.workflow_template("run")
-    found = [w for w in cluster.workflows_of(selector) if w["spec"].get("workflowTemplateRef", {}).get("name") == template]
-    if found:
+    if found := _runs(cluster, run):
         return max(found, key=lambda w: w["metadata"]["creationTimestamp"])
     check_chart(cluster)
     which = f"no run {run!r}" if run else "no run"
     where = f"namespace {cluster.namespace!r} of {cluster.target.name}"
     raise DataError(f"{which} in {where}; `make submit` starts one, RUN=NAME names another")
+
+
+def _runs(cluster: Cluster, run: str | None) -> list[dict]:
+    template = names.workflow_template("run")
+    found = cluster.workflows_of(f"{names.RUN_LABEL}={run}" if run else names.RUN_LABEL)
+    return [workflow for workflow in found if workflow["spec"].get("workflowTemplateRef", {}).get("name") == template]
 
 
 def ui_line(cluster: Cluster, template: dict, workflow: str) -> str:

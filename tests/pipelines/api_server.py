@@ -26,9 +26,9 @@ def status(code: int, reason: str, message: str, **details) -> tuple[int, dict]:
     return code, answer | {"code": code} | ({"details": details} if details else {})
 
 
-def forbidden(verb: str, resource: str, group: str = "argoproj.io", namespace: str = "synaug") -> tuple[int, dict]:
+def forbidden(verb: str, resource: str, group: str = "argoproj.io", user: str = "jane") -> tuple[int, dict]:
     name = f"{resource}.{group}" if group else resource
-    message = f'{name} is forbidden: User "jane" cannot {verb} resource "{resource}" in API group "{group}" in the namespace "{namespace}"'
+    message = f'{name} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}" in the namespace "synaug"'
     return status(403, "Forbidden", message, group=group, kind=resource)
 
 

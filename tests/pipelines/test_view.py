@@ -136,7 +136,7 @@ FAILURES = [
     ("images", attempt("Error"), "its pod is gone", "its pods were lost again and again", "SHARD=1"),
     ("images", attempt("Error", message='pods "x" is forbidden: violates PodSecurity "restricted:latest"'), "no pod, pods",
      "the cluster does not admit the pod", "SHARD=1"),
-    ("images", attempt("Failed", message="Pod was active on the node longer than the specified deadline"), "Pod was active",
+    ("images", attempt("Failed", message="Pod was active on the node longer than the specified deadline"), "out of time, Pod was active",
      "more time: pods.images.deadlineHours", "SHARD=1"),
 ]  # fmt: skip
 
