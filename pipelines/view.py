@@ -15,13 +15,14 @@ STATES = {"": "starting", "Pending": "starting", "Running": "running", "Succeede
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What `watch` read. logs: the newest line of each running training's launcher, by the task's name."""
+    """What `watch` read. logs: the newest line of each running launcher, by the task's name; read: when pods, events and logs were."""
 
     workflow: dict
     now: datetime
     pods: list[dict] = field(default_factory=list)
     events: list[dict] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
+    read: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,7 @@ def test_what_cannot_be_meant_is_one_line_and_exit_2(cluster, client, tmp_path, 
 
 SERVER = [
     ([("GET", "/workflowtemplates/", NO_SUCH_PATH)], 3, "does not know Argo's workflows: the CRDs are missing; install Argo Workflows 3.7"),
-    ([("GET", "/workflowtemplates/", UNAUTHORIZED)], 4, "context test refuses the credentials (401: they are missing, wrong or expired); log in again"),
+    ([("GET", "/workflowtemplates/", UNAUTHORIZED)], 4, "context test refuses the credentials (401: they are missing, wrong or expired)"),
     ([("GET", "/workflowtemplates/", forbidden("get", "workflowtemplates"))], 4,
      "no right to get workflowtemplates.argoproj.io in namespace synaug: jane lacks it on context test; have your group added to "),
     ([("GET", "/workflowtemplates/", forbidden("get", "workflowtemplates", user="system:anonymous"))], 4, "(none were sent); log in again"),
