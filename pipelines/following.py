@@ -26,7 +26,8 @@ def follow(
 ) -> Iterator[dict | None]:
     """The Workflow now, after each change, and every `every` seconds at the latest; ends with the finished one, or None for none.
 
-    apart: seconds between two looks at the least; a busy Workflow changes many times a second. An API server that does not answer for less than PATIENCE is told to `hiccup`; after that, raises TransientError.
+    apart: seconds between two looks at the least; a busy Workflow changes many times a second. An API server that does not answer
+    for less than PATIENCE is told to `hiccup`; after that, raises TransientError.
     """
     silent = None
     while True:

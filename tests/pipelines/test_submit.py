@@ -237,7 +237,12 @@ def test_what_the_server_refuses_is_one_line_with_its_fix(cluster, client, answe
 def test_a_server_that_hangs_is_given_up(cluster, client, monkeypatch):
     monkeypatch.setattr("pipelines.cluster.READ", 0.2)
     hang = threading.Event()
-    cluster.answers.append(("GET", "/workflowtemplates/", lambda: hang.wait(5) or (200, {})))
+
+    def late():
+        hang.wait(5)
+        return 200, {}
+
+    cluster.answers.append(("GET", "/workflowtemplates/", late))
     code, _, err = client("submit", "--config", "demo")
     hang.set()
     assert (code, err.count("\n")) == (170, 1)
