@@ -14,6 +14,7 @@ import yaml
 
 CHART = Path(__file__).resolve().parents[2] / "helm" / "synaug"
 SCENARIOS = sorted((CHART / "ci").glob("*-values.yaml"))
+DEVELOPMENT = CHART.parents[1] / "k8s" / "values.yaml"  # the development cluster's
 APIS = ("argoproj.io/v1alpha1/WorkflowTemplate", "kubeflow.org/v1/PyTorchJob", "monitoring.coreos.com/v1/PodMonitor")
 STORE = {"store": {"url": "s3://bucket/prefix"}}  # the one value without a default that works
 SECRETS = {"imagePullSecrets": [{"name": "registry"}]}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helm.chart import SCENARIOS, SECRETS, STORE, rendered, scenario, training_job
+from tests.helm.chart import DEVELOPMENT, SCENARIOS, SECRETS, STORE, rendered, scenario, training_job
 from tests.pipelines.schema import argo, mistakes, pytorch_job
 
 ALL = {  # every kind of value that reaches a pod
@@ -19,7 +19,7 @@ ALL = {  # every kind of value that reaches a pod
     "argo": {"keepHours": {"succeeded": 0.5}},
 }  # fmt: skip
 CASES = [pytest.param(STORE | SECRETS, id="defaults"), pytest.param(ALL, id="all")]
-CASES += [pytest.param(scenario(path) | SECRETS, id=path.stem) for path in SCENARIOS]
+CASES += [pytest.param(scenario(path) | SECRETS, id=f"{path.parent.name}/{path.stem}") for path in (*SCENARIOS, DEVELOPMENT)]
 
 
 @pytest.mark.parametrize("values", CASES)

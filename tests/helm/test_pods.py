@@ -6,13 +6,14 @@ import pytest
 import yaml
 
 from synaug import __version__
-from tests.helm.chart import CHART, SCENARIOS, SECRETS, STORE, Pod, one, pods, rendered, scenario, training_job
+from tests.helm.chart import CHART, DEVELOPMENT, SCENARIOS, SECRETS, STORE, Pod, one, pods, rendered, scenario, training_job
 from tests.helm.restricted import violations
 
 KINDS = {"plan", "prompts", "images", "index", "train", "worker", "evaluate", "report", "finish", "import", "preview", "fetch", "test"}
 GPU_KINDS = {"prompts", "images", "preview", "evaluate", "worker"}
 LIGHT_KINDS = {"index", "train", "report", "finish", "fetch", "test"}  # import no torch
-CASES = [pytest.param(STORE | SECRETS, id="defaults")] + [pytest.param(scenario(path) | SECRETS, id=path.stem) for path in SCENARIOS]
+CASES = [pytest.param(STORE | SECRETS, id="defaults")]
+CASES += [pytest.param(scenario(path) | SECRETS, id=f"{path.parent.name}/{path.stem}") for path in (*SCENARIOS, DEVELOPMENT)]
 
 
 @pytest.fixture(scope="module")
