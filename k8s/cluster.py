@@ -4,14 +4,17 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from k8s import control_plane, host, node, prerequisites
-from k8s.images import contents
+from k8s import control_plane, host, node, prerequisites, release
+from k8s.images import build_base
 from k8s.process import kill, processes
-from k8s.settings import Settings
-from k8s.tools import build_all
+from k8s.settings import Settings, cache_folder
+from k8s.tools import build_all, tool
+from synaug.errors import UsageError
 
 MARKER = "synaug-development-cluster"  # a ConfigMap in kube-system
+PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "coredns", "containerd", "kubelet", "kube-proxy")
 
 
 def tools(settings: Settings) -> None:
@@ -19,21 +22,39 @@ def tools(settings: Settings) -> None:
 
 
 def up(settings: Settings) -> None:
-    """Boots what does not run. Raises UsageError for a machine that cannot, BootError naming the part that failed."""
+    """Boots what does not run, synaug on it. Raises UsageError for a machine that cannot, BootError naming the part that failed."""
     host.check(settings)
     build_all()
+    boot(settings)
+    step("Argo, training operator, S3", lambda: prerequisites.install(settings))
+    install(settings)
+    print(f"up. For kubectl and helm: export KUBECONFIG={settings.kubeconfig}")
+
+
+def boot(settings: Settings) -> None:
+    """Kubernetes alone, marked as a development cluster."""
     for folder in (settings.state, settings.logs):
         folder.mkdir(parents=True, exist_ok=True)
     settings.state.chmod(0o700)
-    step("images", lambda: contents(settings))
     step("network", lambda: host.prepare(settings))
-    step("control plane", lambda: control_plane.boot(settings))
-    step("containerd", lambda: node.boot_containerd(settings))
-    step("import of images", lambda: node.import_images(settings))
+    with ThreadPoolExecutor(1) as pool:
+        images = pool.submit(node.load_images, settings)
+        step("control plane", lambda: control_plane.boot(settings))
+        step("images", images.result)
     step("node", lambda: node.boot(settings))
-    step("Argo, training operator, S3", lambda: prerequisites.install(settings))
     mark(settings)
-    print(f"up: export KUBECONFIG={settings.kubeconfig}")
+
+
+def install(settings: Settings) -> None:
+    """synaug on a cluster that is up, from this checkout: image, chart, embedded data. Raises UsageError, BootError."""
+    if not node.ready(settings):
+        raise UsageError("no development cluster is up; run: python -m k8s up")
+    release.site_packages(settings)  # refused now rather than after the minutes of a build
+    step("namespace, claims", lambda: release.prepare_namespace(settings))
+    step("base image", lambda: build_base(settings))
+    step("stage image", lambda: release.load_stage_image(settings))
+    step("chart", lambda: release.install_chart(settings))
+    release.import_embedded(settings)
 
 
 def step(name: str, act: Callable[[], object]) -> None:
@@ -48,22 +69,36 @@ def mark(settings: Settings) -> None:
     path = settings.state / "nonce"
     if not path.exists():
         path.write_text(secrets.token_hex(16))
-    prerequisites.apply(settings, [{
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": MARKER, "namespace": "kube-system"}, "data": {"nonce": path.read_text()},
-    }])  # fmt: skip
+    metadata = {"name": MARKER, "namespace": "kube-system"}
+    prerequisites.apply(settings, [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"nonce": path.read_text()}}])
 
 
 def down(settings: Settings) -> None:
-    """Safe on a machine where nothing runs, and after a crash half way. Removes the state folder."""
-    kill(settings, {"kubelet", "kube-proxy"})  # first: it would start pods again
+    """Safe where nothing runs, and after a crash half way. Removes the state folder; the cache of tools and images stays."""
+    kill(settings, {"kubelet", "kube-proxy"})  # first: a kubelet starts pods again
     host.kill_pods(settings)
     kill(settings)
     host.restore(settings)
     if settings.state.exists():
         shutil.rmtree(settings.state)
-    print("down")
+    print("down: processes, mounts, network and cgroups are as before; built tools and images stay in", cache_folder())
 
 
-def status(settings: Settings) -> None:
-    running = sorted(set(processes(settings).values()))
-    print(f"processes: {', '.join(running) or 'none'}")
+def status(settings: Settings) -> int:
+    """Prints what runs; 0 when all does, else 1."""
+    running = set(processes(settings).values())
+    if not running:
+        print("no development cluster is up; make cluster boots one")
+        return 1
+    missing = [part for part in PARTS if part not in running]
+    for part in missing:
+        print(f"{part} does not run; its log is {settings.logs / part}.log; python -m k8s up starts it")
+    if "etcd" in missing or "kube-apiserver" in missing:
+        return 1
+    is_ready = node.ready(settings)
+    print(f"node {settings.node}: {'Ready' if is_ready else 'not Ready'}, Kubernetes {tool('kubernetes').version}")
+    unready = [name for space, name in prerequisites.DEPLOYMENTS if not prerequisites.available(settings, space, name)]
+    print(f"Argo, training operator, S3: {'not ready: ' + ', '.join(unready) if unready else 'ready'}")
+    print(f"synaug: {release.description(settings)}")
+    print(f"export KUBECONFIG={settings.kubeconfig}")
+    return int(bool(missing or unready or not is_ready))

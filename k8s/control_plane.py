@@ -2,10 +2,9 @@
 
 import json
 import secrets
-import subprocess
 from pathlib import Path
 
-from k8s.process import run, start
+from k8s.process import answers, run, start, succeeds
 from k8s.settings import Settings
 from k8s.tools import binary
 
@@ -18,20 +17,34 @@ USERS = {  # user -> (name in files, group)
     "system:coredns": ("coredns", ""),
 }
 DOMAIN = "cluster.local"
-DNS_ROLE = f"""
+DNS_ROLE = """
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
-metadata: {{name: system:coredns}}
+metadata: {name: system:coredns}
 rules:
-- {{apiGroups: [""], resources: [services, pods, namespaces], verbs: [list, watch]}}
-- {{apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}}
+- {apiGroups: [""], resources: [services, pods, namespaces], verbs: [list, watch]}
+- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {{name: system:coredns}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:coredns}}
+metadata: {name: system:coredns}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:coredns}
 subjects:
-- {{apiGroup: rbac.authorization.k8s.io, kind: User, name: system:coredns}}
+- {apiGroup: rbac.authorization.k8s.io, kind: User, name: system:coredns}
+"""
+
+
+COREFILE = """\
+.:53 {{
+    bind {node}
+    errors
+    ready 127.0.0.1:8181
+    kubernetes {domain} in-addr.arpa {{
+        kubeconfig {state}/coredns.kubeconfig
+    }}
+    forward . /etc/resolv.conf
+    cache 5
+}}
 """
 
 
@@ -39,17 +52,12 @@ def kubectl(settings: Settings, *words: str, input: str | None = None) -> str:
     return run([binary("kubectl"), "--kubeconfig", settings.kubeconfig, *words], input=input, what=f"kubectl {' '.join(words[:3])}")
 
 
-def holds(command: list) -> bool:
-    """Whether a command succeeds, for conditions to wait on."""
-    return subprocess.run([str(word) for word in command], capture_output=True).returncode == 0
-
-
 def boot(settings: Settings) -> None:
     """Starts what does not run and waits for each. Raises BootError."""
     write_credentials(settings)
     state, node = settings.state, settings.node_address
     start(settings, "etcd", [
-        binary("etcd"), "--name", settings.node, "--data-dir", state / "etcd", "--unsafe-no-fsync",  # nothing to lose, and a disk's fsync is slow
+        binary("etcd"), "--name", settings.node, "--data-dir", state / "etcd", "--unsafe-no-fsync",  # nothing to lose
         "--listen-client-urls", ETCD, "--advertise-client-urls", ETCD,
         "--listen-peer-urls", "http://127.0.0.1:2380", "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
         "--initial-cluster", f"{settings.node}=http://127.0.0.1:2380", "--logger", "zap", "--log-level", "warn",
@@ -62,7 +70,7 @@ def boot(settings: Settings) -> None:
         "--service-account-key-file", state / "accounts.key", "--service-account-signing-key-file", state / "accounts.key",
         "--kubelet-client-certificate", state / "kubelet-client.crt", "--kubelet-client-key", state / "kubelet-client.key",
         "--kubelet-preferred-address-types", "InternalIP",  # the node's name resolves nowhere
-    ], lambda: (state / "apiserver/apiserver.crt").exists() and holds(
+    ], lambda: (state / "apiserver/apiserver.crt").exists() and succeeds(
         [binary("kubectl"), "--kubeconfig", settings.kubeconfig, "get", "--raw", "/readyz"]
     ))  # fmt: skip
     # The certificate that the API server signed for itself is its own root.
@@ -75,24 +83,8 @@ def boot(settings: Settings) -> None:
         binary("kube-scheduler"), "--kubeconfig", state / "scheduler.kubeconfig", "--leader-elect=false", "--bind-address", "127.0.0.1",
     ], lambda: answers("https://127.0.0.1:10259/healthz"))  # fmt: skip
     kubectl(settings, "apply", "--filename", "-", input=DNS_ROLE)
-    (state / "Corefile").write_text(
-        f".:53 {{\n bind {node}\n errors\n ready 127.0.0.1:8181\n kubernetes {DOMAIN} in-addr.arpa {{\n  kubeconfig {state}/coredns.kubeconfig\n }}\n"
-        " forward . /etc/resolv.conf\n cache 5\n}\n"
-    )
+    (state / "Corefile").write_text(COREFILE.format(node=node, domain=DOMAIN, state=state))
     start(settings, "coredns", [binary("coredns"), "-conf", state / "Corefile"], lambda: answers("http://127.0.0.1:8181/ready"))
-
-
-def answers(url: str) -> bool:
-    """Whether a health address says ok. curl-free: its own certificate is not checked, the address is the machine's loopback."""
-    import ssl
-    import urllib.error
-    import urllib.request
-
-    try:
-        with urllib.request.urlopen(url, timeout=2, context=ssl._create_unverified_context()) as response:
-            return response.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def write_credentials(settings: Settings) -> None:

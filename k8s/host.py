@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from k8s.errors import BootError
-from k8s.process import await_condition, run
+from k8s.process import await_condition, owned, run
 from k8s.settings import Settings
 from synaug.errors import UsageError
 
@@ -55,9 +55,14 @@ def check(settings: Settings) -> None:
 def prepare(settings: Settings) -> None:
     """Notes the machine's state once, then sets up address, forwarding and masquerading. Safe to call again."""
     note = settings.state / "host.json"
-    if not note.exists():
-        check_addresses(settings)
+    if note.exists():
+        addresses = json.loads(note.read_text())["addresses"]
+        if addresses != settings.addresses:
+            raise UsageError(f"addresses {settings.addresses}: the cluster is up with {addresses}; first: python -m k8s down")
+    else:
+        check_free(settings)
         before = {
+            "addresses": settings.addresses,
             "sysctls": {name: value for name in SYSCTLS if (value := read_sysctl(name)) is not None},
             "folders": [folder for folder in FOLDERS if Path(folder).exists()],
         }
@@ -82,13 +87,18 @@ def prepare(settings: Settings) -> None:
         (root / settings.cgroup).mkdir(exist_ok=True)
 
 
-def check_addresses(settings: Settings) -> None:
+def check_free(settings: Settings) -> None:
+    """Raises UsageError where another cluster, its leftovers or a route take what this one needs."""
+    for state, _ in owned().values():
+        if state != str(settings.state):
+            raise UsageError(f"another development cluster is up, in {state}: one at a time; python -m k8s down there stops it")
+    if (Path("/sys/class/net") / settings.bridge).exists():
+        raise UsageError(f"network device {settings.bridge} is left of a cluster whose folder is gone; first: python -m k8s down")
     ours = IPv4Network(settings.addresses)
-    for line in run(["ip", "-4", "route", "show", "table", "all"]).splitlines():
-        words = line.split()
-        target = words[1] if words[0] in ("local", "broadcast", "unreachable", "blackhole") else words[0]
-        if target != "default" and IPv4Network(target, strict=False).overlaps(ours) and settings.bridge not in words:
-            raise UsageError(f"addresses {ours}: this machine has a route to {target}; give a free network: --addresses 10.200.0.0/16")
+    for route in json.loads(run(["ip", "-4", "-json", "route", "show", "table", "all"])):
+        if route["dst"] != "default" and IPv4Network(route["dst"], strict=False).overlaps(ours):
+            taken = f"addresses {ours}: this machine has a route to {route['dst']}"
+            raise UsageError(f"{taken}; give a free network: --addresses 10.200.0.0/16")
 
 
 def restore(settings: Settings) -> None:

@@ -10,10 +10,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from k8s.errors import BootError
 from k8s.process import run
 from k8s.settings import Settings
-from k8s.tools import ARGO, BUILDS, binary, cached, tool
+from k8s.tools import binary, tool
 
 PAUSE = "localhost/synaug-pause:v1"
 BASE = "localhost/synaug-base:bookworm"  # what images/ builds on here
@@ -30,7 +29,7 @@ IMAGES = {  # program -> (image, entry point, user)
     "versitygw": ("ghcr.io/versity/versitygw:{versitygw}", ["versitygw", "posix", "/mnt/data"], "1000"),
 }
 FILES = {
-    "etc/passwd": "root:x:0:0:root:/root:/sbin/nologin\nargo:x:8737:8737::/home/argo:/sbin/nologin\nnonroot:x:65532:65532::/tmp:/sbin/nologin\n",
+    "etc/passwd": "root:x:0:0::/root:/sbin/nologin\nargo:x:8737:8737::/tmp:/sbin/nologin\nnonroot:x:65532:65532::/tmp:/sbin/nologin\n",
     "etc/group": "root:x:0:\nargo:x:8737:\nnonroot:x:65532:\n",
     "etc/nsswitch.conf": "hosts: files dns\n",
     "etc/mime.types": "application/json json\ntext/plain txt log\n",
@@ -41,7 +40,7 @@ def image_name(program: str) -> str:
     return IMAGES[program][0].format(argo=tool("argo").version, versitygw=tool("versitygw").version)
 
 
-def contents(settings: Settings) -> dict[str, Path]:
+def contents() -> dict[str, Path]:
     """Image name -> archive, all of the programs that run as pods; archives lie beside the programs in the cache."""
     return {image_name(program): program_archive(program) for program in IMAGES}
 
@@ -77,6 +76,7 @@ def write_archive(archive: Path, name: str, layer: Path, config: dict) -> None:
     document = json.dumps({
         "architecture": ARCHITECTURE.get(platform.machine(), platform.machine()), "os": "linux", "config": config,
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "history": [{"created_by": "synaug k8s"}],  # buildah refuses a base without
     }).encode()  # fmt: skip
     manifest = json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]).encode()
     archive.parent.mkdir(parents=True, exist_ok=True)
@@ -92,12 +92,12 @@ def build_base(settings: Settings) -> Path:
     """The Debian base with Python, by debootstrap, once. Raises BootError with debootstrap's log."""
     if not settings.base.exists():
         mirror = os.environ.get("DEBIAN_MIRROR", MIRROR)
-        print(f"base image: debootstrap bookworm from {mirror} ...", flush=True)
         settings.base.parent.mkdir(parents=True, exist_ok=True)
         log = settings.base.with_suffix(".log")
         work = Path(tempfile.mkdtemp(prefix="base-", dir=settings.base.parent))
         try:
-            run(["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", work / "root", mirror], log=log, what="debootstrap")
+            command = ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", work / "root", mirror]
+            run(command, log=log, what=f"debootstrap of bookworm from {mirror} (DEBIAN_MIRROR names another)")
             shutil.rmtree(work / "root/var/cache/apt", ignore_errors=True)
             excluded = [f"--exclude=./{folder}/*" for folder in ("dev", "proc", "sys", "var/lib/apt/lists")]
             run(["tar", "--numeric-owner", "-C", work / "root", *excluded, "-cf", work / "layer.tar", "."])

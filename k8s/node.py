@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from k8s.control_plane import DOMAIN, answers, holds, kubectl
+from k8s.control_plane import DOMAIN, kubectl
 from k8s.errors import BootError
 from k8s.host import plugin_folder
 from k8s.images import PAUSE, contents
-from k8s.process import await_condition, last_line, run, start
+from k8s.process import answers, await_condition, last_line, run, start, succeeds
 from k8s.settings import Settings
 from k8s.tools import binary
 
@@ -46,13 +46,19 @@ conf_dir = "{state}/cni"
             },
         }],
     }, indent=1))  # fmt: skip
-    start(settings, "containerd", ["containerd", "--config", state / "containerd.toml"], lambda: holds(ctr(settings, "version")))
+    start(settings, "containerd", ["containerd", "--config", state / "containerd.toml"], lambda: succeeds(ctr(settings, "version")))
+
+
+def load_images(settings: Settings) -> None:
+    """containerd, with all images."""
+    boot_containerd(settings)
+    import_images(settings)
 
 
 def import_images(settings: Settings) -> None:
-    """All archives of images.contents() that containerd lacks."""
+    """The images that containerd lacks."""
     there = run(ctr(settings, "images", "list", "-q")).split()
-    for name, archive in contents(settings).items():
+    for name, archive in contents().items():
         if name not in there:
             import_archive(settings, archive, name)
 
@@ -88,23 +94,32 @@ def boot(settings: Settings) -> None:
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},  # 0: leave the sysctls alone
     })  # fmt: skip
     start(settings, "kubelet", [
-        binary("kubelet"), "--config", state / "kubelet.json", "--kubeconfig", state / "kubelet.kubeconfig", "--root-dir", state / "kubelet",
-        "--cert-dir", state / "kubelet-pki", "--hostname-override", settings.node, "--node-ip", node,
+        binary("kubelet"), "--config", state / "kubelet.json", "--kubeconfig", state / "kubelet.kubeconfig",
+        "--root-dir", state / "kubelet", "--cert-dir", state / "kubelet-pki", "--hostname-override", settings.node, "--node-ip", node,
     ], lambda: answers("http://127.0.0.1:10248/healthz"))  # fmt: skip
-    start(settings, "kube-proxy", [binary("kube-proxy"), "--config", state / "kube-proxy.json"], lambda: answers("http://127.0.0.1:10256/healthz"))
+    start(
+        settings, "kube-proxy", [binary("kube-proxy"), "--config", state / "kube-proxy.json"],
+        lambda: answers("http://127.0.0.1:10256/healthz"),
+    )  # fmt: skip
     if not await_condition(lambda: ready(settings), 60):
-        raise BootError(f"node {settings.node} is not Ready after 60 s; {settings.logs}/kubelet.log ends: {last_line(settings.logs / 'kubelet.log')}")
+        log = settings.logs / "kubelet.log"
+        raise BootError(f"node {settings.node} is not Ready after 60 s; {log} ends: {last_line(log)}")
     announce_gpus(settings)
 
 
 def ready(settings: Settings) -> bool:
-    query = ["get", "node", settings.node, "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}']
-    return holds([binary("kubectl"), "--kubeconfig", settings.kubeconfig, *query[:3]]) and kubectl(settings, *query) == "True"
+    """Whether the API server answers and the node is Ready."""
+    query = ["get", "node", settings.node, "--output", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}']
+    try:
+        return settings.kubeconfig.exists() and kubectl(settings, *query) == "True"
+    except BootError:  # no server, or the kubelet has not registered the node yet
+        return False
 
 
 def announce_gpus(settings: Settings) -> None:
     """GPUs by name only. A restarted kubelet withdraws them: `up` announces them again."""
-    patch = [{"op": "add", "path": f"/status/{field}/nvidia.com~1gpu", "value": str(settings.gpus)} for field in ("capacity", "allocatable")]
+    fields = ("capacity", "allocatable")
+    patch = [{"op": "add", "path": f"/status/{field}/nvidia.com~1gpu", "value": str(settings.gpus)} for field in fields]
     kubectl(settings, "patch", "node", settings.node, "--subresource=status", "--type=json", "--patch", json.dumps(patch))
 
 

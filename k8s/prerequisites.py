@@ -1,4 +1,4 @@
-"""What synaug needs of a cluster, installed from the published manifests in the pinned modules: Argo, the training operator, an S3 server."""
+"""What synaug needs of a cluster, from the published manifests in the pinned modules: Argo, the training operator, an S3 server."""
 
 import json
 import secrets
@@ -6,6 +6,7 @@ import secrets
 import yaml
 
 from k8s.control_plane import kubectl, write_private
+from k8s.errors import BootError
 from k8s.images import image_name
 from k8s.process import run
 from k8s.settings import Settings
@@ -13,16 +14,25 @@ from k8s.tools import ARGO, OPERATOR, VERSITYGW, binary, source, tool
 
 STORAGE = "storage"  # namespace of the S3 server
 BUCKET = "synaug"
-ENDPOINT = f"http://s3.{STORAGE}:7070"
+DEPLOYMENTS = (("argo", "workflow-controller"), ("kubeflow", "training-operator"), (STORAGE, "s3"))
 
 
 def install(settings: Settings) -> None:
     """Applies everything, then waits until it is rolled out. Safe to call again. Raises BootError."""
-    install_argo(settings)
-    install_operator(settings)
+    install_operator(settings)  # first: its readiness probe begins after ten seconds, which Argo's CRDs take anyway
     install_storage(settings)
-    for namespace, name in (("argo", "workflow-controller"), ("kubeflow", "training-operator"), (STORAGE, "s3")):
-        kubectl(settings, "rollout", "status", "--namespace", namespace, f"deployment/{name}", "--timeout=120s")
+    install_argo(settings)
+    for space, name in DEPLOYMENTS:
+        try:
+            kubectl(settings, "rollout", "status", "--namespace", space, f"deployment/{name}", "--timeout=120s")
+        except BootError as error:
+            look = f"kubectl --kubeconfig {settings.kubeconfig} --namespace {space} describe pods"
+            raise BootError(f"{name} does not become ready: {error}; see: {look}") from error
+
+
+def available(settings: Settings, space: str, name: str) -> bool:
+    query = ["--namespace", space, "deployment", name, "--ignore-not-found", "--output", "jsonpath={.status.availableReplicas}"]
+    return kubectl(settings, "get", *query) not in ("", "0")
 
 
 def apply(settings: Settings, documents: list[dict] | str) -> None:

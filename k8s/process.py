@@ -3,8 +3,10 @@ process that a crash left behind is found too, and so are containerd's shims, wh
 
 import os
 import signal
+import ssl
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -26,36 +28,52 @@ def await_condition(condition: Callable[[], bool], seconds: float, *, alive: Cal
     return True
 
 
-def processes(settings: Settings) -> dict[int, str]:
-    """The cluster's live processes: PID -> name of the part."""
-    owner = f"{OWNER}={settings.state}".encode()
+def owned() -> dict[int, tuple[str, str]]:
+    """Live processes of any development cluster on this machine: PID -> (its state folder, name of the part)."""
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         try:
-            variables = (entry / "environ").read_bytes().split(b"\0")
+            pairs = [v.decode(errors="replace").partition("=") for v in (entry / "environ").read_bytes().split(b"\0")]
         except OSError:  # it ended meanwhile, or is a kernel's
             continue
-        if owner in variables:
-            found[int(entry.name)] = next((v.decode().split("=", 1)[1] for v in variables if v.startswith(f"{PART}=".encode())), "?")
+        variables = {name: value for name, _, value in pairs if name in (OWNER, PART)}
+        if OWNER in variables:
+            found[int(entry.name)] = (variables[OWNER], variables.get(PART, "?"))
     return found
+
+
+def processes(settings: Settings) -> dict[int, str]:
+    """This cluster's live processes: PID -> name of the part."""
+    return {pid: part for pid, (state, part) in owned().items() if state == str(settings.state)}
+
+
+def answers(url: str) -> bool:
+    """Whether a health address on this machine's loopback says ok."""
+    try:
+        with urllib.request.urlopen(url, timeout=2, context=ssl._create_unverified_context()) as response:  # signed by itself
+            return response.status == 200
+    except OSError:  # URLError is one
+        return False
+
+
+def succeeds(command: list) -> bool:
+    return subprocess.run([str(word) for word in command], capture_output=True).returncode == 0
 
 
 def start(settings: Settings, part: str, command: list, ready: Callable[[], bool], *, seconds: float = 60) -> None:
     """Starts a part unless it runs, and waits until `ready`. Raises BootError with its log's name and last line."""
-    log = settings.logs / f"{part}.log"
-    if part in processes(settings).values():
-        alive = lambda: True  # noqa: E731
-    else:
+    log, process = settings.logs / f"{part}.log", None
+    if part not in processes(settings).values():
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [str(word) for word in command], cwd=settings.state, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True, env=os.environ | {OWNER: str(settings.state), PART: part},
             )  # fmt: skip
-        alive = lambda: process.poll() is None  # noqa: E731
-    if not await_condition(ready, seconds, alive=alive):
-        what = f"not ready after {seconds:.0f} s" if alive() else f"ended with {process.returncode}"
+    if not await_condition(ready, seconds, alive=lambda: process is None or process.poll() is None):
+        ended = process is not None and process.poll() is not None
+        what = f"ended with {process.returncode}" if ended else f"not ready after {seconds:.0f} s"
         raise BootError(f"{part}: {what}; {log} ends: {last_line(log)}")
 
 

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from images.engine import find_engine
+from k8s.control_plane import kubectl
 from k8s.errors import BootError
 from k8s.images import BASE, build_base
 from k8s.node import import_archive
 from k8s.prerequisites import apply, namespace, store_credentials
-from k8s.process import run
+from k8s.process import last_line, run
 from k8s.settings import REPOSITORY, Settings, cache_folder
 from k8s.tools import binary
 from synaug import __version__
@@ -24,22 +26,9 @@ def site_packages(settings: Settings) -> Path:
     """The virtual environment's packages. Raises UsageError where pods could not use them."""
     folder = settings.environment.resolve() / "lib" / f"python{PYTHON}" / "site-packages"
     if not (folder / "torch").exists():
-        raise UsageError(
-            f"{settings.environment}: no virtual environment of Python {PYTHON} with torch, which the pods mount; make setup, or VENV=PATH names one"
-        )
+        wanted = f"no virtual environment of Python {PYTHON} with torch, which the pods mount"
+        raise UsageError(f"{settings.environment}: {wanted}; run make setup PYTHON=python{PYTHON}, or name one by VENV=PATH")
     return folder
-
-
-def install(settings: Settings) -> None:
-    """Safe to call again: what changed is replaced. Raises UsageError, BootError."""
-    if not settings.kubeconfig.exists():
-        raise UsageError("no development cluster is up; run: python -m k8s up")
-    prepare_namespace(settings)
-    load_stage_image(settings)
-    run([
-        binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", "synaug", REPOSITORY / "helm/synaug",
-        "--namespace", NAMESPACE, "--values", REPOSITORY / "k8s/values.yaml", "--wait", "--timeout", "60s",
-    ], what="helm install of synaug")  # fmt: skip
 
 
 def prepare_namespace(settings: Settings) -> None:
@@ -84,26 +73,44 @@ def readable_models(settings: Settings) -> Path:
 
 
 def load_stage_image(settings: Settings) -> None:
-    """Built from images/ on the Debian base, and imported where it changed."""
-    if BASE not in run(["buildah", "images", "--format", "{{.Name}}:{{.Tag}}"]).split():
-        run(["buildah", "pull", f"docker-archive:{build_base(settings)}"], what="buildah pull of the base image")
+    """Built from images/ on the Debian base (a change of the code: seconds), then imported."""
+    engine = find_engine()
+    engine.load(build_base(settings))
     log = settings.logs / "stage-image.log"
     with log.open("wb") as output:
         command = [sys.executable, "-m", "images", "--target", "control", "--base", BASE]
         if subprocess.run(command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT).returncode:
-            raise BootError(f"the stage image could not be built; its log is {log}")
-    identity = run(["buildah", "images", "--quiet", "--no-trunc", IMAGE]).strip()
-    note = settings.state / "stage-image"
-    if not note.exists() or note.read_text() != identity:
-        archive = settings.state / "stage-image.tar"
-        archive.unlink(missing_ok=True)  # buildah does not write over one
-        run(["buildah", "push", "--quiet", IMAGE, f"docker-archive:{archive}:{IMAGE}"], what="buildah push of the stage image")
-        import_archive(settings, archive, IMAGE)
-        archive.unlink()
-        note.write_text(identity)
+            raise BootError(f"the stage image was not built; {log} ends: {last_line(log)}")
+    archive = settings.state / "stage-image.tar"
+    engine.save(IMAGE, archive)
+    import_archive(settings, archive, IMAGE)
+    archive.unlink()
+
+
+def install_chart(settings: Settings) -> None:
+    run([
+        binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", "synaug", REPOSITORY / "helm/synaug",
+        "--namespace", NAMESPACE, "--values", REPOSITORY / "k8s/values.yaml", "--wait", "--timeout", "60s",
+    ], what="helm install of synaug")  # fmt: skip
 
 
 def import_embedded(settings: Settings) -> None:
-    """The embedded real data into the cluster's store, by the client that people use."""
+    """The embedded real data into the cluster's store, once, by the client that people use."""
+    if phase(settings, "synaug-import-embedded") == "Succeeded":
+        return
     if subprocess.run([sys.executable, "-m", "pipelines", "import", "embedded"], cwd=REPOSITORY).returncode:
         raise BootError("the embedded data could not be imported; the line above says why")
+
+
+def phase(settings: Settings, workflow: str) -> str:
+    query = ["--namespace", NAMESPACE, "workflow", workflow, "--ignore-not-found", "--output", "jsonpath={.status.phase}"]
+    return kubectl(settings, "get", *query)
+
+
+def description(settings: Settings) -> str:
+    query = ["--namespace", NAMESPACE, "workflowtemplate", "synaug-run", "--ignore-not-found"]
+    try:
+        version = kubectl(settings, "get", *query, "--output", r"jsonpath={.metadata.annotations.synaug/version}")
+    except BootError:  # Argo's CRDs are not there yet
+        version = ""
+    return f"installed, version {version}" if version else "not installed; python -m k8s install"

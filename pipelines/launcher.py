@@ -34,6 +34,7 @@ class Launcher:
         self.steps = arms.recipe(config, arm).steps
         self.stopped = threading.Event()
         self.told = float("-inf")
+        self.met: set[str] = set()  # workers' pods, by uid: one that is to start again is deleted, and another takes its name
 
     def train(self) -> None:
         if self.done():
@@ -48,6 +49,8 @@ class Launcher:
                 self.linger()
                 return
             if end is not False:
+                if seen.job and not ended(seen.job):
+                    self.jobs.delete(self.name)
                 raise end
         self.jobs.delete(self.name)
         raise SystemExit(TERMINATED)
@@ -69,13 +72,14 @@ class Launcher:
 
     def look(self) -> Seen:
         job = self.jobs.get(self.name)
-        pods, events = self.jobs.pods(self.name), self.jobs.events(self.name)
+        pods, events = self.jobs.pods(self.name), self.jobs.events(job["metadata"]["uid"]) if job else []
         try:  # after the job: a model that was published before the job ended is seen
             done = self.done()
         except TransientError as error:
             print(f"the store does not answer: {error}", flush=True)
             done = None
-        return Seen(done=done, job=job, pods=pods, events=events)
+        self.met |= {pod["metadata"]["uid"] for pod in pods}
+        return Seen(done=done, job=job, pods=pods, events=events, again=max(0, len(self.met) - self.workers))
 
     def tell(self, seen: Seen, *, last: bool) -> None:
         if not last and time.monotonic() - self.told < TELL:

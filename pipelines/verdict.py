@@ -2,7 +2,7 @@
 
 Facts behind the rules, read and seen in training-operator 1.9.3: any worker that ends with 0 makes an elastic job Succeeded, though
 rank 0 may just have been lost; a Failed job may have empty replicaStatuses; a worker that is to start again is deleted, so its exit code
-stands in the job's events only (`Pod: NAMESPACE.NAME exited with code 137`).
+stands in the job's events only (`Pod: NAMESPACE.NAME exited with code 137`), which are written more than once for one exit.
 """
 
 import re
@@ -15,11 +15,17 @@ from synaug.failure import INTERNAL
 from synaug.progress import duration
 
 RESTARTS = 20  # of workers within one job; then the pod ends with 170, and the workflow waits before the next
-KILLS = 2  # exits with 137 that are put up with
+KILLS = 2  # starts again after 137 that are put up with
 KILLED = 137
 ENDED = re.compile(r"exited with code (\d+)")
 OURS = {error.exit_code: error for error in (UsageError, DataError, ModelError)}
 NEVER = ("InvalidImageName", "CreateContainerConfigError")  # reasons of waiting that time does not mend
+
+
+class Killed(SynaugError):
+    """Workers were killed again and again. The workflow tries twice more."""
+
+    exit_code = KILLED
 
 
 class Defect(SynaugError):
@@ -30,12 +36,16 @@ class Defect(SynaugError):
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One look. done: whether done.json lies in the store, None where the store could not say."""
+    """One look.
+
+    done: whether done.json lies in the store, None where the store could not say. again: workers that were started again, so far.
+    """
 
     done: bool | None
     job: dict[str, Any] | None
     pods: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    again: int = 0
 
 
 def arrival(job: dict[str, Any] | None, uid: str) -> str:
@@ -86,13 +96,14 @@ def failure(seen: Seen) -> SynaugError:
 def hopeless(seen: Seen) -> SynaugError | None:
     """What a job that still works cannot get over."""
     codes = exit_codes(seen.events)
-    if codes.count(KILLED) > KILLS:
-        return UsageError(
-            f"workers were killed {codes.count(KILLED)} times (137: out of memory, most likely); raise pods.worker.resources.limits.memory "
-            "of the chart, or lower batch_size or compute.loader_threads"
+    if min(codes.count(KILLED), seen.again) > KILLS:
+        return Killed(
+            f"workers were killed {seen.again} times (137: out of memory, most likely); raise pods.worker.resources.limits.memory of the "
+            "chart, or lower batch_size or compute.loader_threads"
         )
-    if sum(code >= 128 for code in codes) > RESTARTS:
-        return TransientError(f"workers were started again {RESTARTS} times and did not come through; the last ended with {codes[-1]}")
+    if seen.again > RESTARTS:
+        last = f"; the last ended with {codes[-1]}" if codes else ""
+        return TransientError(f"workers were started again {seen.again} times and the arm did not come through{last}")
     for event in seen.events:
         message = event.get("message") or ""
         if event.get("reason") == "FailedCreatePod" and re.search(r"is (forbidden|invalid)", message) and "exceeded quota" not in message:
@@ -119,7 +130,7 @@ def terminations(pods: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
 
 
 def exit_codes(events: list[dict[str, Any]]) -> list[int]:
-    """Of all workers that ended, in the order of their last events; equal events are counted in one."""
+    """Of workers that ended, at least once for each, in the order of their last events; equal events are counted in one."""
     codes = []
     for event in sorted(events, key=lambda each: each.get("lastTimestamp") or ""):
         if found := ENDED.search(event.get("message") or ""):

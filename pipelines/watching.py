@@ -13,7 +13,8 @@ from pipelines.measures import Measures
 from pipelines.observing import snapshot
 from synaug.errors import DataError, TransientError
 
-DRAWN, SAID = 2.0, 30.0  # seconds between drawings at a terminal, between lines elsewhere
+DRAWN, SAID = 2.0, 30.0  # seconds between drawings at a terminal, between blocks of lines elsewhere
+LOOK = 5.0  # seconds between looks where lines are said
 STYLES = {"head": "bold", "waiting": "yellow", "failure": "bold red", "fix": "red", "hint": "dim"}
 HINT = "Ctrl-C leaves the run going"
 
@@ -71,8 +72,15 @@ def _live(cluster: Cluster, name: str, console: Console) -> view.Snapshot | None
 
 
 def _said(cluster: Cluster, name: str, console: Console) -> view.Snapshot | None:
-    shown, at, seen = None, float("-inf"), None
-    for workflow in following.follow(cluster, name, every=5.0, hiccup=lambda line: console.print(f"(no answer) {line}", soft_wrap=True)):
+    shown, at, seen, trouble = None, float("-inf"), None, ""
+
+    def hiccup(line: str) -> None:
+        nonlocal trouble
+        if line != trouble:
+            console.print(f"(no answer) {line}", soft_wrap=True)
+        trouble = line
+
+    for workflow in following.follow(cluster, name, every=LOOK, hiccup=hiccup):
         if workflow is None:
             return None
         ended = following.finished(workflow)

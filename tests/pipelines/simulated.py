@@ -46,7 +46,7 @@ class Run:
         shown = name.removeprefix(f"{boundary}.") if boundary else name
         node = {
             "id": self.id(name), "name": name, "displayName": shown, "type": kind, "templateName": template,
-            "templateScope": f"local/{self.name}", "phase": "Succeeded", "startedAt": STARTED.format(second),
+            "templateScope": "local/", "phase": "Succeeded", "startedAt": STARTED.format(second),
             "finishedAt": FINISHED.format(second), "progress": "12800/12800",
             "resourcesDuration": {"cpu": self.random.randrange(10**5), "memory": self.random.randrange(10**6), "nvidia.com/gpu": 3541},
         } | ({"boundaryID": self.id(boundary)} if boundary else {}) | more  # fmt: skip
@@ -58,7 +58,7 @@ class Run:
     def retry(self, template: str, name: str, boundary: str | None, inputs: dict[str, str]) -> tuple[str, list[str]]:
         """A Retry node and its Pods; the ids that lead in and out."""
         tries = 2 if self.random.random() < self.retried else 1
-        parent = self.node("Retry", name, boundary, template, inputs, nodeFlag={})
+        parent = self.node("Retry", name, boundary, template, inputs)
         shown = self.templates[template].get("annotations", {}).get("workflows.argoproj.io/display-name")
         for key, value in inputs.items():
             shown = shown and shown.replace(f"{{{{inputs.parameters.{key}}}}}", value)
@@ -101,7 +101,7 @@ class Run:
         if "withParam" not in task:
             filled = {key: inputs.get(key) or self.values[task["name"]] for key in given}
             return execute(task["template"], name, boundary, filled)
-        group = self.node("TaskGroup", name, boundary, task["template"], {})
+        group = self.node("TaskGroup", name, boundary, task["template"], {}, nodeFlag={})
         out = []
         for n, item in enumerate(json.loads(inputs["left"])):
             each = item if isinstance(item, dict) else dict.fromkeys(given, item)
@@ -113,15 +113,26 @@ class Run:
 
 
 def workflow(spec: dict[str, Any], submission: dict[str, Any], run: Run) -> dict[str, Any]:
-    """The whole object. spec: of the WorkflowTemplate; Argo keeps it, with the arguments in it, in status.storedWorkflowTemplateSpec."""
+    """The whole object. spec: of the WorkflowTemplate.
+
+    Argo keeps it, with the arguments in it, in status.storedWorkflowTemplateSpec, and each of its templates, with the pods' metadata in
+    it, once more in status.storedTemplates.
+    """
     stored = spec | submission["spec"]
+    name = submission["spec"]["workflowTemplateRef"]["name"]
+    templates = {
+        f"namespaced/{name}/{each['name']}": each | {"inputs": each.get("inputs", {}), "outputs": each.get("outputs", {}), "metadata": {
+            "labels": spec["podMetadata"]["labels"] | each.get("metadata", {}).get("labels", {}),
+        }}
+        for each in spec["templates"]
+    }  # fmt: skip
     return submission | {
         "status": {
             "phase": "Succeeded", "startedAt": STARTED.format(0), "finishedAt": FINISHED.format(0), "progress": "6400000/6400000",
             "conditions": [{"type": "PodRunning", "status": "False"}, {"type": "Completed", "status": "True"}],
             "resourcesDuration": {"cpu": 10**8, "memory": 10**9, "nvidia.com/gpu": 10**7},
             "artifactRepositoryRef": {"default": True, "artifactRepository": {}},
-            "storedTemplates": {}, "storedWorkflowTemplateSpec": stored, "nodes": run.nodes,
+            "storedTemplates": templates, "storedWorkflowTemplateSpec": stored, "nodes": run.nodes,
         },
     }  # fmt: skip
 

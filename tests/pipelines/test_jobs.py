@@ -124,11 +124,11 @@ def test_jobs_of_a_workflow_pods_and_events_of_a_job(server, jobs):
     items = {"items": [{"metadata": {"name": "x"}}]}
     core = "/api/v1/namespaces/synaug"
     server.answers = {f"GET {path}": [(200, items)] for path in (JOBS, f"{core}/pods", f"{core}/events")}
-    assert jobs.of("first-4f2a") == jobs.pods("a") == jobs.events("a") == items["items"]
+    assert jobs.of("first-4f2a") == jobs.pods("a") == jobs.events("u-1") == items["items"]
     assert server.asked == [
         f"GET {JOBS}?labelSelector=synaug%2Fworkflow%3Dfirst-4f2a",
         f"GET {core}/pods?labelSelector=training.kubeflow.org%2Fjob-name%3Da",
-        f"GET {core}/events?fieldSelector=involvedObject.kind%3DPyTorchJob%2CinvolvedObject.name%3Da",
+        f"GET {core}/events?fieldSelector=involvedObject.uid%3Du-1",
     ]
 
 

@@ -20,7 +20,8 @@ class Jobs:
     """One job. script: what happens before each look, by its number."""
 
     def __init__(self, there=None, script=None):
-        self.there, self.script, self.deeds, self.looks = there, script or {}, [], 0
+        self.workers = [worker(0), worker(1)]
+        self.there, self.script, self.deeds, self.looks, self.happened = there, script or {}, [], 0, []
 
     def get(self, name):
         return self.there
@@ -29,7 +30,7 @@ class Jobs:
         if self.there is not None:
             return False
         self.deeds.append("create")
-        self.there = body
+        self.there = body | {"metadata": body["metadata"] | {"uid": "u-1"}}
         return True
 
     def delete(self, name):
@@ -43,10 +44,10 @@ class Jobs:
     def pods(self, job):
         self.script.get(self.looks, lambda: None)()
         self.looks += 1
-        return [worker(0), worker(1)]
+        return self.workers
 
-    def events(self, job):
-        return []
+    def events(self, uid):
+        return self.happened
 
     def become(self, condition):
         def change():
@@ -105,6 +106,26 @@ def test_a_job_that_succeeds_without_a_model_is_no_success(run):
     jobs.script = {1: jobs.become("Succeeded")}
     with pytest.raises(TransientError, match="goes on from its checkpoint"):
         launcher(run, jobs).train()
+
+
+def test_a_job_that_does_not_come_through_is_removed(run):
+    jobs = Jobs()
+
+    def another():
+        jobs.workers = [worker(0) | {"metadata": {"name": "w", "uid": f"again {jobs.looks}"}}, worker(1)]
+
+    jobs.script = {n: another for n in range(1, 30)}
+    with pytest.raises(TransientError, match="started again 21 times"):
+        launcher(run, jobs).train()
+    assert jobs.deeds == ["create", "delete"]
+
+
+def test_a_failed_job_is_left_to_be_looked_at(run):
+    jobs = Jobs()
+    jobs.script = {1: jobs.become("Failed")}
+    with pytest.raises(TransientError, match="the PyTorchJob failed"):
+        launcher(run, jobs).train()
+    assert jobs.deeds == ["create"]
 
 
 def test_a_job_at_work_for_this_workflow_is_taken_over(run):

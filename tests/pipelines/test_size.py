@@ -10,6 +10,17 @@ from tests.pipelines import schema, simulated
 
 KIB = 1024
 LIMIT = 512 * KIB
+ALWAYS = {
+    "displayName", "finishedAt", "id", "name", "phase", "progress", "resourcesDuration", "startedAt", "templateName", "templateScope",
+    "type",
+}  # fmt: skip
+SEEN = {  # further fields of the nodes of a run on the development cluster, Argo 3.7.18
+    "DAG": {"boundaryID", "children", "inputs", "outboundNodes"},
+    "TaskGroup": {"boundaryID", "children", "nodeFlag"},
+    "Retry": {"boundaryID", "children", "inputs", "outputs"},
+    "Pod": {"boundaryID", "children", "hostNodeName", "inputs", "nodeFlag", "outputs", "taskResultSynced"},
+    "failed Pod": {"boundaryID", "hostNodeName", "inputs", "message", "nodeFlag", "outputs", "taskResultSynced"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +39,12 @@ def spec():
 
 @pytest.fixture(scope="module")
 def config():
-    """A configuration of full size that does not compress well."""
+    """A configuration of full size: a class list with names and glosses, in words that hardly repeat."""
     draw = random.Random(0)
-    return "".join(draw.choices(string.ascii_letters + string.digits + " \n", k=request.CONFIG_BYTES))
+    words = ["".join(draw.choices(string.ascii_lowercase, k=draw.randint(2, 11))) for _ in range(5000)]
+    lines = [f"- {{id: n{draw.randrange(10**8):08d}, names: [{draw.choice(words)}], gloss: {' '.join(draw.choices(words, k=9))}}}\n"
+             for _ in range(1000)]  # fmt: skip
+    return "".join(lines)[: request.CONFIG_BYTES]
 
 
 def whole(spec, config, **more):
@@ -50,6 +64,15 @@ def test_the_simulation_has_the_nodes_of_a_run(spec):
     reached = {child for node in run.nodes.values() for child in node.get("children", ())}
     assert reached | {run.name, run.id(f"{run.name}.onExit")} == set(run.nodes)
     assert schema.mistakes(schema.argo("Workflow"), made) == []
+
+
+def test_simulated_nodes_have_the_fields_of_real_ones(spec):
+    run, _ = whole(spec, "scale: 1x\n", shards=20)
+    found = {}
+    for node in run.nodes.values():
+        if ".shards.shard" in node["name"]:
+            found.setdefault("failed Pod" if node["phase"] == "Failed" else node["type"], []).append(set(node))
+    assert {kind: set.union(*fields) for kind, fields in found.items()} == {kind: ALWAYS | fields for kind, fields in SEEN.items()}
 
 
 @pytest.mark.parametrize("retried, limit", [(0.3, LIMIT), (1.0, 2 * LIMIT)])

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines import training_job
-from pipelines.verdict import KILLS, RESTARTS, Defect, Seen, arrival, ended, exit_codes, line, verdict
+from pipelines.verdict import KILLS, RESTARTS, Defect, Killed, Seen, arrival, ended, exit_codes, line, verdict
 from synaug.errors import DataError, ModelError, TransientError, UsageError
 
 UID = "0b5c2a6e"
@@ -26,7 +26,8 @@ def worker(n: int, phase: str = "Running", *, code: int | None = None, said: str
     if waits:
         state = {"waiting": {"reason": waits[0], "message": waits[1]}}
     statuses = [{"name": "pytorch", "state": state}] if state else []
-    return {"metadata": {"name": f"first-4f2a-auxbn-1x-0-worker-{n}"}, "status": {"phase": phase, "containerStatuses": statuses}}
+    metadata = {"name": f"first-4f2a-auxbn-1x-0-worker-{n}", "uid": f"u{n}"}
+    return {"metadata": metadata, "status": {"phase": phase, "containerStatuses": statuses}}
 
 
 def exited(code: int, count: int = 1, at: str = "2026-11-24T12:00:00Z") -> dict:
@@ -62,11 +63,12 @@ CASES = {
     "failed, and the pod that failed is gone": (Seen(done=False, job=FAILED, events=[exited(170), exited(3)]), DataError),
     "failed for no reason to be seen": (Seen(done=False, job=FAILED), TransientError),
     "failed past its deadline": (Seen(done=False, job=FAILED, pods=[worker(0, "Failed", code=143)]), TransientError),
-    "workers lost and back": (Seen(done=False, job=RUNNING, pods=BOTH, events=[exited(137), exited(170, 5)]), False),
-    "killed as often as may be": (Seen(done=False, job=RUNNING, pods=BOTH, events=[exited(137, KILLS)]), False),
-    "killed once more": (Seen(done=False, job=RUNNING, pods=BOTH, events=[exited(137, KILLS + 1)]), UsageError),
-    "started again as often as may be": (Seen(done=False, job=RUNNING, pods=BOTH, events=[exited(170, RESTARTS)]), False),
-    "started again once more": (Seen(done=False, job=RUNNING, pods=BOTH, events=[exited(170, RESTARTS + 1)]), TransientError),
+    "workers lost and back": (Seen(done=False, job=RUNNING, pods=BOTH, events=[exited(137), exited(170, 5)], again=4), False),
+    "killed as often as may be, told twice each": (Seen(done=False, job=RUNNING, events=[exited(137, 2 * KILLS)], again=KILLS), False),
+    "killed once more": (Seen(done=False, job=RUNNING, events=[exited(137, 2 * KILLS)], again=KILLS + 1), Killed),
+    "started again as often as may be": (Seen(done=False, job=RUNNING, events=[exited(170, 9)], again=RESTARTS), False),
+    "started again once more": (Seen(done=False, job=RUNNING, events=[exited(170, 9)], again=RESTARTS + 1), TransientError),
+    "deleted over and over, which leaves no code": (Seen(done=False, job=RUNNING, again=RESTARTS + 1), TransientError),
     "the namespace's quota is used up": (
         Seen(done=False, job=RUNNING, events=[not_created('pods "w" is forbidden: exceeded quota: gpus, requested: 1, used: 8')]), False),
     "workers are not admitted": (
