@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from contextlib import suppress
 from ipaddress import IPv4Network
@@ -69,7 +70,7 @@ def prepare(settings: Settings) -> None:
         part = note.with_suffix(".part")
         part.write_text(json.dumps(before, indent=1))
         part.rename(note)
-    if not (Path("/sys/class/net") / settings.bridge).exists():
+    if not leftovers(settings):
         run(["ip", "link", "add", settings.bridge, "type", "bridge"])
     run(["ip", "address", "replace", f"{settings.node_address}/32", "dev", settings.bridge])
     run(["ip", "link", "set", settings.bridge, "up"])
@@ -92,7 +93,7 @@ def check_free(settings: Settings) -> None:
     for state, _ in owned().values():
         if state != str(settings.state):
             raise UsageError(f"another development cluster is up, in {state}: one at a time; python -m k8s down there stops it")
-    if (Path("/sys/class/net") / settings.bridge).exists():
+    if leftovers(settings):
         raise UsageError(f"network device {settings.bridge} is left of a cluster whose folder is gone; first: python -m k8s down")
     ours = IPv4Network(settings.addresses)
     for route in json.loads(run(["ip", "-4", "-json", "route", "show", "table", "all"])):
@@ -101,18 +102,22 @@ def check_free(settings: Settings) -> None:
             raise UsageError(f"{taken}; give a free network: --addresses 10.200.0.0/16")
 
 
+def leftovers(settings: Settings) -> bool:
+    """Whether the cluster's network device is there: it is the first to come and goes with `down`."""
+    return settings.bridge in {name for _, name in socket.if_nameindex()}
+
+
 def restore(settings: Settings) -> None:
     """Puts back what `prepare` and the programs changed. Safe to call again, and after a crash half way."""
     kill_pods(settings)
     unmount(settings)
-    links = {link["ifname"] for link in json.loads(run(["ip", "-json", "link"]))}
-    if settings.bridge in links:
-        run(["ip", "link", "delete", settings.bridge])
     tables = run(["nft", "list", "tables"])
     for family, table in [*KUBE_PROXY_TABLES, ("ip", settings.table)]:
         if f"table {family} {table}\n" in tables:
             run(["nft", "delete", "table", family, table])
     remove_cgroups(settings)
+    if leftovers(settings):
+        run(["ip", "link", "delete", settings.bridge])
     note = settings.state / "host.json"
     if note.exists():
         before = json.loads(note.read_text())
@@ -188,6 +193,6 @@ def unmount(settings: Settings) -> None:
 def remove_dead_sockets() -> None:
     """Killed shims leave their sockets behind. Those of another containerd are in use and stay."""
     live = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
-    for socket in Path("/run/containerd/s").glob("*"):
-        if str(socket) not in live:
-            socket.unlink(missing_ok=True)
+    for path in Path("/run/containerd/s").glob("*"):
+        if str(path) not in live:
+            path.unlink(missing_ok=True)

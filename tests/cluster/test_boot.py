@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from k8s.settings import REPOSITORY, Settings
 from k8s.tools import build_all
 
 PROGRAMS = {  # as /proc names them, in 15 characters
-    "etcd", "kube-apiserver", "kube-controller", "kube-scheduler", "kubelet", "kube-proxy", "coredns", "containerd", "containerd-shim", "pause",
+    "etcd", "kube-apiserver", "kube-controller", "kube-scheduler", "kubelet", "kube-proxy",
+    "coredns", "containerd", "containerd-shim", "pause",
 }  # fmt: skip
 POD = """
 apiVersion: v1
@@ -39,18 +41,22 @@ def settings(tmp_path) -> Iterator[Settings]:
         pytest.skip("booting needs root")
     if found := owned():
         pytest.skip(f"a development cluster is up in {next(iter(found.values()))[0]}; first make cluster-down, then this test")
-    settings = Settings(state=tmp_path / "cluster")
+    settings = made_for_tests(tmp_path / "cluster")
     host.check(settings)
     build_all()
     yield settings
     cluster.down(settings)
 
 
+def made_for_tests(state: Path) -> Settings:
+    return Settings(state=state, bridge="synaug-test0", table="synaug-test", cgroup="synaug-test")
+
+
 def machine() -> dict:
     """All that a cluster could leave behind."""
     links = json.loads(output("ip", "-json", "address"))
     return {
-        "processes": sorted(name for name in texts("/proc", "[0-9]*/comm").values() if name in PROGRAMS),
+        "processes": programs(),
         "mounts": sorted(f"{point} {kind}" for point, kind in host.mounts()),
         "network namespaces": network_namespaces(),
         "addresses": [(link["ifname"], [info["local"] for info in link["addr_info"]]) for link in links],
@@ -61,6 +67,12 @@ def machine() -> dict:
         "cgroups": sorted(folder for root in host.cgroup_roots() for folder, _, _ in os.walk(root)),
         "folders": {folder: sorted(map(str, Path(folder).rglob("*"))) if Path(folder).exists() else "none" for folder in host.FOLDERS},
     }
+
+
+def programs() -> list[str]:
+    """Names of live processes, of the kinds that a cluster has. Ended ones that their parent, this test, has not asked after are zombies (Z)."""
+    found = [re.match(r"\d+ \((.+)\) (.)", text) for text in texts("/proc", "[0-9]*/stat").values()]
+    return sorted(match[1] for match in found if match[1] in PROGRAMS and match[2] != "Z")
 
 
 def output(*command: str) -> str:
@@ -107,8 +119,8 @@ def test_down_leaves_the_machine_as_it_was(settings):
 
 def test_down_cleans_up_after_a_boot_that_was_killed(settings):
     before = machine()
-    program = "import sys; from pathlib import Path; from k8s import cluster; from k8s.settings import Settings; "
-    program += "cluster.boot(Settings(state=Path(sys.argv[1])))"
+    program = "import sys; from pathlib import Path; from k8s import cluster; from tests.cluster.test_boot import made_for_tests; "
+    program += "cluster.boot(made_for_tests(Path(sys.argv[1])))"
     boot = subprocess.Popen([sys.executable, "-c", program, str(settings.state)], cwd=REPOSITORY, stdout=subprocess.DEVNULL)
     assert await_condition(lambda: "kubelet" in processes(settings).values(), 120, alive=lambda: boot.poll() is None)
     boot.kill()
