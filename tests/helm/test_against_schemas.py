@@ -10,7 +10,7 @@ ALL = {  # every kind of value that reaches a pod
         "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "y", "optional": True}}}],
         "volumes": [{"name": "cache", "emptyDir": {}}, {"name": "keys", "secret": {"secretName": "k", "defaultMode": 256}}],
         "volumeMounts": [{"name": "cache", "mountPath": "/cache", "subPath": "x"}],
-        "labels": {"a": "b"}, "annotations": {"c": "d"}, "deadlineHours": 1.5, "gpus": 2, "nodeSelector": {"e": "f"},
+        "labels": {"a": "b"}, "annotations": {"c": "d"}, "deadlineHours": 1.5, "gpus": 0, "nodeSelector": {"e": "f"},
         "tolerations": [{"key": "g", "operator": "Equal", "value": "h", "effect": "NoExecute", "tolerationSeconds": 9}],
     }},
     "store": {"url": "s3://bucket", "secret": "s", "ca": {"configMap": "ca"}},
