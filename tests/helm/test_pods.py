@@ -92,6 +92,15 @@ def test_the_gpu_pool_selects_nodes_and_goes_to_plan_with_the_number_of_gpus():
     assert parallel == {"shards": 8, "evaluations": 8, "trainings": 1}
 
 
+def test_a_kinds_own_node_labels_win_over_the_gpus_and_those_over_the_defaults():
+    values = {"gpu": {"nodeSelector": {"pool": "gpu", "zone": "a"}},
+              "pods": {"default": {"nodeSelector": {"pool": "cpu"}}, "prompts": {"nodeSelector": {"pool": "small-gpu"}}}}  # fmt: skip
+    found = {kind: pod.spec["nodeSelector"] for kind, pod in by_kind(rendered(STORE | values)).items()}
+    assert found["index"] == {"pool": "cpu"}
+    assert found["images"] == {"pool": "gpu", "zone": "a"}
+    assert found["prompts"] == {"pool": "small-gpu", "zone": "a"}
+
+
 def test_without_limits_nothing_is_held_back(defaults):
     templates = {each["name"]: each for each in one(defaults, "WorkflowTemplate", "synaug-run")["spec"]["templates"]}
     assert {name for name, each in templates.items() if "parallelism" in each} == {"trainings"}
