@@ -66,7 +66,7 @@ def test_no_secret_is_copied_and_the_base_is_an_argument_with_a_pinned_default()
 
 
 def test_the_build_sees_only_what_it_copies():
-    ignore = (images.ROOT / ".containerignore").read_text().splitlines()
+    ignore = (images.ROOT / ".dockerignore").read_text().splitlines()
     allowed = {line.removeprefix("!") for line in ignore if line.startswith("!")}
     assert "*" in ignore
     copied = {part for line in instructions() if line.startswith("COPY ") and "--from" not in line for part in line.split()[1:-1]}
