@@ -65,7 +65,7 @@ def prepare(settings: Settings) -> None:
         before = {
             "addresses": settings.addresses,
             "sysctls": {name: value for name in SYSCTLS if (value := read_sysctl(name)) is not None},
-            "folders": [folder for folder in FOLDERS if Path(folder).exists()],
+            "files": sorted(files()),
         }
         part = note.with_suffix(".part")
         part.write_text(json.dumps(before, indent=1))
@@ -124,10 +124,8 @@ def restore(settings: Settings) -> None:
         for name, value in before["sysctls"].items():
             if read_sysctl(name) != value:
                 (Path("/proc/sys") / name).write_text(value)
-        for folder in FOLDERS:
-            if folder not in before["folders"]:
-                shutil.rmtree(folder, ignore_errors=True)
-    remove_dead_sockets()
+        for path in sorted(files() - set(before["files"]), reverse=True):  # what is in a folder before the folder
+            remove(Path(path))
 
 
 def read_sysctl(name: str) -> str | None:
@@ -190,9 +188,16 @@ def unmount(settings: Settings) -> None:
             run(["umount", "--lazy", point])
 
 
-def remove_dead_sockets() -> None:
-    """Killed shims leave their sockets behind. Those of another containerd are in use and stay."""
-    live = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
-    for path in Path("/run/containerd/s").glob("*"):
-        if str(path) not in live:
-            path.unlink(missing_ok=True)
+def files() -> set[str]:
+    """Everything in FOLDERS, themselves included, but for sockets in use: those are another containerd's."""
+    in_use = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
+    found = {str(path) for folder in map(Path, FOLDERS) if folder.exists() for path in [folder, *folder.rglob("*")]}
+    return found - in_use
+
+
+def remove(path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        with suppress(OSError):  # somebody else's file is in it
+            path.rmdir()
