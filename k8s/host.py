@@ -24,9 +24,10 @@ SYSCTLS = (  # set by us (the first) and by the kubelet
     "net/ipv4/ip_forward", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
     "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 )  # fmt: skip
-FOLDERS = (  # paths that kubelet, containerd and libcni do not let one choose
-    "/var/lib/kubelet", "/var/log/containers", "/var/lib/cni", "/run/containerd",
+FOLDERS = (  # that kubelet, libcni and containerd's shims do not let one choose
+    "/var/lib/kubelet", "/var/log/containers", "/var/lib/cni/results", "/run/containerd/s",
 )  # fmt: skip
+PARENTS = ("/var/lib/cni", "/run/containerd")  # made with them; what else is in these is others'
 KUBE_PROXY_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 
 
@@ -189,10 +190,10 @@ def unmount(settings: Settings) -> None:
 
 
 def files() -> set[str]:
-    """Everything in FOLDERS, themselves included, but for sockets in use: those are another containerd's."""
+    """Everything in FOLDERS, themselves and PARENTS included, but for sockets in use: those are another containerd's."""
     in_use = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
     found = {str(path) for folder in map(Path, FOLDERS) if folder.exists() for path in [folder, *folder.rglob("*")]}
-    return found - in_use
+    return (found | {folder for folder in PARENTS if Path(folder).exists()}) - in_use
 
 
 def remove(path: Path) -> None:

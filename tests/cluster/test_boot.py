@@ -25,6 +25,9 @@ PROGRAMS = {  # as /proc names them, in 15 characters
     "etcd", "kube-apiserver", "kube-controller", "kube-scheduler", "kubelet", "kube-proxy",
     "coredns", "containerd", "containerd-shim", "pause",
 }  # fmt: skip
+FOLDERS = (
+    "/var/lib/kubelet", "/var/log/containers", "/var/log/pods", "/var/lib/cni", "/etc/cni", "/run/containerd", "/run/netns", "/opt/containerd",
+)  # fmt: skip
 POD = """
 apiVersion: v1
 kind: Pod
@@ -66,7 +69,7 @@ def machine() -> dict[str, Counter]:
         "sysctls": [f"{name} = {host.read_sysctl(name)}" for name in host.SYSCTLS],
         "forwarding": [f"{name} = {value}" for name, value in texts("/proc/sys/net", "ipv?/conf/*/forwarding").items()],
         "cgroups": [folder for root in host.cgroup_roots() for folder, _, _ in os.walk(root)],
-        "folders": [str(path) for folder in host.FOLDERS if Path(folder).exists() for path in [folder, *Path(folder).rglob("*")]],
+        "folders": [str(path) for folder in FOLDERS if Path(folder).exists() for path in [folder, *Path(folder).rglob("*")]],
     }
     return {what: Counter(lines) for what, lines in seen.items()}
 
