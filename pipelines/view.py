@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pipelines import reasons
 from pipelines.measures import RUN_STAGES, Count, Measures
-from pipelines.nodes import LOST, Task, nodes
+from pipelines.nodes import LOST, Task, nodes_of
 
 BAR = 10
 MOST_FAILURES = 5
@@ -192,7 +192,7 @@ def waiting(measures: Measures, snapshot: Snapshot) -> list[str]:
         if reason := reasons.pending(pod, events, autoscaler):
             begun = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
             grouped.setdefault(reason, []).append((snapshot.now - begun).total_seconds())
-    for node in nodes(measures.workflow).values():
+    for node in nodes_of(measures.workflow).values():
         if node.get("phase") == "Pending" and (reason := reasons.quota(node.get("message", ""))):
             begun = datetime.fromisoformat(node["startedAt"])
             grouped.setdefault(reason, []).append((snapshot.now - begun).total_seconds())

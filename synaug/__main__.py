@@ -13,7 +13,7 @@ import traceback
 from synaug.errors import UsageError
 from synaug.failure import INTERRUPTED, TERMINATED, describe
 from synaug.outputs import leave_line
-from synaug.training.launch import leave_rank
+from synaug.training.launch import end_process
 
 COMMANDS = ("init", "import", "preview", "run", "status", "show", "config")
 STAGES = {  # what each needs beside --store and --run
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{prefix}: {line}", file=sys.stderr, flush=True)
         leave_line(line)
         if "TORCHELASTIC_RUN_ID" in os.environ:
-            leave_rank(code, line)
+            end_process(code, line)
         return code
 
 
@@ -137,6 +137,7 @@ def _run(name: str, arguments: list[str]) -> None:
     if STAGES.get(name) is None:
         _module(name).main(args)
         return
+    from synaug import metrics
     from synaug.execute import execute
     from synaug.job import Task
     from synaug.progress import LineReporter
@@ -148,6 +149,7 @@ def _run(name: str, arguments: list[str]) -> None:
 
         train(task, args.store, args.run, args.overrides, processes)
         return
+    metrics.serve()
     execute(task, args.store, args.run, args.overrides, LineReporter())
 
 

@@ -2,7 +2,9 @@
 
 from pydantic import Field
 
+from synaug import layout
 from synaug.config.kinds import Section
+from synaug.job import Job
 
 
 class IndexedPart(Section):
@@ -37,3 +39,14 @@ class Index(Section):
 
     def keeps(self, clip_score: float) -> bool:
         return self.min_clip_score is None or clip_score >= self.min_clip_score
+
+
+def leave_index(job: Job, manifests: set[str]) -> None:
+    """Before parts are made again: takes them out of the index, which then does not stand; what it knows of the others stays."""
+    key = layout.index(job.run)
+    if not job.store.exists(key):
+        return
+    index = Index.model_validate_json(job.store.get(key))
+    kept = [part for part in index.parts if part.manifest not in manifests]
+    if len(kept) < len(index.parts):
+        job.store.put(key, index.model_copy(update={"parts": kept}).model_dump_json(indent=1).encode())

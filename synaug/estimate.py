@@ -1,12 +1,13 @@
 """What a run will take, before anything is spent. What nobody measured is None and printed as unmeasured, never guessed."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from math import ceil
 
 from synaug import layout, quotas
 from synaug.config import Config
-from synaug.frozen import Plan
+from synaug.frozen import ModelInfo, Plan
 from synaug.store import Store
 
 MOST_SHARDS = 500  # hundreds of pods, many classes a pod: what a cluster's control plane carries well
@@ -23,15 +24,26 @@ class Rate:
     bytes_per_image: float | None = None
 
 
-def known_rate(store: Store, run: str, config: Config) -> Rate:
-    """compute.rate, else what `synaug preview` measured for this run."""
+def rate_of(config: Config, models: list[ModelInfo], pool: str | None) -> str:
+    """Digest of what a measured rate holds for: the settings of the images, the diffusion model's revision and the GPU pool."""
+    revision = [model.revision for model in models if model.role == "diffusion"]
+    return hashlib.sha256(json.dumps([config.images.model_dump(mode="json"), revision, pool], sort_keys=True).encode()).hexdigest()
+
+
+def known_rate(store: Store, run: str, config: Config, plan: Plan) -> Rate:
+    """compute.rate, else what `synaug preview` measured of these very settings, model and pool."""
     key = layout.timing(run, "preview", "rate")
     measured = json.loads(store.get(key)) if store.exists(key) else {}
+    outdated = bool(measured) and measured.get("of") != rate_of(config, plan.models, plan.pool)
+    if outdated:
+        measured = {}
     size = measured.get("bytes_per_image")
     if config.compute.rate:
         return Rate(config.compute.rate, "compute.rate", size)
     if measured:
         return Rate(measured["rate"], f"preview on {measured.get('device', 'an unnamed device')}", size)
+    if outdated:
+        return Rate(None, "unmeasured: the preview was of other images settings, another model or pool; `synaug preview` measures it again")
     return Rate(None, "unmeasured: `synaug preview` measures it, or give compute.rate")
 
 

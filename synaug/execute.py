@@ -1,24 +1,28 @@
 """Runs one stage command, in a pod or in a worker: opens the job, keeps the end of its log, leaves it in the store on failure."""
 
+import faulthandler
 import importlib
 import logging
 import os
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from synaug import layout
-from synaug.errors import SynaugError
+from synaug import layout, outputs, watchdog
+from synaug.errors import SynaugError, TransientError
 from synaug.failure import describe
 from synaug.job import Progress, Task, open_job
 from synaug.store import open_store
+from synaug.training.launch import end_process
 
 LOG_LINES = 100
 READ_BYTES = 64 * 1024
+LEAVING_SECONDS = 30  # for the log of a stage that stands still
 logger = logging.getLogger("synaug")
 
 
@@ -47,8 +51,11 @@ def execute(
     logger.setLevel(logging.INFO)
     started = time.monotonic()
     try:
-        job = open_job(store_url, run, shard=task.shard, arm=task.arm, seed=task.seed, join=task.join, overrides=overrides, report=report)
-        importlib.import_module(f"synaug.stages.{task.stage}").run(job)
+        where = {"shard": task.shard, "arm": task.arm, "seed": task.seed, "join": task.join}
+        job = open_job(store_url, run, **where, overrides=overrides, report=lambda progress: _reported(report, progress))
+        minutes = job.config.compute.stall_minutes
+        with watchdog.watched(minutes, lambda: _end_stalled(minutes, tail, store_url, run, task)):
+            importlib.import_module(f"synaug.stages.{task.stage}").run(job)
     except Exception as error:
         tail.lines = deque([*printed(), *tail.lines], maxlen=LOG_LINES)
         if not isinstance(error, SynaugError):
@@ -59,6 +66,27 @@ def execute(
     finally:
         logging.getLogger().removeHandler(tail)
     return time.monotonic() - started
+
+
+def _reported(report: Callable[[Progress], None], progress: Progress) -> None:
+    watchdog.progress()
+    report(progress)
+
+
+def _end_stalled(minutes: float, tail: Tail, store_url: str, run: str, task: Task) -> None:
+    """Ends the process: what hangs cannot be told to unwind. The log goes to the store if the store answers."""
+    line = f"no progress for {minutes:g} minutes (compute.stall_minutes); the stacks of its threads are in its log; run again to go on"
+    with tempfile.TemporaryFile() as file:
+        faulthandler.dump_traceback(file, all_threads=True)
+        file.seek(0)
+        stacks = file.read().decode(errors="replace")
+    print(f"{stacks}\nsynaug {task.stage}: {line}", file=sys.stderr, flush=True)
+    outputs.leave_line(line)
+    tail.lines.extend([*stacks.splitlines(), line])
+    leaving = threading.Thread(target=_leave, args=(tail, store_url, run, task), daemon=True)
+    leaving.start()
+    leaving.join(LEAVING_SECONDS)
+    end_process(TransientError.exit_code, line)
 
 
 def _leave(tail: Tail, store_url: str, run: str, task: Task) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from synaug.errors import DataError, TransientError
+from synaug.metrics import uploading
 from synaug.store import check_key
+from synaug.watchdog import beat
 
 PARTIAL = ".partial"  # hidden, so no key and never listed
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -46,11 +48,12 @@ class FileStore:
             )
         return data
 
-    def put(self, key: str, data: bytes | Path) -> None:
+    def put(self, key: str, data: bytes | Path, *, if_absent: bool = False) -> bool:
         path = self._path(key)
-        with self._errors(key, writing=True):
+        with uploading(), self._errors(key, writing=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             partial, file = self._partial()
+            placed = False
             try:
                 with file:
                     if isinstance(data, Path):
@@ -60,8 +63,16 @@ class FileStore:
                         file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                    os.replace(partial, path)
+                    if if_absent:
+                        with suppress(FileExistsError):
+                            os.link(partial, path)
+                            placed = True
+                        partial.unlink()
+                    else:
+                        os.replace(partial, path)
+                        placed = True
                 _sync_folder(path.parent)
+                return placed
             except BaseException:
                 partial.unlink(missing_ok=True)
                 raise
@@ -127,6 +138,7 @@ class FileStore:
     def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:
         try:
             yield
+            beat()
         except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             if not writing:
                 self._require_root()

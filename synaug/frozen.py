@@ -28,6 +28,7 @@ class Plan(Section):
     models: list[ModelInfo]
     styles: list[str]
     scale: int = Field(description="Of the latest plan; growable")
+    pool: str | None = Field(None, description="GPU pool that the images are made on, once a plan named one")
     estimate: dict[str, Any]
     versions: dict[str, str]
 

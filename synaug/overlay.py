@@ -23,10 +23,10 @@ class Overlay:
     def get(self, key: str, *, start: int | None = None, length: int | None = None) -> bytes:
         return self._store.get(self._place(key), start=start, length=length)
 
-    def put(self, key: str, data: bytes | Path) -> None:
+    def put(self, key: str, data: bytes | Path, *, if_absent: bool = False) -> bool:
         if not key.startswith(layout.run_folder(self._run)):
             raise ValueError(f"a preview writes nothing outside its run, not {key}")
-        self._store.put(self._above(key), data)
+        return self._store.put(self._above(key), data, if_absent=if_absent)
 
     def exists(self, key: str) -> bool:
         return self._store.exists(self._place(key))

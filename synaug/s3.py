@@ -7,8 +7,10 @@ AWS_MAX_ATTEMPTS and AWS_RETRY_MODE change the number and kind of retries.
 import functools
 import io
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -31,10 +33,16 @@ from botocore.exceptions import (
 )  # fmt: skip
 
 from synaug.errors import DataError, ModelError, SynaugError, TransientError, UsageError
+from synaug.metrics import uploading
 from synaug.store import check_key
+from synaug.watchdog import beat
 
 ATTEMPTS = 8  # of a request, unless AWS_MAX_ATTEMPTS says otherwise: with waits of at most 1, 2, 4, ... 20 seconds, about a minute
+PATIENCE = 90.0  # seconds that a store may be away, unless SYNAUG_STORE_PATIENCE says otherwise; botocore's own waits are random
+PAUSE = 2.0  # seconds between rounds of attempts
 MULTIPART = 16 << 20  # larger objects travel in parts of this size
+SINGLE = 4 << 30  # up to this an object can be put in one request, which alone can be conditional
+ABANDONED = timedelta(days=1)  # age of an upload in parts that no living process goes on with
 CREDENTIALS = {
     "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccountProblem", "AllAccessDisabled",
     "403", "Forbidden", "InvalidClientTokenId", "RequestTimeTooSkewed",
@@ -62,6 +70,23 @@ def attempts() -> int:
     return int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
 
 
+def outlasting(method: Callable) -> Callable:
+    """Tries again while the store is away, for PATIENCE seconds in all: a server that is restarted is no failure."""
+
+    @functools.wraps(method)
+    def tried(*arguments, **named):
+        until = time.monotonic() + float(os.environ.get("SYNAUG_STORE_PATIENCE", PATIENCE))
+        while True:
+            try:
+                return method(*arguments, **named)
+            except TransientError:
+                if time.monotonic() + PAUSE > until:
+                    raise
+                time.sleep(PAUSE)
+
+    return tried
+
+
 TRANSFER = TransferConfig(multipart_threshold=MULTIPART, multipart_chunksize=MULTIPART, max_concurrency=4, num_download_attempts=ATTEMPTS)
 
 
@@ -79,6 +104,7 @@ class S3Store:
     def __reduce__(self):
         return S3Store, (self.url,)
 
+    @outlasting
     def get(self, key: str, *, start: int | None = None, length: int | None = None) -> bytes:
         if length == 0:
             return b""
@@ -100,15 +126,23 @@ class S3Store:
             )
         return data
 
-    def put(self, key: str, data: bytes | Path) -> None:
-        with self._errors(key):
-            if isinstance(data, bytes) and len(data) < MULTIPART:
+    @outlasting
+    def put(self, key: str, data: bytes | Path, *, if_absent: bool = False) -> bool:
+        if if_absent and self.exists(key):
+            return False
+        size = len(data) if isinstance(data, bytes) else data.stat().st_size
+        with uploading(), self._errors(key):
+            if if_absent and size <= SINGLE:
+                return self._put_new(key, data)
+            if isinstance(data, bytes) and size < MULTIPART:
                 self._client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data)
-                return
+                return True
             self._abort_left_over(key)
             with io.BytesIO(data) if isinstance(data, bytes) else open(data, "rb") as file:
-                self._client.upload_fileobj(file, self.bucket, self._key(key), Config=TRANSFER)
+                self._client.upload_fileobj(file, self.bucket, self._key(key), Config=TRANSFER, Callback=lambda bytes: beat())
+        return True
 
+    @outlasting
     def exists(self, key: str) -> bool:
         with self._errors(key):
             try:
@@ -122,24 +156,28 @@ class S3Store:
                 self._bucket_seen = True
             return False
 
+    @outlasting
     def size(self, key: str) -> int:
         with self._errors(key):
             return self._client.head_object(Bucket=self.bucket, Key=self._key(key))["ContentLength"]
 
+    @outlasting
     def list(self, prefix: str) -> Iterator[str]:
         cut = len(self.prefix) + 1 if self.prefix else 0
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._full(prefix))
             keys = [entry["Key"][cut:] for page in pages for entry in page.get("Contents", ())]
-        yield from sorted(keys)  # not every server sorts by bytes
+        return iter(sorted(keys))  # not every server sorts by bytes
 
+    @outlasting
     def delete(self, key: str) -> None:
         with self._errors(key):
             self._client.delete_object(Bucket=self.bucket, Key=self._key(key))
 
+    @outlasting
     def download(self, key: str, path: Path) -> None:
         with self._errors(key):
-            self._client.download_file(self.bucket, self._key(key), str(path), Config=TRANSFER)
+            self._client.download_file(self.bucket, self._key(key), str(path), Config=TRANSFER, Callback=lambda bytes: beat())
 
     @property
     def _client(self):
@@ -151,17 +189,39 @@ class S3Store:
     def _key(self, key: str) -> str:
         return self._full(check_key(key))
 
+    def _put_new(self, key: str, data: bytes | Path) -> bool:
+        """In one request, which the server refuses when there is an object by then."""
+        with io.BytesIO(data) if isinstance(data, bytes) else open(data, "rb") as body:
+            try:
+                self._client.put_object(Bucket=self.bucket, Key=self._key(key), Body=body, IfNoneMatch="*")
+                return True
+            except ClientError as error:
+                if _status(error) == 412:
+                    return False
+                if _status(error) == 409:  # another conditional put of this key is under way
+                    raise TransientError(f"{self.url}/{key} is being written by another process just now") from error
+                raise
+
     def _abort_left_over(self, key: str) -> None:
-        """Uploads in parts of this key that a killed process left: their parts would lie, unlisted and paid for, for ever."""
-        uploads = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=self._key(key)).get("Uploads", ())
+        """Uploads in parts of this key that a killed process left: their parts would lie, unlisted and paid for, for ever.
+
+        Only those that nobody can be busy with: another pod may be uploading this key, presumed lost but alive.
+        """
+        try:
+            uploads = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=self._key(key)).get("Uploads", ())
+        except ClientError as error:
+            if _status(error) in (401, 403):  # an account that may put and not list them; a life-cycle rule of the bucket cleans up
+                return
+            raise
         for upload in uploads:
-            if upload["Key"] == self._key(key):
+            if upload["Key"] == self._key(key) and datetime.now(UTC) - upload["Initiated"] > ABANDONED:
                 self._client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
         try:
             yield
+            beat()
         except ClientError as error:
             raise self._translated(error, key) from error
         except (NoCredentialsError, PartialCredentialsError, ProfileNotFound, TokenRetrievalError, CredentialRetrievalError) as error:
@@ -180,6 +240,8 @@ class S3Store:
         said = f"{code} {error.response['Error'].get('Message', '')}".strip()
         if code == "NoSuchBucket" or (status == 404 and error.operation_name == "HeadBucket"):
             return DataError(f"no store at {self.url}: there is no bucket {self.bucket!r}; make it, or correct the URL or AWS_ENDPOINT_URL")
+        if code == "NoSuchUpload":
+            return TransientError(f"the upload of {key} to {self.url} was aborted by someone else; run again to put it anew")
         if code == "InvalidRange":
             return DataError(f"{self.url}/{key} is truncated: the range asked for begins after its end")
         if status == 404:

@@ -1,5 +1,6 @@
 """How far a run is: the one progress model, read from what lies in the store, behind status, the local runner and the report."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from synaug import layout
 from synaug.config import Config
 from synaug.config.load import parse_scale
+from synaug.estimate import known_rate
 from synaug.frozen import Plan
 from synaug.job import Task
 from synaug.store import Store
@@ -92,14 +94,14 @@ def read_state(store: Store, run: str, config: Config, plan: Plan) -> State:
     tasks = {
         "prompts": _prompts(store, run, plan),
         "images": _images(run, config, plan, scale, manifests),
-        "index": [TaskState(Task(stage="index"), int(_index_stands(index, config, plan, scale)), 1)],
+        "index": [TaskState(Task(stage="index"), int(_index_stands(run, index, config, plan, scale)), 1)],
         "train": _train(store, run, config),
         "evaluate": _evaluate(store, run, config),
     }
     everything = all(task.finished for stage in tasks.values() for task in stage)
     tasks["report"] = [TaskState(Task(stage="report"), int(everything and store.exists(layout.report(run))), 1)]
     rejected, lost = _rejects(store, index, manifests)
-    timings = {stage: _timings(store, run, stage) for stage in STAGES}
+    timings, forecast = {stage: _timings(store, run, stage) for stage in STAGES}, known_rate(store, run, config, plan)
     return State(
         run,
         scale,
@@ -108,7 +110,7 @@ def read_state(store: Store, run: str, config: Config, plan: Plan) -> State:
                 stage=stage,
                 tasks=tasks[stage],
                 seconds=sum(timing.get("seconds", 0.0) for timing in timings[stage]),
-                rate=_rate(stage, timings[stage]) or (_preview_rate(store, run) if stage == "images" else None),
+                rate=_rate(stage, timings[stage]) or (forecast.images_per_second if stage == "images" else None),
                 rejected=rejected if stage == "images" else 0,
                 lost=lost if stage == "images" else 0,
             )
@@ -136,9 +138,17 @@ def _size(parts: Iterable) -> int:
     return sum(len(part.images) for part in parts)
 
 
-def _index_stands(index: dict, config: Config, plan: Plan, scale: int) -> bool:
-    """An index is of one plan, scale and filter; with another of them it is made again."""
-    return (index.get("digest"), index.get("scale"), index.get("min_clip_score")) == (plan.digest, scale, config.index.min_clip_score)
+def _index_stands(run: str, index: dict, config: Config, plan: Plan, scale: int) -> bool:
+    """An index is of one plan, scale and filter, and lists every part; else it is made again."""
+    if (index.get("digest"), index.get("scale"), index.get("min_clip_score")) != (plan.digest, scale, config.index.min_clip_score):
+        return False
+    listed = {part["manifest"] for part in index["parts"]}
+    return all(
+        layout.synthetic_manifest(run, part.multiple, part.shard, part.number) in listed
+        for shard in range(len(plan.class_shards))
+        for multiple in range(1, scale + 1)
+        for part in plan.parts(config, shard, multiple)
+    )
 
 
 def _train(store: Store, run: str, config: Config) -> list[TaskState]:
@@ -160,19 +170,29 @@ def _holds(done: dict, frozen: dict) -> bool:
 
 
 def _evaluate(store: Store, run: str, config: Config) -> list[TaskState]:
+    """Done: every test as it is asked for now, of the training that lies there now."""
     written = set(store.list(layout.run_folder(run) + "evaluate/"))
     tasks = []
     for name in active_arms(config):
         for seed in config.seeds:
             key = layout.evaluation(run, name, seed)
-            tests = json.loads(store.get(key))["tests"] if key in written else {}
-            done = key in written and all(_is_of(tests.get(test), wanted) for test, wanted in config.tests.items())
+            trained = _digest(store, layout.training(run, name, seed, "done.json"))
+            done = key in written and _measured(json.loads(store.get(key)), config, trained)
             tasks.append(TaskState(Task(stage="evaluate", arm=name, seed=seed), int(done), 1))
     return tasks
 
 
+def _digest(store: Store, key: str) -> str | None:
+    return hashlib.sha256(store.get(key)).hexdigest() if store.exists(key) else None
+
+
+def _measured(evaluation: dict, config: Config, trained: str | None) -> bool:
+    tests = evaluation["tests"]
+    return evaluation["trained"] == trained and all(_is_of(tests.get(name), test) for name, test in config.tests.items())
+
+
 def _is_of(result: dict | None, test) -> bool:
-    return result is not None and (result["split"], result["subset"]) == (test.split, test.subset)
+    return result is not None and (result["split"], result["subset"], result["domain"]) == (test.split, test.subset, test.domain)
 
 
 def _rejects(store: Store, index: dict, manifests: set[str]) -> tuple[int, int]:
@@ -192,8 +212,3 @@ def _timings(store: Store, run: str, stage: str) -> list[dict]:
 def _rate(stage: str, timings: list[dict]) -> float | None:
     timed = [(timing.get(COUNTED.get(stage, ""), 1), timing["seconds"]) for timing in timings if timing.get("seconds")]
     return sum(units for units, _ in timed) / sum(seconds for _, seconds in timed) if timed else None
-
-
-def _preview_rate(store: Store, run: str) -> float | None:
-    key = layout.timing(run, "preview", "rate")
-    return json.loads(store.get(key)).get("rate") if store.exists(key) else None

@@ -24,8 +24,8 @@ class Store(Protocol):
     def get(self, key: str, *, start: int | None = None, length: int | None = None) -> bytes:
         """The object, or exactly `length` bytes of it from `start`. Raises DataError when it does not exist or is shorter."""
 
-    def put(self, key: str, data: bytes | Path) -> None:
-        """Publish bytes, or the content of a local file; replaces what was there."""
+    def put(self, key: str, data: bytes | Path, *, if_absent: bool = False) -> bool:
+        """Publish bytes, or the content of a local file; replaces what was there, unless if_absent. Whether it lies there now."""
 
     def exists(self, key: str) -> bool: ...
 

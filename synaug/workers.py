@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from multiprocessing import connection, forkserver
 from typing import Any
 
+from synaug.errors import TransientError
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # glibc gives large blocks back to the kernel and faults them in again; with these it keeps them (a third of the CPU time of small models)
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "536870912"}
@@ -77,6 +79,8 @@ class _Worker:
 
 
 def _obituary(code: int) -> str:
+    if code == TransientError.exit_code:
+        return "it made no progress and ended itself (compute.stall_minutes); its stacks are in its log, run again to go on"
     if code == -signal.SIGKILL:
         return "its process was killed by SIGKILL (out of memory?); run again to go on"
     return f"its process ended with {code}"

@@ -8,15 +8,22 @@ from threading import Lock
 
 import torch
 
-from synaug import profiles
+from synaug import metrics, profiles
 from synaug.backends.diffusion import revision_of
 from synaug.config import Config
 from synaug.errors import ModelError
 from synaug.frozen import ModelInfo
+from synaug.watchdog import beat
 
 
 def first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0][:200]
+
+
+def _beat(*step) -> dict:
+    """On a CPU a batch of a large model can take longer than a stage may stand still."""
+    beat()
+    return {}
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ class DiffusersModel:
         rows = {"prompt_embeds": answer[0].cpu()}
         if len(answer) == 4:  # SDXL: (embeds, negative, pooled, negative pooled)
             rows["pooled_prompt_embeds"] = answer[2].cpu()
-        self.seconds["text"] += time.perf_counter() - start
+        self._took("text", time.perf_counter() - start)
         return {text: {name: row[n : n + 1] for name, row in rows.items()} for n, text in enumerate(unique)}
 
     @cached_property
@@ -135,9 +142,13 @@ class DiffusersModel:
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" not in str(error):
                 raise
             raise torch.OutOfMemoryError(first_line(error)) from error
-        self.seconds["denoise"] += middle - start
-        self.seconds["decode"] += time.perf_counter() - middle
+        self._took("denoise", middle - start)
+        self._took("decode", time.perf_counter() - middle)
         return Generated(pixels, flagged)
+
+    def _took(self, phase: str, seconds: float) -> None:
+        self.seconds[phase] += seconds
+        metrics.phase(phase, seconds)
 
     def _now(self) -> float:
         if self.device.type == "cuda":
@@ -150,7 +161,7 @@ class DiffusersModel:
         if self.sampling.profile.folder:
             return self.pipeline(**arguments, **common)
         size = {"width": self.sampling.width, "height": self.sampling.height}
-        return self.pipeline(**arguments, **common, **size, output_type="latent").images
+        return self.pipeline(**arguments, **common, **size, output_type="latent", callback_on_step_end=_beat).images
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents to pixels, not clamped: diffusers' own post-processing would turn an overflow into plain white."""

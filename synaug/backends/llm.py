@@ -12,6 +12,7 @@ from synaug.devices import find_device
 from synaug.embedded import language_model
 from synaug.errors import ModelError
 from synaug.frozen import ModelInfo
+from synaug.watchdog import beat
 
 SMALL = 1e9  # parameters
 
@@ -75,6 +76,7 @@ class ChatLLM:
                 temperature=self.temperature, top_p=self.top_p, top_k=0, max_new_tokens=max_tokens, eos_token_id=ends,
                 pad_token_id=self.tokenizer.pad_token_id,
             )  # fmt: skip
+        beat()
         texts = self.tokenizer.batch_decode(output[:, tokens["input_ids"].shape[1] :], skip_special_tokens=True)
         return [_before(text, stop) for text in texts]
 

@@ -52,11 +52,12 @@ def main(args: argparse.Namespace) -> None:
         config = planning.configured(args)
         plan, notes = planning.make_plan(open_store(args.store), args.run, config)
         display.console.print(plan_text(args.run, config, plan, notes), soft_wrap=True)
-        _ask(config, plan, args.yes)
         overrides = []  # they are in the plan now
     elif args.scale:
         raise UsageError("--scale needs --config or --preset: it changes the plan")
-    open_job(args.store, args.run, overrides=overrides)  # refuses overrides that belong in the plan before anything starts
+    job = open_job(args.store, args.run, overrides=overrides)  # refuses overrides that belong in the plan before anything starts
+    if not args.yes:
+        refuse_cost(job)
     outcome = run_locally(args.store, args.run, overrides=overrides, display=display)
     if outcome.failures:
         for task, code, line in outcome.failures[1:]:
@@ -65,8 +66,21 @@ def main(args: argparse.Namespace) -> None:
     closing(args.store, args.run, outcome, time.monotonic() - started)
 
 
-def _ask(config, plan, yes: bool) -> None:
-    cost = plan.estimate["cost"]
-    if config.limits.cost is not None and cost is not None and cost > config.limits.cost and not yes:
-        limit = config.limits.cost
-        raise UsageError(f"the run would cost {cost:,.2f}, more than limits.cost {limit:,.2f}; --yes spends it, or raise the limit")
+def refuse_cost(job) -> None:
+    """Raises UsageError when what is left costs more than limits.cost, or nobody can say what it costs."""
+    from synaug import layout
+    from synaug.estimate import estimate, known_rate
+
+    limit = job.config.limits.cost
+    if limit is None:
+        return
+    rate = known_rate(job.store, job.run, job.config, job.plan)
+    published = {key for key in job.store.list(layout.synthetic_folder(job.run)) if key.endswith(".json")}
+    left = estimate(job.config, job.plan, rate, published, job.run)
+    if not left.images_left:
+        return
+    if left.cost is None:
+        missing = "compute.price is not given" if left.price is None else f"its rate is {rate.source}"
+        raise UsageError(f"limits.cost is {limit:,.2f}, but nobody knows what the run costs: {missing}; --yes spends it anyhow")
+    if left.cost > limit:
+        raise UsageError(f"the run would cost {left.cost:,.2f}, more than limits.cost {limit:,.2f}; --yes spends it, or raise the limit")

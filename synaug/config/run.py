@@ -19,6 +19,8 @@ class Compute(Section):
     gpus: int = execution(1, "GPUs that the estimate reckons with", ge=1)
     gpu_name: str | None = execution(None, "GPU that the estimate reckons with, for its printed lines")
     price: float | None = execution(None, "Price of a GPU-hour", unit="per GPU-hour", ge=0)
+    pool: str | None = execution(None, "Name of the GPU pool that a run is made on; recorded, another one for a begun run is refused")
+    stall_minutes: float | None = execution(15.0, "A stage without progress for so long ends, to be tried again", unit="minutes", gt=0)
     rate: float | None = execution(None, "Images a second of one GPU; null: as preview measured, else unmeasured", unit="images/s", gt=0)
 
 

@@ -1,7 +1,6 @@
 """One part: every image of it generated, checked, tried again where it failed, and published as a tar and its manifest."""
 
 import gc
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from synaug import layout
+from synaug import layout, metrics
 from synaug.backends.protocols import CLIP, Diffusion
 from synaug.compose import compose, load_prompts
 from synaug.config import Config
@@ -20,6 +19,7 @@ from synaug.generation.batches import Batch, Planned, batches, windows
 from synaug.generation.beside import Beside, Stopwatch, _set_torch_threads
 from synaug.generation.finish import Finished, Finisher, Texts
 from synaug.generation.health import Health
+from synaug.generation.publish import publish
 from synaug.manifest import Manifest, Reject
 from synaug.profiles import sampling
 from synaug.quotas import Part
@@ -119,7 +119,9 @@ class PartMaker:
                             columns[name].append(value)
                     if attempt == 0:
                         health.see(finished.faults)
-                    self.done(sum(fault is None for fault in finished.faults), sum(fault is not None for fault in finished.faults))
+                    faults = [fault for fault in finished.faults if fault is not None]
+                    metrics.images(len(finished.samples), faults)
+                    self.done(len(finished.samples), len(faults))
                 todo = failed
                 if not todo:
                     break
@@ -162,13 +164,8 @@ class PartMaker:
 
     def _put(self, path: Path, manifest: Manifest) -> None:
         with self.stopwatch.phase("upload"):
-            self.store.put(manifest.tar, path)
-            self.store.put(manifest.tar.removesuffix(".tar") + ".json", to_json(manifest))
+            publish(self.store, path, manifest)
         path.unlink()
-
-
-def to_json(manifest: Manifest) -> bytes:
-    return (json.dumps(manifest.model_dump(mode="json"), sort_keys=True) + "\n").encode()
 
 
 def texts_of(window: list[Batch]) -> list[str]:

@@ -13,6 +13,7 @@ from synaug.backends.diffusion import open_diffusion
 from synaug.compose import load_prompts
 from synaug.contact_sheet import Row
 from synaug.devices import find_device
+from synaug.estimate import rate_of
 from synaug.generation.again import members_of
 from synaug.generation.batches import batches, chunks
 from synaug.generation.part import PartMaker, generate, recipe, texts_of
@@ -63,6 +64,7 @@ def trial(job: Job, images: int) -> Trial:
     seconds = time.perf_counter() - warm
     manifest = _manifest(job)
     timing = {
+        "of": rate_of(config, job.plan.models, config.compute.pool or job.plan.pool),
         "rate": round(sum(batch.size for batch in todo) / seconds, 3),  # padding counts: whole parts hardly have any
         "device": now["device"], "bytes_per_image": round(manifest.bytes / max(1, len(manifest.key))), "batch_size": manifest.batch_size,
         "images": images, "rejected": len(manifest.rejects), "seconds": round(seconds, 3), "warm_up_seconds": round(warm - start, 3),

@@ -49,7 +49,9 @@ def _digest(job: Job, split: str) -> str:
 
 
 def _measured(job: Job, test, result: TestResult | None) -> bool:
-    return result is not None and (result.split, result.subset, result.data) == (test.split, test.subset, _digest(job, test.split))
+    return result is not None and (result.split, result.subset, result.domain, result.data) == (
+        test.split, test.subset, test.domain, _digest(job, test.split),
+    )  # fmt: skip
 
 
 def _frozen(job: Job) -> dict:

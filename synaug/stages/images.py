@@ -14,6 +14,8 @@ example  synaug images --store file:///data/store --run first --shard 0
 def run(job: Job) -> None:
     """Makes what is missing; a second call does nothing. Raises ModelError, DataError, UsageError, TransientError."""
     from synaug import layout, outputs
+    from synaug.compose import load_prompts
+    from synaug.data_set import leave_index
     from synaug.fallbacks import refuse_fallbacks
 
     timing: dict = {}
@@ -24,7 +26,10 @@ def run(job: Job) -> None:
         total = sum(len(part.images) for part in parts)
         done = total - sum(len(part.images) for part in missing)
         if missing:
+            for class_id in sorted({class_id for part in missing for class_id, _ in part.images}):
+                load_prompts(job.store, job.run, class_id)  # a missing or broken file is said before the models are loaded
             refuse_fallbacks(job)
+            leave_index(job, {layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number) for p in missing})
             timing = _make(job, shard, missing, done, total)
         job.report(Progress("images", f"images-{shard:03d}", total, total, "image"))
         outputs.write("summary", lambda parts=parts, timing=timing: _summary(job, parts, timing))
@@ -61,11 +66,12 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
     from synaug.devices import find_device
     from synaug.generation.part import PartMaker, recipe
     from synaug.generation.versions import versions
+    from synaug.pinned import check_planned
 
     torch.set_num_threads(job.config.threads)
     device = find_device(job.config.compute.device)
     diffusion, clip = open_diffusion(job.config, device), open_clip_model(job.config)
-    _check_planned(job, diffusion.info)
+    check_planned(job.plan, diffusion.info, clip.info)
     counts = {"done": done, "rejected": 0, "warm": None}
 
     def progress(good: int, rejected: int) -> None:
@@ -96,14 +102,3 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
     job.store.put(layout.timing(job.run, "images", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
     return timing
 
-
-def _check_planned(job: Job, info) -> None:
-    """Raises ModelError when the weights are not those that the run was planned with."""
-    from synaug.errors import ModelError
-
-    for planned in job.plan.models:
-        if planned.role == "diffusion" and planned.revision != info.revision:
-            raise ModelError(
-                f"{info.name} is at revision {info.revision} here, the run was planned with {planned.revision}; bring those weights back, "
-                "or plan another --run with these"
-            )

@@ -73,7 +73,7 @@ class Builder:
         data = store.get(key)
         digest = hashlib.sha256(data).hexdigest()
         manifest = Manifest.model_validate_json(data)
-        remake = f"delete {store.url}/{key} and run `{images_command(self.job, part.shard)}`"
+        remake = f"delete {store.url}/{key} and its tar, and run `{images_command(self.job, part.shard)}`"
         _check_rows(part, manifest, key, remake)
         _check_tar(store, manifest, known.get(key) == digest, remake)
         kept = 0

@@ -103,7 +103,11 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
             raise DataError(f"run {run!r} has prompts or images that were made otherwise: {changed}; take another --run, or set it back")
         if scale < old.scale:
             notes.append(f"scale {scale}x is below the {old.scale}x planned before: what exists beyond stays, unused")
-    rate = known_rate(store, run, config)
+    plan = Plan(
+        pool=_pool(run, config, before[1] if before and begun else None), digest=digest(table), classes=classes, real_counts=counts,
+        class_shards=[], part_images=1, models=models, styles=styles, scale=scale, estimate={}, versions=_versions(),
+    )  # fmt: skip
+    rate = known_rate(store, run, config, plan)
     if before and begun:
         shards, part_images = before[1].class_shards, before[1].part_images
     else:
@@ -111,10 +115,7 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
         shards, part_images = made.class_shards, made.part_images
         if made.capped:
             notes.append(f"capped at {len(shards)} class shards: each takes more than {config.shard_hours:g} h at {config.max_scale}x")
-    plan = Plan(
-        digest=digest(table), classes=classes, real_counts=counts, class_shards=shards, part_images=part_images, models=models,
-        styles=styles, scale=scale, estimate={}, versions=_versions(),
-    )  # fmt: skip
+    plan = plan.model_copy(update={"class_shards": shards, "part_images": part_images})
     forecast = estimate(config, plan, rate, published, run)
     if published:
         notes.append(_growth(scale, forecast.multiples))
@@ -122,6 +123,17 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     store.put(layout.run_yaml(run), dump_config(config).encode())
     store.put(layout.plan(run), plan.model_dump_json(indent=1).encode())
     return plan, notes
+
+
+def _pool(run: str, config: Config, begun: Plan | None) -> str | None:
+    """The GPU pool that the run is made on: of the first plan that names one. Raises DataError for another."""
+    given, recorded = config.compute.pool, begun.pool if begun else None
+    if given and recorded and given != recorded:
+        raise DataError(
+            f"run {run!r} is made on the GPU pool {recorded!r}, compute.pool={given} is another: other hardware gives other bytes; go on "
+            f"with compute.pool={recorded}, or take another --run"
+        )
+    return recorded or given
 
 
 def _resolvers():
@@ -150,12 +162,14 @@ def _check_licences(config: Config, models: list[ModelInfo]) -> None:
 
 def _keep_revisions(config: Config, old: Config) -> Config:
     """A model without a given revision stays at the commit that the run was planned with, though the hub may have moved on."""
-    images, llm = config.images, config.prompts.llm
+    images, llm, clip = config.images, config.prompts.llm, config.prompts.clip
     if images.revision is None and (images.profile, images.model) == (old.images.profile, old.images.model):
         images = images.model_copy(update={"revision": old.images.revision})
     if llm.revision is None and llm.model == old.prompts.llm.model:
         llm = llm.model_copy(update={"revision": old.prompts.llm.revision})
-    return config.model_copy(update={"images": images, "prompts": config.prompts.model_copy(update={"llm": llm})})
+    if clip.revision is None and (clip.model, clip.pretrained) == (old.prompts.clip.model, old.prompts.clip.pretrained):
+        clip = clip.model_copy(update={"revision": old.prompts.clip.revision})
+    return config.model_copy(update={"images": images, "prompts": config.prompts.model_copy(update={"llm": llm, "clip": clip})})
 
 
 def _pin_revisions(config: Config, models: list[ModelInfo]) -> Config:
@@ -163,7 +177,8 @@ def _pin_revisions(config: Config, models: list[ModelInfo]) -> Config:
     commit = {m.role: m.revision for m in models if len(m.revision) == 40 and set(m.revision) <= set("0123456789abcdef")}
     images = config.images.model_copy(update={"revision": commit.get("diffusion", config.images.revision)})
     llm = config.prompts.llm.model_copy(update={"revision": commit.get("llm", config.prompts.llm.revision)})
-    return config.model_copy(update={"images": images, "prompts": config.prompts.model_copy(update={"llm": llm})})
+    clip = config.prompts.clip.model_copy(update={"revision": commit.get("clip", config.prompts.clip.revision)})
+    return config.model_copy(update={"images": images, "prompts": config.prompts.model_copy(update={"llm": llm, "clip": clip})})
 
 
 def _growth(scale: int, multiples: list[int]) -> str:

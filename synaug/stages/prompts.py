@@ -50,10 +50,14 @@ def _make(job: Job, shard: int, missing: list[str], total: int) -> None:
     from synaug.backends.clip import open_clip_model
     from synaug.backends.llm import open_llm
     from synaug.class_prompts import Maker
+    from synaug.pinned import check_planned
 
     torch.set_num_threads(job.config.threads)
-    maker = Maker(job.store, job.config, job.plan, open_llm(job.config), open_clip_model(job.config))
+    llm, clip = open_llm(job.config), open_clip_model(job.config)
+    check_planned(job.plan, llm.info, clip.info)
+    maker = Maker(job.store, job.config, job.plan, llm, clip)
     for n, class_id in enumerate(missing):
         job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + n, total, "class"))
         made = maker.make(class_id)
-        job.store.put(layout.prompts(job.run, class_id), (made.model_dump_json(indent=2) + "\n").encode())
+        # a twin of this pod, presumed lost and alive, may have been quicker, and its file edited or used
+        job.store.put(layout.prompts(job.run, class_id), (made.model_dump_json(indent=2) + "\n").encode(), if_absent=True)

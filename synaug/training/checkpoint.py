@@ -17,6 +17,7 @@ from synaug.training.arms import Recipe
 LONGEST = 600.0  # seconds between checkpoints, the most that a kill can cost
 SHARE = 0.02  # of the time may go into writing them
 FIRST = 2.0  # seconds before the first one
+SHOWN = 60.0  # seconds between metrics on the way, for who watches
 
 
 class Folder:
@@ -25,6 +26,8 @@ class Folder:
     def __init__(self, job: Job, recipe: Recipe):
         self.job, self.recipe = job, recipe
         self.last, self.cost = time.monotonic(), FIRST * SHARE
+        self.shown = time.monotonic()
+        self.saved: float | None = None  # Unix time of the last checkpoint of this process
 
     def key(self, name: str, seed: int | None = None) -> str:
         return layout.training(self.job.run, self.recipe.name, self.job.seed if seed is None else seed, name)
@@ -74,15 +77,24 @@ class Folder:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         self.put_json("settings.json", self.recipe.frozen())
-        self.job.store.put(self.key("metrics.jsonl"), "".join(line + "\n" for line in metrics).encode())
+        self._put_metrics(metrics)
         self.job.store.put(self.key("checkpoint.pt"), buffer.getvalue())
-        self.last = time.monotonic()
+        self.last, self.saved = time.monotonic(), round(time.time(), 1)
         self.cost = max(FIRST * SHARE, self.last - begun)
+
+    def show(self, metrics: list[str]) -> None:
+        """Metrics between checkpoints, once a minute. A restart drops those past its checkpoint."""
+        if time.monotonic() - self.shown >= SHOWN:
+            self._put_metrics(metrics)
+
+    def _put_metrics(self, metrics: list[str]) -> None:
+        self.job.store.put(self.key("metrics.jsonl"), "".join(line + "\n" for line in metrics).encode())
+        self.shown = time.monotonic()
 
     def finish(self, model: bytes, metrics: list[str], done: dict[str, Any]) -> None:
         """Publish the model; done.json last. The checkpoint has served and goes."""
         self.put_json("settings.json", self.recipe.frozen())
-        self.job.store.put(self.key("metrics.jsonl"), "".join(line + "\n" for line in metrics).encode())
+        self._put_metrics(metrics)
         self.job.store.put(self.key("model.safetensors"), model)
         self.put_json("done.json", done)
         self.clear()

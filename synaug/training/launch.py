@@ -28,10 +28,10 @@ class RankFailed(SynaugError):
         super().__init__(line)
 
 
-def leave_rank(code: int, line: str) -> None:
-    """Called in a worker that failed: what the command that started torchrun is to say of it. Ends the process.
+def end_process(code: int, line: str) -> None:
+    """Ends this process at once: the interpreter's orderly end could wait for a peer, or a thread, that never comes.
 
-    At once, as the interpreter's orderly end could wait for a peer that is gone.
+    Of a rank, code and line are left for the command that started torchrun.
     """
     if folder := os.environ.get(FAILURES):
         (Path(folder) / os.environ["RANK"]).write_text(json.dumps({"code": code, "line": line}))

@@ -8,7 +8,8 @@ from importlib.metadata import version
 
 import torch
 
-from synaug import pools
+from synaug import metrics as prometheus
+from synaug import pools, watchdog
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.identity import derive
 from synaug.job import Job, Progress
@@ -88,6 +89,7 @@ def steps(
     batches = loader.batches(start, recipe.steps)
     for step, batch in zip(range(start + 1, recipe.steps + 1), batches, strict=True):
         totals += trainer.step(batch, step - 1)
+        watchdog.progress()
         if step % interval and step < recipe.steps:
             continue
         n = interval if step % interval == 0 else step % interval
@@ -111,13 +113,20 @@ def steps(
             "lr": learning_rate(recipe.settings, step - 1, recipe.steps),
         }
         line |= {"loss_synthetic": synthetic} if recipe.n_synthetic else {}
-        metrics.append(json.dumps(line | {"images_per_second": round(rate, 1)}))
+        prometheus.training(
+            step=step, images=n * recipe.settings.batch_size, loss=loss, accuracy=accuracy, images_per_second=rate
+        )
+        saving = step < recipe.steps and folder.is_time()
+        times = {"time": round(time.time(), 1), "checkpoint_time": round(time.time(), 1) if saving else folder.saved}
+        metrics.append(json.dumps(line | {"images_per_second": round(rate, 1)} | times))
         detail = {"loss": round(loss, 3), "images/s": round(rate)} | {f"passes {k}": v for k, v in passes(loader, step).items()}
         job.report(Progress("train", f"train-{recipe.name}-{job.seed}", step, recipe.steps, "step", detail))
-        if step < recipe.steps and folder.is_time():
+        if saving:
             positions = {source.name: step * source.n for source in loader.sources}
             seconds = before + now - begun
             folder.save(trainer.state() | {"step": step, "positions": positions, "pools": digests, "seconds": seconds}, metrics)
+        else:
+            folder.show(metrics)
     return metrics
 
 

@@ -85,7 +85,7 @@ def test_accounts_carry_the_workload_identity_of_the_store_but_not_the_executor(
     documents = rendered(STORE | {"serviceAccounts": {"stage": {"annotations": role}}})
     found = {each["metadata"]["name"]: each for each in documents if each["kind"] == "ServiceAccount"}
     assert {name for name, each in found.items() if each["metadata"].get("annotations") == role} == {"synaug-stage", "synaug-launcher"}
-    assert not [name for name, each in found.items() if each["automountServiceAccountToken"] is not False]
+    assert [name for name, each in found.items() if each["automountServiceAccountToken"] is not False] == ["synaug-launcher"]
 
 
 def test_the_templates_tell_the_client_version_and_ui():

@@ -37,7 +37,7 @@ NO_SUCH_PATH = (404, "404 page not found\n")  # a group that no CRD defines: tex
 
 
 class ApiServer:
-    """answers: [(method, path pattern, answer)], taken before anything else; answer: (code, object or text), or a callable that gives one."""
+    """answers: [(method, path pattern, answer)], taken before anything else; answer: (code, object or text), or a callable."""
 
     def __init__(self, namespace: str = "synaug", version: str = __version__):
         self.namespace, self.changed = namespace, threading.Condition()

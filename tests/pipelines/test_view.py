@@ -38,6 +38,10 @@ def small(phase: str = "Running", ended: str | None = None, **forecast) -> tuple
     return nodes, workflow("first-4f2a", phase, nodes, gpus=2, finishedAt=ended)
 
 
+def main_waits(reason: str, message: str) -> list[dict]:
+    return [{"name": "main", "state": {"waiting": {"reason": reason, "message": message}}}]
+
+
 def test_the_figure_of_the_issue():
     assert shown(imagenet_run.snapshot()) == FIGURE
 
@@ -53,7 +57,8 @@ def test_packed_nodes_show_the_same():
 def test_before_plan_is_done_it_says_so():
     nodes = Nodes("first-4f2a").add("plan", "Running", attempt())
     assert shown(view.Snapshot(workflow("first-4f2a", "Running", nodes), NOW)) == (
-        "first-4f2a   running 6 h 12 m\nplan    running\nprompts waiting   images waiting   index waiting   train 0/?   evaluate 0/?   report -\n"
+        "first-4f2a   running 6 h 12 m\nplan    running\n"
+        "prompts waiting   images waiting   index waiting   train 0/?   evaluate 0/?   report -\n"
     )
 
 
@@ -98,14 +103,14 @@ def test_a_store_that_does_not_answer_is_said_while_it_is_tried_again():
 @pytest.mark.parametrize(
     ("pods", "events", "line"),
     [
-        ([pod("a", "Pending", containerStatuses=[{"name": "main", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}}}])],
+        ([pod("a", "Pending", containerStatuses=main_waits("ImagePullBackOff", "Back-off"))],
          [], "pending 1 for 0 s   Back-off: the image cannot be pulled: image.repository, image.tag and imagePullSecrets of the chart"),
         ([pod("a", "Pending", age=timedelta(minutes=3))], [event("a", "FailedMount", 'MountVolume failed: secret "store" not found')],
          'pending 1 for 3 m   MountVolume failed: secret "store" not found'),
         ([unschedulable("a", "0/1 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {gpu: true}.")],
          [event("other", "NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached")],
          "pending 1 for 0 s   0/1 nodes: insufficient cpu, node(s) had untolerated taint {gpu: true}\n"),
-        ([pod("a", "Pending", containerStatuses=[{"name": "main", "state": {"waiting": {"reason": "ContainerCreating"}}}])], [], None),
+        ([pod("a", "Pending", containerStatuses=main_waits("ContainerCreating", ""))], [], None),
     ],
     ids=["pull", "mount", "unschedulable", "starting"],
 )  # fmt: skip
@@ -125,7 +130,7 @@ def test_a_used_up_quota_is_pending_with_its_reason():
 
 FAILURES = [
     ("images", attempt("Failed", exit=137), "exit 137", "more memory: pods.images.resources.limits.memory", "make logs SHARD=1"),
-    ("prompts", attempt("Failed", exit=2, line="no such field"), "exit 2, no such field", "mend the configuration", "SHARD=1 STAGE=prompts"),
+    ("prompts", attempt("Failed", exit=2, line="no such field"), "exit 2, no such field", "mend the configuration", "STAGE=prompts"),
     ("images", attempt("Failed", exit=170, line="store gone"), "exit 170, store gone", "bring the store or endpoint back", "SHARD=1"),
     ("images", attempt("Error"), "its pod is gone", "its pods were lost again and again", "SHARD=1"),
     ("images", attempt("Error", message='pods "x" is forbidden: violates PodSecurity "restricted:latest"'), "no pod, pods",

@@ -79,7 +79,7 @@ def test_a_tar_that_is_gone_or_damaged_is_refused_with_what_to_do(store, tmp_pat
         store.put(manifest.tar, data[:-1] if damage == "shorter" else data[:-1] + b"x")
     wanted = {"gone": "is gone", "shorter": "has .* bytes, its manifest says", "other bytes": "has another checksum"}[damage]
     key = manifest.tar.removesuffix("tar") + "json"
-    remake = rf"delete {store.url}/{key} and run `python -m synaug images .* --shard 0`"
+    remake = rf"delete {store.url}/{key} and its tar, and run `python -m synaug images .* --shard 0`"
     with pytest.raises(DataError, match=rf"{manifest.tar} {wanted}.*{remake}"):
         index.run(job)
     assert not store.exists(layout.index(job.run))

@@ -126,9 +126,9 @@ def job(store: Store, arm: str = "real", *, seed: int = 0, settings: Config | No
 
 
 def metrics(store: Store, arm: str, seed: int = 0) -> list[dict]:
-    """Lines of metrics.jsonl without the rate."""
+    """Lines of metrics.jsonl without rate and times."""
     lines = map(json.loads, store.get(layout.training("r", arm, seed, "metrics.jsonl")).decode().splitlines())
-    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in lines]
+    return [{key: value for key, value in line.items() if key not in ("images_per_second", "time", "checkpoint_time")} for line in lines]
 
 
 def train(job: Job) -> None:

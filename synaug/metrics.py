@@ -1,0 +1,87 @@
+"""Metrics for Prometheus, served where SYNAUG_METRICS_PORT is set. Counters have no label for the class shard: series would never end.
+
+Without that variable each function returns at once and prometheus_client is not imported.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PORT = "SYNAUG_METRICS_PORT"
+UPLOAD_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)  # a prompts file to a tar of gigabytes
+logger = logging.getLogger("synaug")
+
+
+class _Instruments:
+    def __init__(self):
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        from prometheus_client.process_collector import ProcessCollector
+
+        self.registry = CollectorRegistry()
+        mine = {"registry": self.registry}
+        ProcessCollector(**mine)
+        self.images = Counter("synaug_images", "Synthetic images made and accepted", **mine)
+        self.rejected = Counter("synaug_rejected_images", "Generated images that were thrown away", ["reason"], **mine)
+        self.phases = Counter("synaug_phase_seconds", "Work of the images stage by phase; phases overlap", ["phase"], **mine)
+        self.uploads = Histogram("synaug_store_upload_seconds", "One put to the store", buckets=UPLOAD_SECONDS, **mine)
+        self.trained = Counter("synaug_train_images", "Images trained on, over all ranks", **mine)
+        self.train_rate = Gauge("synaug_train_images_per_second", "Over all ranks", **mine)
+        self.step = Gauge("synaug_train_step", "Optimizer steps done", **mine)
+        self.loss = Gauge("synaug_train_loss", "Weighted loss of the last steps", **mine)
+        self.accuracy = Gauge("synaug_train_accuracy_ratio", "Top-1 on the training batches of the last steps", **mine)
+
+
+class _Served:
+    """Of this process."""
+
+    instruments: _Instruments | None = None
+
+
+def serve() -> None:
+    """On the port that the environment names, for as long as the process lives; of several ranks in a pod the first."""
+    port = os.environ.get(PORT)
+    if not port or _Served.instruments or os.environ.get("LOCAL_RANK", "0") != "0":
+        return
+    from prometheus_client import start_http_server
+
+    instruments = _Instruments()
+    try:
+        start_http_server(int(port), registry=instruments.registry)
+    except OSError as error:  # not worth a stage
+        logger.warning("no metrics at port %s: %s", port, error)
+        return
+    _Served.instruments = instruments
+
+
+def images(good: int, faults: list[str]) -> None:
+    """Of one finished batch. faults: the reason of each rejected image."""
+    if made := _Served.instruments:
+        made.images.inc(good)
+        for reason in faults:
+            made.rejected.labels(reason).inc()
+
+
+def phase(name: str, seconds: float) -> None:
+    if made := _Served.instruments:
+        made.phases.labels(name).inc(seconds)
+
+
+def training(*, step: int, images: int, loss: float, accuracy: float, images_per_second: float) -> None:
+    """images: since the last call."""
+    if made := _Served.instruments:
+        made.trained.inc(images)
+        for gauge, value in ((made.step, step), (made.loss, loss), (made.accuracy, accuracy), (made.train_rate, images_per_second)):
+            gauge.set(value)
+
+
+@contextmanager
+def uploading() -> Iterator[None]:
+    """Around one put."""
+    if not (made := _Served.instruments):
+        yield
+        return
+    start = time.perf_counter()
+    yield
+    made.uploads.observe(time.perf_counter() - start)
