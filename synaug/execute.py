@@ -11,7 +11,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from synaug import layout, outputs, watchdog
 from synaug.errors import SynaugError, TransientError
@@ -52,9 +52,8 @@ def execute(
     started = time.monotonic()
     try:
         where = {"shard": task.shard, "arm": task.arm, "seed": task.seed, "join": task.join}
-        job = open_job(store_url, run, **where, overrides=overrides, report=lambda progress: _reported(report, progress))
-        minutes = job.config.compute.stall_minutes
-        with watchdog.watched(minutes, lambda: _end_stalled(minutes, tail, store_url, run, task)):
+        job = open_job(store_url, run, **where, overrides=overrides, report=reported(report))
+        with ended_if_stalled(job.config.compute.stall_minutes, task, store_url, run, tail):
             importlib.import_module(f"synaug.stages.{task.stage}").run(job)
     except Exception as error:
         tail.lines = deque([*printed(), *tail.lines], maxlen=LOG_LINES)
@@ -68,9 +67,19 @@ def execute(
     return time.monotonic() - started
 
 
-def _reported(report: Callable[[Progress], None], progress: Progress) -> None:
-    watchdog.progress()
-    report(progress)
+def reported(report: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """`report`, each call of which the watchdog hears of."""
+
+    def both(progress: Progress) -> None:
+        watchdog.progress()
+        report(progress)
+
+    return both
+
+
+def ended_if_stalled(minutes: float | None, task: Task, store_url: str, run: str, tail: Tail) -> AbstractContextManager[None]:
+    """Ends the process with 170 when nothing moves for so long; None: never."""
+    return watchdog.watched(minutes, lambda: _end_stalled(minutes, tail, store_url, run, task))
 
 
 def _end_stalled(minutes: float, tail: Tail, store_url: str, run: str, task: Task) -> None:

@@ -18,6 +18,7 @@ from synaug.watchdog import beat
 
 PARTIAL = ".partial"  # hidden, so no key and never listed
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # of filesystems without hard links
 DENIED = (errno.EACCES, errno.EPERM)
 
 
@@ -53,7 +54,6 @@ class FileStore:
         with uploading(), self._errors(key, writing=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             partial, file = self._partial()
-            placed = False
             try:
                 with file:
                     if isinstance(data, Path):
@@ -63,14 +63,9 @@ class FileStore:
                         file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                    if if_absent:
-                        with suppress(FileExistsError):
-                            os.link(partial, path)
-                            placed = True
-                        partial.unlink()
-                    else:
+                    placed = not if_absent or _link(partial, path)
+                    if not if_absent:
                         os.replace(partial, path)
-                        placed = True
                 _sync_folder(path.parent)
                 return placed
             except BaseException:
@@ -167,6 +162,24 @@ def _remove_left_over(folder: Path) -> None:
         with suppress(FileNotFoundError, BlockingIOError), open(path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+def _link(partial: Path, path: Path) -> bool:
+    """The file at its place, unless something lies there; whether it does now."""
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if path.exists():
+            return False
+        os.replace(partial, path)  # as near as such a filesystem comes
+        return True
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -30,7 +30,8 @@ def main(args: argparse.Namespace) -> None:
 
     from synaug import layout
     from synaug.errors import UsageError
-    from synaug.job import open_job
+    from synaug.execute import Tail, ended_if_stalled, reported
+    from synaug.job import Task, open_job
     from synaug.overlay import Overlay
     from synaug.progress import LineReporter
 
@@ -42,7 +43,9 @@ def main(args: argparse.Namespace) -> None:
     for key in list(store.list(layout.preview(args.run, ""))):
         store.delete(key)
     plan = job.plan.model_copy(update={"class_shards": [classes]})
-    _preview(replace(job, store=Overlay(store, args.run), plan=plan, shard=0, report=LineReporter(every=5)), store, args.images)
+    report = reported(LineReporter(every=5))
+    with ended_if_stalled(job.config.compute.stall_minutes, Task(stage="preview"), args.store, args.run, Tail()):
+        _preview(replace(job, store=Overlay(store, args.run), plan=plan, shard=0, report=report), store, args.images)
 
 
 def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:

@@ -35,15 +35,23 @@ def cache_folder() -> Path:
     return base / "synaug" / f"smollm2-{revision()}-{LAYOUT}"
 
 
+def ready_folder() -> Path | None:
+    """One that was made beforehand, as in a container image: under SYNAUG_CACHE, which may be read-only, or in the user's cache."""
+    places = [cache_folder()]
+    if given := os.environ.get("SYNAUG_CACHE"):
+        places.insert(0, Path(given) / cache_folder().name)
+    return next((place for place in places if place.is_dir()), None)
+
+
 def folder() -> Path:
     """The model dequantized to bfloat16, made on first use (transformers reads a GGUF in about ten seconds, this in one) and kept.
 
     270 MB in the user's cache; where that cannot be written, in a temporary folder of this process. Of several processes one makes
     it, the others wait. `python -m synaug.embedded.language_model` makes it beforehand.
     """
+    if ready := ready_folder():
+        return ready
     target = cache_folder()
-    if target.exists():
-        return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target.with_name(f"{target.name}.lock")).acquire()

@@ -84,7 +84,7 @@ class Cluster:
         """Nodes of a workflow, by template and kind, in the order of their start."""
         from pipelines.nodes import nodes_of
 
-        found = [n for n in nodes_of(self.workflow(name) or {}) if n["type"] == kind and template in (None, n.get("templateName"))]
+        found = [n for n in nodes_of(self.workflow(name) or {}).values() if n["type"] == kind and template in (None, n.get("templateName"))]
         return sorted(found, key=lambda node: node.get("startedAt") or "")
 
     def pods(self, stage: str | None = None, **labels: str) -> list[client.V1Pod]:

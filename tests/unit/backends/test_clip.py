@@ -65,3 +65,26 @@ def test_an_unknown_model_is_refused_with_a_near_name():
 def test_unknown_weights_are_refused_with_those_there_are():
     with pytest.raises(ModelError, match=r"has no weights 'nobody'.*openai"):
         resolve(config(model="ViT-B-32", pretrained="nobody"))
+
+
+def test_weights_of_the_hub_are_those_of_the_pinned_commit(tmp_path, tiny, monkeypatch):
+    """Two commits in the cache, the newer one is `main`; as offline in a pod."""
+    from open_clip import pretrained
+    from safetensors.torch import save_file
+
+    repository, commits = tmp_path / "models--nobody--tiny", ("a" * 40, "b" * 40)
+    for value, commit in enumerate(commits):
+        folder = repository / "snapshots" / commit
+        folder.mkdir(parents=True)
+        weights = {key: torch.full_like(tensor, value).contiguous() for key, tensor in tiny.model.state_dict().items()}
+        save_file(weights, folder / "open_clip_model.safetensors")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commits[1])
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setitem(pretrained._PRETRAINED, "synaug-tiny", {"ours": {"hf_hub": "nobody/tiny/", "mean": (0.1, 0.2, 0.3)}})
+    settings = config(model="synaug-tiny", pretrained="ours", revision=commits[0])
+    assert resolve(settings).revision == commits[0]
+    loaded = open_clip_model(settings)
+    assert all(bool((tensor == 0).all()) for tensor in loaded.model.state_dict().values())
+    assert tuple(loaded.transform.transforms[-1].mean) == (0.1, 0.2, 0.3)

@@ -42,3 +42,11 @@ def test_a_cache_that_cannot_be_written_is_done_without(conversions, tmp_path, m
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(language_model, "_process_folder", lambda: tmp_path / "own")
     assert language_model.folder() == tmp_path / "own"
+
+
+def test_a_folder_that_an_image_brings_is_used_though_nothing_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    brought = tmp_path / language_model.cache_folder().name
+    brought.mkdir()
+    monkeypatch.setenv("SYNAUG_CACHE", str(tmp_path))
+    assert language_model.folder() == brought

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -82,3 +83,9 @@ def test_a_conditional_put_says_whether_it_wrote(store, tmp_path):
     assert store.put("x", tmp_path / "file", if_absent=True) is False and store.get("x") == b"1"
     assert store.put("x", b"3") is True and store.get("x") == b"3"
     assert store.put("y", tmp_path / "file", if_absent=True) is True and store.get("y") == b"2"
+
+
+def test_of_many_that_put_at_once_one_is_told_that_it_did(store):
+    with ThreadPoolExecutor(8) as pods:
+        wrote = list(pods.map(lambda n: store.put("x", str(n).encode(), if_absent=True), range(8)))
+    assert wrote.count(True) == 1 and store.get("x") == str(wrote.index(True)).encode()

@@ -105,3 +105,12 @@ def test_what_is_missing_is_named(trained):
     test = job.config.tests["test"].model_copy(update={"split": "gone"})
     with pytest.raises(DataError, match="'gone' is not in"):
         evaluate.run(replace(job, config=job.config.model_copy(update={"tests": {"test": test}})))
+
+
+def test_a_test_set_of_another_domain_is_measured_again(trained):
+    job, _ = trained
+    evaluate.run(job)
+    tests = job.config.tests | {"sketch": job.config.tests["sketch"].model_copy(update={"domain": "in"})}
+    evaluate.run(replace(job, config=job.config.model_copy(update={"tests": tests})))
+    written = Evaluation.model_validate_json(job.store.get(layout.evaluation(job.run, job.arm, job.seed)))
+    assert written.tests["sketch"].domain == "in"

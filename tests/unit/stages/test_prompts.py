@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from synaug import attributes, layout
+from synaug.class_prompts import Maker
 from synaug.classes import ClassEntry
 from synaug.compose import load_prompts
 from synaug.config import Config
@@ -14,7 +15,7 @@ from synaug.embedded.datasets import jpeg, pictures
 from synaug.errors import DataError
 from synaug.frozen import Plan
 from synaug.job import Job
-from synaug.prompts_file import ATTRIBUTES
+from synaug.prompts_file import ATTRIBUTES, ClassPrompts
 from synaug.real import Sample, pack
 from synaug.stages import prompts
 from synaug.store import open_store
@@ -155,3 +156,17 @@ def test_a_class_without_a_usable_value_is_counted_as_fallen_back_and_refused_ab
     with pytest.raises(DataError, match=r"1 of 3 classes fell back to the plain name \(sandal\)"):
         prompts.run(replace(job, shard=0))
     assert made(job, "sandal").fallback == ["the LLM gave no usable foreground, background, lighting, angle"]
+
+
+def test_a_file_that_a_twin_of_this_pod_wrote_first_stays(tmp_path, monkeypatch):
+    job = job_in(tmp_path, [list(NAMES)])
+    kept = b'{"class_id": "sandal", "name": "sandal", "senses": [], "chosen": "edited", "pools": {}, "plain": ["a photo of a sandal"]}'
+
+    class Overtaken(Maker):
+        def make(self, class_id):
+            job.store.put(layout.prompts("first", class_id), kept.replace(b"sandal", class_id.encode()))
+            return ClassPrompts(class_id=class_id, name="late", senses=[], chosen="", pools={}, plain=[])
+
+    monkeypatch.setattr("synaug.class_prompts.Maker", Overtaken)
+    prompts.run(replace(job, shard=0))
+    assert {made(job, class_id).chosen for class_id in NAMES} == {"edited"}

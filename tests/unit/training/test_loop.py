@@ -195,3 +195,23 @@ def test_arm_and_seed_are_needed(disk):
 def test_passes_are_counted_over_the_whole_training(disk):
     helpers.train(helpers.job(disk, "real"))
     assert json.loads(read(disk, "real", "done.json"))["passes"] == {"real": 3.0}
+
+
+def test_who_watches_sees_metrics_between_checkpoints_and_the_age_of_the_last(disk, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SHOWN", 0.0)
+    monkeypatch.setattr(checkpoint.Folder, "is_time", lambda self: self.saved is None and len(checkpoints) == 5)
+    checkpoints = []
+
+    def report(progress):
+        checkpoints.append(progress.done)
+        if progress.done == 9:
+            raise helpers.Killed
+
+    with pytest.raises(helpers.Killed):
+        helpers.train(helpers.job(disk, "auxbn", report=report))
+    lines = [json.loads(line) for line in read(disk, "auxbn", "metrics.jsonl").decode().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 9))
+    assert [line["checkpoint_time"] is not None for line in lines] == [step >= 6 for step in range(1, 9)]
+    assert 0 <= lines[-1]["time"] - lines[-1]["checkpoint_time"] < 60
+    helpers.train(helpers.job(disk, "auxbn"))  # goes on from step 6; what was shown past it is made again
+    assert [line["step"] for line in helpers.metrics(disk, "auxbn")] == list(range(1, 13))
