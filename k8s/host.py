@@ -24,9 +24,10 @@ SYSCTLS = (  # set by us (the first) and by the kubelet
     "net/ipv4/ip_forward", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
     "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 )  # fmt: skip
-FOLDERS = (  # paths that kubelet, containerd and libcni do not let one choose
-    "/var/lib/kubelet", "/var/log/containers", "/var/lib/cni", "/run/containerd",
+FOLDERS = (  # that kubelet, libcni and containerd's shims do not let one choose
+    "/var/lib/kubelet", "/var/log/containers", "/var/lib/cni/results", "/run/containerd/s",
 )  # fmt: skip
+PARENTS = ("/var/lib/cni", "/run/containerd")  # made with them; what else is in these is others'
 KUBE_PROXY_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 
 
@@ -65,7 +66,7 @@ def prepare(settings: Settings) -> None:
         before = {
             "addresses": settings.addresses,
             "sysctls": {name: value for name in SYSCTLS if (value := read_sysctl(name)) is not None},
-            "folders": [folder for folder in FOLDERS if Path(folder).exists()],
+            "files": sorted(files()),
         }
         part = note.with_suffix(".part")
         part.write_text(json.dumps(before, indent=1))
@@ -124,10 +125,8 @@ def restore(settings: Settings) -> None:
         for name, value in before["sysctls"].items():
             if read_sysctl(name) != value:
                 (Path("/proc/sys") / name).write_text(value)
-        for folder in FOLDERS:
-            if folder not in before["folders"]:
-                shutil.rmtree(folder, ignore_errors=True)
-    remove_dead_sockets()
+        for path in sorted(files() - set(before["files"]), reverse=True):  # what is in a folder before the folder
+            remove(Path(path))
 
 
 def read_sysctl(name: str) -> str | None:
@@ -190,9 +189,16 @@ def unmount(settings: Settings) -> None:
             run(["umount", "--lazy", point])
 
 
-def remove_dead_sockets() -> None:
-    """Killed shims leave their sockets behind. Those of another containerd are in use and stay."""
-    live = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
-    for path in Path("/run/containerd/s").glob("*"):
-        if str(path) not in live:
-            path.unlink(missing_ok=True)
+def files() -> set[str]:
+    """Everything in FOLDERS, themselves and PARENTS included, but for sockets in use: those are another containerd's."""
+    in_use = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
+    found = {str(path) for folder in map(Path, FOLDERS) if folder.exists() for path in [folder, *folder.rglob("*")]}
+    return (found | {folder for folder in PARENTS if Path(folder).exists()}) - in_use
+
+
+def remove(path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        with suppress(OSError):  # somebody else's file is in it
+            path.rmdir()

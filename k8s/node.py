@@ -30,6 +30,10 @@ path = "{state}/containerd-opt"
 sandbox_image = "{PAUSE}"
 restrict_oom_score_adj = true  # without CAP_SYS_RESOURCE runc dies of it: "can't get final child's PID from pipe"
 netns_mounts_under_state_dir = true
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+Root = "{state}/runc"
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "{plugin_folder()}"
 conf_dir = "{state}/cni"

@@ -2,6 +2,8 @@
 
 import argparse
 
+from synaug.store import add_store_argument
+
 HELP = "make a few images of a few classes: a contact sheet to look at, and the measured rate"
 EPILOG = """\
 reads    the run's plan, its prompts files where they exist, the real images, the LLM, CLIP and diffusion weights
@@ -15,7 +17,7 @@ REAL = 4  # real images of each
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", required=True, metavar="URL", help="folder, file:// or s3://bucket/prefix")
+    add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
     parser.add_argument("--images", type=int, default=20, metavar="N", help="synthetic images in all (default: 20)")
     parser.add_argument("--classes", metavar="A,B", help=f"class ids (default: {CLASSES} drawn by the run's seed)")

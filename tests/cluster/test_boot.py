@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,10 @@ PROGRAMS = {  # as /proc names them, in 15 characters
     "etcd", "kube-apiserver", "kube-controller", "kube-scheduler", "kubelet", "kube-proxy",
     "coredns", "containerd", "containerd-shim", "pause",
 }  # fmt: skip
+FOLDERS = (
+    "/var/lib/kubelet", "/var/log/containers", "/var/log/pods", "/var/lib/cni", "/etc/cni", "/run/containerd", "/run/netns",
+    "/opt/containerd",
+)  # fmt: skip
 POD = """
 apiVersion: v1
 kind: Pod
@@ -52,25 +57,26 @@ def made_for_tests(state: Path) -> Settings:
     return Settings(state=state, bridge="synaug-test0", table="synaug-test", cgroup="synaug-test")
 
 
-def machine() -> dict:
+def machine() -> dict[str, Counter]:
     """All that a cluster could leave behind."""
     links = json.loads(output("ip", "-json", "address"))
-    return {
+    seen = {
         "processes": programs(),
-        "mounts": sorted(f"{point} {kind}" for point, kind in host.mounts()),
+        "mounts": [f"{point} {kind}" for point, kind in host.mounts()],
         "network namespaces": network_namespaces(),
-        "addresses": [(link["ifname"], [info["local"] for info in link["addr_info"]]) for link in links],
-        "routes": [output("ip", family, "route", "show", "table", "all") for family in ("-4", "-6")],
-        "nftables": output("nft", "list", "ruleset"),
-        "sysctls": {name: host.read_sysctl(name) for name in host.SYSCTLS},
-        "forwarding": texts("/proc/sys/net", "ipv?/conf/*/forwarding"),
-        "cgroups": sorted(folder for root in host.cgroup_roots() for folder, _, _ in os.walk(root)),
-        "folders": {folder: sorted(map(str, Path(folder).rglob("*"))) if Path(folder).exists() else "none" for folder in host.FOLDERS},
+        "addresses": [f"{link['ifname']} {[info['local'] for info in link['addr_info']]}" for link in links],
+        "routes": [line for family in ("-4", "-6") for line in output("ip", family, "route", "show", "table", "all").splitlines()],
+        "nftables": output("nft", "list", "ruleset").splitlines(),
+        "sysctls": [f"{name} = {host.read_sysctl(name)}" for name in host.SYSCTLS],
+        "forwarding": [f"{name} = {value}" for name, value in texts("/proc/sys/net", "ipv?/conf/*/forwarding").items()],
+        "cgroups": [folder for root in host.cgroup_roots() for folder, _, _ in os.walk(root)],
+        "folders": [str(path) for folder in FOLDERS if Path(folder).exists() for path in [folder, *Path(folder).rglob("*")]],
     }
+    return {what: Counter(lines) for what, lines in seen.items()}
 
 
 def programs() -> list[str]:
-    """Names of live processes, of the kinds that a cluster has. Ended ones that their parent, this test, has not asked after are zombies (Z)."""
+    """Names of live processes, of the kinds that a cluster has; not of zombies (Z), which are ended children of this test."""
     found = [re.match(r"\d+ \((.+)\) (.)", text) for text in texts("/proc", "[0-9]*/stat").values()]
     return sorted(match[1] for match in found if match[1] in PROGRAMS and match[2] != "Z")
 
@@ -95,9 +101,13 @@ def network_namespaces() -> set[str]:
     return found
 
 
-def assert_as_before(before: dict) -> None:
-    after = machine()
-    assert {what: after[what] for what in before if after[what] != before[what]} == {}
+def changes(before: dict[str, Counter]) -> dict[str, list[str]]:
+    """What came (+) and went (-) since."""
+    after, found = machine(), {}
+    for what in before:
+        lines = [f"+ {line}" for line in after[what] - before[what]] + [f"- {line}" for line in before[what] - after[what]]
+        found |= {what: lines} if lines else {}
+    return found
 
 
 def test_down_leaves_the_machine_as_it_was(settings):
@@ -107,13 +117,13 @@ def test_down_leaves_the_machine_as_it_was(settings):
     kubectl(settings, "wait", "pod/waits", "--for=condition=Ready", "--timeout=60s")
     running = processes(settings)
     assert set(cluster.PARTS) <= set(running.values())
-    assert {what for what in before if machine()[what] != before[what]} >= {"processes", "mounts", "addresses", "nftables", "cgroups"}
+    assert set(changes(before)) >= {"processes", "mounts", "addresses", "nftables", "cgroups"}
 
     cluster.boot(settings)  # a second time nothing is started
     assert processes(settings) == running
 
     cluster.down(settings)
-    assert_as_before(before)
+    assert changes(before) == {}
     assert not settings.state.exists()
 
 
@@ -126,13 +136,13 @@ def test_down_cleans_up_after_a_boot_that_was_killed(settings):
     boot.kill()
     assert boot.wait() == -signal.SIGKILL
     cluster.down(settings)
-    assert_as_before(before)
+    assert changes(before) == {}
 
 
 def test_down_where_nothing_is_up_changes_nothing(settings):
     before = machine()
     cluster.down(settings)
-    assert_as_before(before)
+    assert changes(before) == {}
 
 
 def test_a_part_that_fails_is_named_with_its_log(settings):
