@@ -287,6 +287,19 @@ def test_a_server_that_is_not_there_is_said_in_one_line(no_cluster, client, tmp_
     assert f"context test at {url} does not answer (connection refused)" in err
 
 
+def test_a_server_that_speaks_no_tls_is_said_in_one_line(no_cluster, client, tmp_path, monkeypatch):
+    with serving(ApiServer()) as url:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "kubeconfig", url.replace("http://", "https://"))))
+        code, _, err = client("submit", "--config", "demo")
+    assert (code, err.count("\n")) == (170, 1)
+    assert "does not answer (" in err
+
+
+def test_the_token_of_the_kubeconfig_is_sent(cluster, client):
+    client("watch", "--run", "none")
+    assert cluster.tokens == {"Bearer a-token"}
+
+
 @pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "kind: Config\n"], ids=["empty", "list", "broken", "no contexts"])
 def test_a_file_that_is_no_kubeconfig_is_said_in_one_line(no_cluster, client, tmp_path, monkeypatch, text):
     (tmp_path / "bad").write_text(text)
