@@ -97,19 +97,21 @@ class Cluster:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
-        try:
-            return self.api.call_api(
-                path, method, query_params=list((query or {}).items()), body=body, auth_settings=["BearerToken"], _preload_content=False,
-                header_params={"Content-Type": content_type, "Accept": "application/json, */*"}, _request_timeout=(CONNECT, read),
+        headers = {"Content-Type": content_type, "Accept": "application/json, */*"} | self.api.default_headers
+        parameters, host = list((query or {}).items()), self.api.configuration.host
+        self.api.update_params_for_auth(headers, parameters, ["BearerToken"])
+        try:  # not ApiClient.call_api: it fails over the missing body of a TLS error
+            return self.api.rest_client.request(
+                method, host + path, query_params=parameters, headers=headers, body=body, _preload_content=False,
+                _request_timeout=(CONNECT, read),
             )  # fmt: skip
         except ApiException as error:
-            if not error.status:  # the kubernetes client wraps TLS errors so
-                raise unreachable(error, self.api.configuration.host, self.target) from error
-            raise refusal(
-                error.status, error.body or "", method=method, path=path, namespace=self.namespace, target=self.target
-            ) from error
+            if not error.status:  # a TLS error
+                raise unreachable(error, host, self.target) from error
+            said = (error.body or b"").decode(errors="replace")
+            raise refusal(error.status, said, method=method, path=path, namespace=self.namespace, target=self.target) from error
         except HTTPError as error:
-            raise unreachable(error, self.api.configuration.host, self.target) from error
+            raise unreachable(error, host, self.target) from error
 
     def _lines(self, response) -> Iterator[str]:
         from urllib3.exceptions import HTTPError

@@ -117,12 +117,14 @@ class Measures:
 
     def retried(self) -> list[tuple[Task, Attempt]]:
         """Attempts that failed and were followed, or will be, by another."""
-        return [
-            (task, attempt)
-            for task in self.tasks
-            for attempt in task.attempts
-            if attempt.phase in ("Failed", "Error") and (attempt is not task.attempts[-1] or (attempt.code in RETRIED and not task.failed))
-        ]
+        found = []
+        for task in self.tasks:
+            for attempt in task.attempts:
+                last = attempt is task.attempts[-1]
+                again = not last or (attempt.code in RETRIED and not task.failed)
+                if attempt.phase in ("Failed", "Error") and again and not task.stopped:
+                    found.append((task, attempt))
+        return found
 
     def failed(self) -> list[Task]:
         """The first to fail first: others may follow from it."""

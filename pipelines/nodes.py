@@ -12,6 +12,7 @@ EXIT_CODE = re.compile(r"\(exit code (-?\d+)\)")
 ARGO_S = re.compile(r"retryStrategy\.expression evaluated to false|No more retries left")  # of a Retry node: why no other attempt comes
 RETRIED = (-1, 64, 137, 143, 170)  # exit codes that another attempt may follow
 HEAD = re.compile(r"^(?:\w[\w-]*: )?\w* ?\(exit code -?\d+\)(?:: )?")  # `main: Error (exit code 4): ` before the stage's own line
+SHUTDOWN = "workflow shutdown with strategy"  # in the message of each pod that `make stop` ended
 LOST = -1  # Argo's exit code of a pod that is gone
 
 
@@ -50,7 +51,12 @@ class Task:
 
     @property
     def failed(self) -> bool:
-        return self.phase in ("Failed", "Error")
+        """By itself: not because the Workflow was stopped."""
+        return self.phase in ("Failed", "Error") and not self.stopped
+
+    @property
+    def stopped(self) -> bool:
+        return SHUTDOWN in self.message or (bool(self.attempts) and SHUTDOWN in self.attempts[-1].line)
 
     @property
     def code(self) -> int | None:

@@ -106,3 +106,9 @@ def existing_run(cluster, args: argparse.Namespace) -> str:
     from pipelines import submission
 
     return run_name(args, cluster.target) or submission.newest_run(cluster, None)["metadata"]["labels"][names.RUN_LABEL]
+
+
+def targets(cluster, run: str) -> str:
+    """`RUN=first NAMESPACE=team`: how another target of the Makefile finds the same run."""
+    at = f" NAMESPACE={cluster.namespace}" if cluster.namespace != NAMESPACE else ""
+    return f"RUN={run}{at}" + (f" KUBECONTEXT={cluster.target.context}" if cluster.target.context else "")

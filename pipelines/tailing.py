@@ -34,7 +34,8 @@ def show_pod(cluster: Cluster, workflow: dict, stage: str, unit: str) -> bool:
             return False
         if pod and _started(pod):
             for line in cluster.follow_log(pod["metadata"]["name"]):
-                print(line, flush=True)
+                if " argo=true" not in line:  # argoexec's own
+                    print(line, flush=True)
             return True
     return False
 

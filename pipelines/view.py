@@ -67,7 +67,8 @@ def lines(snapshot: Snapshot) -> list[Line]:
     more = len(measures.failed()) - MOST_FAILURES
     if more > 0:
         shown.append(Line("failure", f"and {more} more failed"))
-    if not measures.failed() and (message := snapshot.workflow.get("status", {}).get("message")):
+    message = snapshot.workflow.get("status", {}).get("message")
+    if message and not measures.failed() and not snapshot.workflow["spec"].get("shutdown"):
         shown.append(Line("failure", message))
     return shown
 
@@ -75,8 +76,10 @@ def lines(snapshot: Snapshot) -> list[Line]:
 def head(measures: Measures) -> str:
     status = measures.workflow.get("status", {})
     phase = status.get("phase", "")
-    stopping = measures.workflow["spec"].get("shutdown") and phase in ("", "Pending", "Running")
-    facts = [measures.workflow["metadata"]["name"], f"{'stopping' if stopping else STATES.get(phase, phase)} {span(measures.elapsed)}"]
+    state = STATES.get(phase, phase)
+    if measures.workflow["spec"].get("shutdown") and phase != "Succeeded":
+        state = "stopped" if state == "failed" and not measures.failed() else "stopping" if state != "failed" else state
+    facts = [measures.workflow["metadata"]["name"], f"{state} {span(measures.elapsed)}"]
     estimate = measures.estimate or {}
     planned = f" (plan {span(estimate['seconds'])})" if estimate.get("seconds") is not None else ""
     if phase == "Running" and (left := measures.seconds_left()) is not None:
@@ -125,7 +128,7 @@ def _word(measures: Measures, stage: str) -> str:
     task = next(iter(measures.of(stage)), None)
     if task is None:
         return "waiting" if stage != "report" else "-"
-    return STATES.get(task.phase, task.phase.lower())
+    return "stopped" if task.stopped else STATES.get(task.phase, task.phase.lower())
 
 
 def _images(measures: Measures, snapshot: Snapshot) -> str:

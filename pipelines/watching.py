@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from pipelines import following, view
+from pipelines import following, names, options, view
 from pipelines.cluster import Cluster
 from pipelines.errand import Refused, StageFailed
 from pipelines.measures import Measures
@@ -26,7 +26,7 @@ def once(cluster: Cluster, workflow: dict) -> None:
     seen = snapshot(cluster, workflow)
     _print(Console(highlight=False), view.lines(seen))
     if following.finished(workflow):
-        outcome(seen)
+        outcome(cluster, seen)
 
 
 def watch(cluster: Cluster, name: str) -> None:
@@ -35,14 +35,14 @@ def watch(cluster: Cluster, name: str) -> None:
     seen = _live(cluster, name, console) if console.is_terminal else _said(cluster, name, console)
     if seen is None:
         raise DataError(f"Workflow {name} was deleted; what is done stays in the store, make submit goes on from it")
-    outcome(seen)
+    outcome(cluster, seen)
 
 
-def outcome(seen: view.Snapshot) -> None:
+def outcome(cluster: Cluster, seen: view.Snapshot) -> None:
     """Nothing for a run that succeeded; else raises with the exit code of the stage that failed first."""
-    status, run = seen.workflow["status"], seen.workflow["metadata"].get("labels", {}).get("synaug/run", "")
+    status = seen.workflow["status"]
     if status["phase"] == "Succeeded":
-        print(f"done. The report: make fetch-report RUN={run}")
+        print(f"done. The report: make fetch-report {options.targets(cluster, seen.workflow['metadata']['labels'][names.RUN_LABEL])}")
         return
     if failed := Measures(seen.workflow, seen.now).failed():
         raise StageFailed(failed[0])

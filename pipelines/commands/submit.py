@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> None:
     confirm(estimate, job.config.limits.cost, args.yes)
     submission.create(cluster, request.workflow("run", job.workflow, {"run": job.run, "config": job.text}, job.run))
     print(f"\nsubmitted {job.workflow} to namespace {cluster.namespace} of {cluster.target.name}")
-    print(f"watch it: make watch RUN={job.run}\nArgo:     {submission.ui_line(cluster, template, job.workflow)}")
+    print(f"watch it: make watch {options.targets(cluster, job.run)}\nArgo:     {submission.ui_line(cluster, template, job.workflow)}")
 
 
 def confirm(estimate: dict, limit: float | None, yes: bool) -> None:

@@ -50,7 +50,8 @@ class ApiServer:
         self.requests: list[tuple[str, str, object]] = []
         self.on_create: Callable[[dict], None] = lambda workflow: None
         self.on_patch: Callable[[dict], None] = lambda workflow: None
-        self.version, self.last = 100, 0
+        self.version = 100
+        self.tokens: set[str | None] = set()
 
     def put(self, workflow: dict) -> None:
         """A new state of a Workflow, seen by those who watch."""
@@ -138,6 +139,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _handle(self):
         parts, length = urlsplit(self.path), int(self.headers.get("Content-Length") or 0)
+        self.server.api.tokens.add(self.headers.get("Authorization"))
         query, body = dict(parse_qsl(parts.query)), json.loads(self.rfile.read(length)) if length else None
         if query.get("watch"):
             return self._watch(query)

@@ -159,6 +159,17 @@ def test_a_run_that_is_being_stopped_says_so():
     assert shown(view.Snapshot(run, NOW)).startswith("first-4f2a   stopping 6 h 12 m")
 
 
+def test_what_a_stop_ended_is_no_failure():
+    """As Argo 3.7.18 leaves the pods of a stopped Workflow."""
+    nodes, run = small("Failed", ended="2026-11-24T05:00:00Z")
+    run["spec"]["shutdown"] = "Stop"
+    nodes.add("images", "Failed", attempt("Failed", message="workflow shutdown with strategy: Stop"), inputs={"shard": "001"})
+    text = shown(view.Snapshot(run, NOW))
+    assert text.startswith("first-4f2a   stopped 1 h\n")
+    assert "FAILED" not in text
+    assert "retries" not in text
+
+
 def test_many_failures_are_counted_and_not_listed():
     nodes, run = small()
     for n in range(9):

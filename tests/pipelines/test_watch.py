@@ -189,7 +189,8 @@ def test_stopping_what_has_ended_changes_nothing(cluster, client):
 
 
 def test_a_stopped_run_is_told_from_a_failed_one(cluster, client):
-    stopped = run("Failed", **FINISHED, message="Stopped with strategy 'Stop'")
+    ended = attempt("Failed", message="workflow shutdown with strategy: Stop")
+    stopped = run("Failed", ("images", "Failed", ended, {"shard": "001"}), **FINISHED, message="Stopped with strategy 'Stop'")
     stopped["spec"]["shutdown"] = "Stop"
     cluster.put(stopped)
     code, _, err = client("watch", "--run", "first")
