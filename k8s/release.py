@@ -92,6 +92,7 @@ def load_stage_image(settings: Settings) -> None:
 
 
 def install_chart(settings: Settings) -> None:
+    prepare_namespace(settings)
     helm(settings, "synaug", REPOSITORY / "helm/synaug", "--namespace", NAMESPACE, "--values", str(REPOSITORY / "k8s/values.yaml"))
 
 

@@ -26,7 +26,8 @@ PROGRAMS = {  # as /proc names them, in 15 characters
     "coredns", "containerd", "containerd-shim", "pause",
 }  # fmt: skip
 FOLDERS = (
-    "/var/lib/kubelet", "/var/log/containers", "/var/log/pods", "/var/lib/cni", "/etc/cni", "/run/containerd", "/run/netns", "/opt/containerd",
+    "/var/lib/kubelet", "/var/log/containers", "/var/log/pods", "/var/lib/cni", "/etc/cni", "/run/containerd", "/run/netns",
+    "/opt/containerd",
 )  # fmt: skip
 POD = """
 apiVersion: v1
