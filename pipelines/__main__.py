@@ -4,11 +4,12 @@ import argparse
 import difflib
 import importlib
 import os
+import signal
 import sys
 import traceback
 
 from synaug.errors import UsageError
-from synaug.failure import INTERRUPTED, describe
+from synaug.failure import INTERNAL, INTERRUPTED, TERMINATED, describe
 
 PEOPLE = ("import", "preview", "plan", "submit", "watch", "stop", "logs", "fetch-report", "render")
 PODS = ("launch", "finish", "fetch")
@@ -24,6 +25,8 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     name = arguments[0] if arguments else ""
+    if name in PODS:  # a process that dies of SIGTERM itself looks like 137 to Argo
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         if name in ("", "-h", "--help"):
             print(overview())
@@ -38,9 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
         code, line = describe(error)
+        if "--debug" in arguments or (name in PODS and code == INTERNAL):
+            traceback.print_exc()
         print(f"{name if name in (*PEOPLE, *PODS) else 'pipelines'}: {line}", file=sys.stderr, flush=True)
         if name in PODS:
             from synaug.outputs import leave_line

@@ -31,7 +31,8 @@ class Launcher:
         self.name = job["metadata"]["name"]
         self.workers = job["spec"]["pytorchReplicaSpecs"]["Worker"]["replicas"]
         config, _ = open_run(self.store, run)
-        self.steps = arms.recipe(config, arm).steps
+        recipe = arms.recipe(config, arm)
+        self.steps, self.settings = recipe.steps, recipe.frozen()
         self.stopped = threading.Event()
         self.told = float("-inf")
         self.met: set[str] = set()  # workers' pods, by uid: one that is to start again is deleted, and another takes its name
@@ -64,11 +65,15 @@ class Launcher:
                 print(f"PyTorchJob {self.name} is at work: taken over", flush=True)
                 return
             if what == "remove":
-                print(f"an older PyTorchJob {self.name} is removed ({ended(there) or 'of another workflow'})", flush=True)
-                self.jobs.remove(self.name, wait=self.stopped.wait)
+                print(f"an older PyTorchJob {self.name} is removed", flush=True)
+                self.jobs.remove(self.name, wait=self.pause)
             if self.jobs.create(self.job):
                 print(f"PyTorchJob {self.name} created: {self.workers} workers", flush=True)
                 return
+
+    def pause(self, seconds: float) -> None:
+        if self.stopped.wait(seconds):
+            raise SystemExit(TERMINATED)
 
     def look(self) -> Seen:
         job = self.jobs.get(self.name)
@@ -100,7 +105,12 @@ class Launcher:
         self.jobs.delete(self.name)
 
     def done(self) -> bool:
-        return self.store.exists(self.key("done.json"))
+        """A model of these very settings. One of other settings is for the train command to refuse, with the difference."""
+        key = self.key("done.json")
+        if not self.store.exists(key):
+            return False
+        published = json.loads(self.store.get(key))
+        return all(published.get(name) == value for name, value in self.settings.items())
 
     def metrics(self) -> dict[str, Any] | None:
         """The last line of metrics.jsonl, None before the first checkpoint."""

@@ -125,7 +125,8 @@ class Measures:
         ]
 
     def failed(self) -> list[Task]:
-        return [task for task in self.tasks if task.failed]
+        """The first to fail first: others may follow from it."""
+        return sorted((task for task in self.tasks if task.failed), key=lambda task: task.ended or self.now)
 
     def seconds_left(self) -> float | None:
         """Of images and training, as fast as they go now; None while neither is known."""

@@ -57,6 +57,10 @@ class Task:
         return self.attempts[-1].code if self.attempts else None
 
     @property
+    def ended(self) -> datetime | None:
+        return self.attempts[-1].ended if self.attempts else None
+
+    @property
     def line(self) -> str:
         """Why it failed, in the stage's own words where it left some."""
         return (self.attempts[-1].line if self.attempts else "") or ARGO_S.sub("", own_words(self.message)).strip()

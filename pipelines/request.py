@@ -16,11 +16,13 @@ def workflow(template: str, name: str, parameters: dict[str, str], run: str | No
     """
     for parameter, value in parameters.items():
         check(parameter, value)
+    title = f"synaug {template} {run or name}"
     labels = {"app.kubernetes.io/name": "synaug", names.WORKFLOW_LABEL: name} | ({names.RUN_LABEL: run} if run else {})
+    annotations = {names.VERSION_ANNOTATION: __version__, "workflows.argoproj.io/title": title}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
-        "metadata": {"name": name, "labels": labels, "annotations": {names.VERSION_ANNOTATION: __version__}},
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
         "spec": {
             "workflowTemplateRef": {"name": names.workflow_template(template)},
             "arguments": {"parameters": [{"name": parameter, "value": value} for parameter, value in parameters.items()]},

@@ -34,11 +34,12 @@ def main(args: argparse.Namespace) -> None:
     from pipelines.launcher import Launcher
     from synaug.errors import DataError
 
+    given = {"store": args.store, "run": args.run, "arm": args.arm, "seed": args.seed, "uid": args.uid}
     try:
-        base = yaml.safe_load(Path(args.job).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise DataError(f"--job {args.job}: no PyTorchJob to start from ({error}); the chart mounts it: helm upgrade synaug") from error
-    job = training_job.job(base, store=args.store, run=args.run, arm=args.arm, seed=args.seed, workflow=args.workflow, uid=args.uid)
-    launcher = Launcher(in_this_pod(), job, store=args.store, run=args.run, arm=args.arm, seed=args.seed, uid=args.uid)
+        job = training_job.job(yaml.safe_load(Path(args.job).read_text()), workflow=args.workflow, **given)
+    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"--job {args.job}: no PyTorchJob to start from ({reason}); the chart mounts it: helm upgrade synaug") from error
+    launcher = Launcher(in_this_pod(), job, **given)
     signal.signal(signal.SIGTERM, lambda *_: launcher.stopped.set())
     launcher.train()

@@ -124,6 +124,14 @@ def test_what_cannot_be_meant_is_one_line(cluster, client, arguments, line):
     assert line in err
 
 
+def test_a_live_import_is_refused_with_what_to_do(cluster, client):
+    name = "synaug-import-train"
+    cluster.put(workflow(name, "Running", Nodes(name), template="import"))
+    code, _, err = client("import", "s3://b/x.tar")
+    assert code == 3
+    assert err.endswith(f"{name} is running; wait for it, or delete it: kubectl delete workflow {name} -n synaug\n")
+
+
 def running(phase: str, last: dict) -> dict:
     nodes = Nodes(NAME).add("plan", "Succeeded", attempt("Succeeded"),
                             outputs=plan_outputs(shards=["017"], estimate=estimate()))  # fmt: skip

@@ -9,7 +9,9 @@ from pipelines import training_job
 from pipelines.launcher import Launcher
 from synaug import layout
 from synaug.errors import DataError, TransientError
+from synaug.job import open_run
 from synaug.store import open_store
+from synaug.training import arms
 from tests import planned
 from tests.pipelines.test_verdict import worker
 
@@ -72,8 +74,9 @@ def launcher(store, jobs, arm="naive-2x") -> Launcher:
     return Launcher(jobs, job, store=store.url, run="first", arm=arm, seed=0, uid=UID)
 
 
-def publish(store, arm="naive-2x"):
-    return lambda: store.put(layout.training("first", arm, 0, "done.json"), b"{}")
+def publish(store, arm="naive-2x", **changed):
+    settings = arms.recipe(open_run(store, "first")[0], arm).frozen()
+    return lambda: store.put(layout.training("first", arm, 0, "done.json"), json.dumps(settings | changed).encode())
 
 
 def checkpoint(store, step, arm="naive-2x"):
@@ -86,6 +89,15 @@ def test_a_trained_arm_starts_nothing(run, capsys):
     publish(run)()
     launcher(run, jobs).train()
     assert jobs.deeds == [] and "done already" in capsys.readouterr().out
+
+
+def test_a_model_of_other_settings_is_left_to_the_train_command_to_refuse(run):
+    jobs = Jobs()
+    publish(run, steps=7)()
+    jobs.script = {1: jobs.become("Failed")}
+    with pytest.raises(TransientError):
+        launcher(run, jobs).train()
+    assert jobs.deeds == ["create"]
 
 
 def test_an_arm_is_trained_when_its_model_is_published(run, capsys, tmp_path, monkeypatch):
@@ -148,6 +160,18 @@ def test_an_older_job_of_the_name_is_removed_first(run, older):
         jobs.there["metadata"]["ownerReferences"][0]["uid"] = "another"
     launcher(run, jobs).begin()
     assert jobs.deeds == ["remove", "create"]
+
+
+def test_a_stop_while_an_older_job_goes_starts_none(run):
+    jobs = Jobs()
+    made = launcher(run, jobs)
+    jobs.there = made.job
+    jobs.become("Failed")()
+    jobs.remove = lambda name, *, wait: wait(1.0)
+    made.stopped.set()
+    with pytest.raises(SystemExit) as ended:
+        made.train()
+    assert ended.value.code == 143 and jobs.deeds == []
 
 
 def test_a_stop_removes_the_job_and_ends_with_143(run):

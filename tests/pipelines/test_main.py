@@ -62,7 +62,8 @@ def test_each_target_of_the_makefile_is_a_command_with_its_options(target):
     """What `make -n` would run parses."""
     given = {
         "SOURCE": "s3://b/x.tar", "SPLIT": "val", "CLASSES": "imagenet-1k", "CONFIG": "run.yaml", "RUN": "first", "SCALE": "2x",
-        "IMAGES": "8", "NAMESPACE": "team", "KUBECONTEXT": "there", "YES": "1", "SET": "seed=1 compute.gpus=8", "ARM": "a", "SEED": "1", "STAGE": "train",
+        "IMAGES": "8", "NAMESPACE": "team", "KUBECONTEXT": "there", "YES": "1", "ARGS": "seed=1 compute.gpus=8", "ARM": "a",
+        "SEED": "1", "STAGE": "train",
     }  # fmt: skip
     shown = subprocess.run(
         ["make", "-n", "VENV=/nonexistent", target, *(f"{key}={value}" for key, value in given.items())],

@@ -5,6 +5,7 @@ import gzip
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -135,7 +136,7 @@ FAILURES = [
     ("images", attempt("Error"), "its pod is gone", "its pods were lost again and again", "SHARD=1"),
     ("images", attempt("Error", message='pods "x" is forbidden: violates PodSecurity "restricted:latest"'), "no pod, pods",
      "the cluster does not admit the pod", "SHARD=1"),
-    ("images", attempt("Failed", message="Pod was active on the node longer than the specified deadline"), "Pod was active",
+    ("images", attempt("Failed", message="Pod was active on the node longer than the specified deadline"), "out of time, Pod was active",
      "more time: pods.images.deadlineHours", "SHARD=1"),
 ]  # fmt: skip
 
@@ -164,3 +165,18 @@ def test_many_failures_are_counted_and_not_listed():
         nodes.add("images", "Failed", attempt("Failed", exit=4, line="no"), inputs={"shard": f"{n:03d}"})
     text = shown(view.Snapshot(run, NOW))
     assert (text.count("FAILED"), "and 4 more failed\n" in text) == (5, True)
+
+
+def test_a_run_as_argo_3_7_18_left_it():
+    """Recorded on the development cluster: made at 1x; the launcher and the exit handler ended with 2 and left no line."""
+    made = json.loads((Path(__file__).parent / "recorded" / "failed-training.json").read_text())
+    assert shown(view.Snapshot(made, NOW)) == (
+        "lead-8693   failed 5 m\n"
+        "prompts ##########  2/2\n"
+        "images  ##########  2/2 shards  160/160  7.5 img/s a GPU\n"
+        "index done   train 0/1   evaluate 0/1   report -\n"
+        "FAILED  train-auxbn-1x-0: exit 2, no reason given\n"
+        "        fix: mend the configuration, then make submit   log: make logs ARM=auxbn-1x SEED=0\n"
+        "FAILED  finish: exit 2, no reason given\n"
+        "        fix: mend the configuration, then make submit   log: make logs STAGE=finish\n"
+    )
