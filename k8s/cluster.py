@@ -1,4 +1,4 @@
-"""The commands: up, down, status, tools."""
+"""The commands: up, install, down, status, tools."""
 
 import os
 import secrets
@@ -25,10 +25,10 @@ def tools(settings: Settings) -> None:
 def up(settings: Settings) -> None:
     """Boots what does not run, synaug on it. Raises UsageError for a machine that cannot, BootError naming the part that failed."""
     host.check(settings)
+    release.site_packages(settings)
     build_all()
     step("base image", build_base)
     boot(settings)
-    release.site_packages(settings)  # refused now rather than after minutes
     with ThreadPoolExecutor(1) as pool:
         image = pool.submit(release.load_stage_image, settings)
         step("Argo, training operator, S3", lambda: prerequisites.install(settings))
