@@ -39,6 +39,7 @@ def up(settings: Settings) -> None:
 
 def boot(settings: Settings) -> None:
     """Kubernetes alone, marked as a development cluster."""
+    host.check_alone(settings)
     for folder in (settings.state, settings.logs):
         folder.mkdir(parents=True, exist_ok=True)
     settings.state.chmod(0o700)
@@ -84,6 +85,7 @@ def down(settings: Settings) -> None:
     """Safe where nothing runs, and after a crash half way. Removes the state folder; the cache of tools and images stays."""
     if os.geteuid() != 0:
         raise UsageError("down needs root, as up does")
+    host.check_alone(settings)
     if not (settings.state.exists() or processes(settings) or host.leftovers(settings)):
         print("no development cluster is up")
         return

@@ -91,11 +91,15 @@ def prepare(settings: Settings) -> None:
             (root / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
-def check_free(settings: Settings) -> None:
-    """Raises UsageError where another cluster, its leftovers or a route take what this one needs."""
+def check_alone(settings: Settings) -> None:
+    """Raises UsageError where another checkout's cluster is up: its device, table and cgroup have the same names."""
     for state, _ in owned().values():
         if state != str(settings.state):
             raise UsageError(f"another development cluster is up, in {state}: one at a time; python -m k8s down there stops it")
+
+
+def check_free(settings: Settings) -> None:
+    """Raises UsageError where a cluster's leftovers or a route take what this one needs."""
     if leftovers(settings):
         raise UsageError(f"network device {settings.bridge} is left of a cluster whose folder is gone; first: python -m k8s down")
     ours = IPv4Network(settings.addresses)
