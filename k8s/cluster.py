@@ -1,4 +1,4 @@
-"""The commands: up, down, status, tools."""
+"""The commands: up, install, down, status, tools."""
 
 import os
 import secrets
@@ -25,15 +25,21 @@ def tools(settings: Settings) -> None:
 def up(settings: Settings) -> None:
     """Boots what does not run, synaug on it. Raises UsageError for a machine that cannot, BootError naming the part that failed."""
     host.check(settings)
+    release.site_packages(settings)
     build_all()
+    step("base image", build_base)
     boot(settings)
-    step("Argo, training operator, S3", lambda: prerequisites.install(settings))
-    install(settings)
+    with ThreadPoolExecutor(1) as pool:
+        image = pool.submit(release.load_stage_image, settings)
+        step("Argo, training operator, S3", lambda: prerequisites.install(settings))
+        step("synaug's image", image.result)
+    install_release(settings)
     print(f"up. For kubectl and helm: export KUBECONFIG={settings.kubeconfig}")
 
 
 def boot(settings: Settings) -> None:
     """Kubernetes alone, marked as a development cluster."""
+    host.check_alone(settings)
     for folder in (settings.state, settings.logs):
         folder.mkdir(parents=True, exist_ok=True)
     settings.state.chmod(0o700)
@@ -47,13 +53,14 @@ def boot(settings: Settings) -> None:
 
 
 def install(settings: Settings) -> None:
-    """synaug on a cluster that is up, from this checkout: image, chart, embedded data. Raises UsageError, BootError."""
+    """synaug on a cluster that is up, again from this checkout. Raises UsageError, BootError."""
     if not node.ready(settings):
         raise UsageError("no development cluster is up; run: python -m k8s up")
-    release.site_packages(settings)  # refused now rather than after the minutes of a build
-    step("namespace, claims", lambda: release.prepare_namespace(settings))
-    step("base image", build_base)
-    step("stage image", lambda: release.load_stage_image(settings))
+    step("synaug's image", lambda: release.load_stage_image(settings))
+    install_release(settings)
+
+
+def install_release(settings: Settings) -> None:
     step("chart", lambda: release.install_chart(settings))
     release.import_embedded(settings)
 
@@ -78,6 +85,7 @@ def down(settings: Settings) -> None:
     """Safe where nothing runs, and after a crash half way. Removes the state folder; the cache of tools and images stays."""
     if os.geteuid() != 0:
         raise UsageError("down needs root, as up does")
+    host.check_alone(settings)
     if not (settings.state.exists() or processes(settings) or host.leftovers(settings)):
         print("no development cluster is up")
         return

@@ -16,7 +16,7 @@ from k8s.settings import Settings
 from synaug.errors import UsageError
 
 PACKAGES = {  # program -> Debian's package
-    "containerd": "containerd", "runc": "runc", "nft": "nftables", "ip": "iproute2", "mount": "mount", "conntrack": "conntrack",
+    "containerd": "containerd", "runc": "runc", "nft": "nftables", "ip": "iproute2", "mount": "mount",
     "debootstrap": "debootstrap", "buildah": "buildah", "openssl": "openssl",
 }  # fmt: skip
 PLUGINS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))  # Debian's folder of CNI plugins, everyone else's
@@ -65,7 +65,7 @@ def prepare(settings: Settings) -> None:
         check_free(settings)
         before = {
             "addresses": settings.addresses,
-            "sysctls": {name: value for name in SYSCTLS if (value := read_sysctl(name)) is not None},
+            "sysctls": {name: value for name in SYSCTLS if (value := read(Path("/proc/sys", name)))},
             "files": sorted(files()),
         }
         part = note.with_suffix(".part")
@@ -87,13 +87,19 @@ def prepare(settings: Settings) -> None:
         }}""")  # pods reach the world as the node does
     for root in cgroup_roots():
         (root / settings.cgroup).mkdir(exist_ok=True)
+        for controller in read(root / "cgroup.controllers").split():  # v2: the kubelet wants them in its own root
+            (root / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
-def check_free(settings: Settings) -> None:
-    """Raises UsageError where another cluster, its leftovers or a route take what this one needs."""
+def check_alone(settings: Settings) -> None:
+    """Raises UsageError where another checkout's cluster is up: its device, table and cgroup have the same names."""
     for state, _ in owned().values():
         if state != str(settings.state):
             raise UsageError(f"another development cluster is up, in {state}: one at a time; python -m k8s down there stops it")
+
+
+def check_free(settings: Settings) -> None:
+    """Raises UsageError where a cluster's leftovers or a route take what this one needs."""
     if leftovers(settings):
         raise UsageError(f"network device {settings.bridge} is left of a cluster whose folder is gone; first: python -m k8s down")
     ours = IPv4Network(settings.addresses)
@@ -123,17 +129,15 @@ def restore(settings: Settings) -> None:
     if note.exists():
         before = json.loads(note.read_text())
         for name, value in before["sysctls"].items():
-            if read_sysctl(name) != value:
-                (Path("/proc/sys") / name).write_text(value)
+            if read(Path("/proc/sys", name)) != value:
+                Path("/proc/sys", name).write_text(value)
         for path in sorted(files() - set(before["files"]), reverse=True):  # what is in a folder before the folder
             remove(Path(path))
 
 
-def read_sysctl(name: str) -> str | None:
-    try:
-        return (Path("/proc/sys") / name).read_text().strip()
-    except FileNotFoundError:  # not in this kernel
-        return None
+def read(path: Path) -> str:
+    """Of a kernel's file; empty where this kernel has none."""
+    return path.read_text().strip() if path.exists() else ""
 
 
 def mounts() -> list[tuple[Path, str]]:

@@ -50,9 +50,10 @@ def namespace(name: str, **labels: str) -> dict:
 
 
 def install_argo(settings: Settings) -> None:
-    """cluster-install with Argo's defaults, then the full CRDs: cluster-install's own are minimal and accept any field."""
+    """cluster-install with Argo's defaults, and the full CRDs: cluster-install's own are minimal and accept any field."""
     manifests = source(tool("argo"), ARGO) / "manifests"
-    documents = list(yaml.safe_load_all(kubectl(settings, "kustomize", str(manifests / "cluster-install"))))
+    apply(settings, "\n---\n".join(path.read_text() for path in sorted((manifests / "base/crds/full").glob("argoproj.io_*.yaml"))))
+    documents = list(yaml.safe_load_all(kubectl(settings, "kustomize", str(manifests / "cluster-install-no-crds"))))
     for document in documents:
         if document["kind"] == "Deployment" and document["metadata"]["name"] == "argo-server":
             document["spec"]["replicas"] = 0  # the UI is not built from a Go module
@@ -61,7 +62,6 @@ def install_argo(settings: Settings) -> None:
             container["image"] = image_name("workflow-controller")
             container["args"] = ["--executor-image", image_name("argoexec")]
     apply(settings, [namespace("argo"), *(in_namespace(document, "argo") for document in documents)])
-    apply(settings, kubectl(settings, "kustomize", str(manifests / "base/crds/full")))
 
 
 CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "Namespace"}

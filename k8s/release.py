@@ -92,6 +92,7 @@ def load_stage_image(settings: Settings) -> None:
 
 
 def install_chart(settings: Settings) -> None:
+    prepare_namespace(settings)
     helm(settings, "synaug", REPOSITORY / "helm/synaug", "--namespace", NAMESPACE, "--values", str(REPOSITORY / "k8s/values.yaml"))
 
 
@@ -112,7 +113,7 @@ def phase(settings: Settings, workflow: str) -> str:
 def description(settings: Settings) -> str:
     query = ["--namespace", NAMESPACE, "workflowtemplate", "synaug-run", "--ignore-not-found"]
     try:
-        version = kubectl(settings, "get", *query, "--output", r"jsonpath={.metadata.annotations.synaug/version}")
+        version = kubectl(settings, "get", *query, "--output", "jsonpath={.metadata.annotations.synaug/version}")
     except BootError:  # Argo's CRDs are not there yet
         version = ""
     return f"installed, version {version}" if version else "not installed; python -m k8s install"

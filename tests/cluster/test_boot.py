@@ -67,7 +67,7 @@ def machine() -> dict[str, Counter]:
         "addresses": [f"{link['ifname']} {[info['local'] for info in link['addr_info']]}" for link in links],
         "routes": [line for family in ("-4", "-6") for line in output("ip", family, "route", "show", "table", "all").splitlines()],
         "nftables": output("nft", "list", "ruleset").splitlines(),
-        "sysctls": [f"{name} = {host.read_sysctl(name)}" for name in host.SYSCTLS],
+        "sysctls": [f"{name} = {host.read(Path('/proc/sys', name))}" for name in host.SYSCTLS],
         "forwarding": [f"{name} = {value}" for name, value in texts("/proc/sys/net", "ipv?/conf/*/forwarding").items()],
         "cgroups": [folder for root in host.cgroup_roots() for folder, _, _ in os.walk(root)],
         "folders": [str(path) for folder in FOLDERS if Path(folder).exists() for path in [folder, *Path(folder).rglob("*")]],

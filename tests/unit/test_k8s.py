@@ -1,13 +1,16 @@
 """The development cluster's program, as far as that goes without root and Go: settings, pinned tools, image archives."""
 
 import json
+import os
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from k8s import images, tools
+from k8s import cluster, host, images, tools
 from k8s.errors import BootError
+from k8s.process import OWNER
 from k8s.settings import ADDRESSES, Settings
 from synaug.errors import UsageError
 
@@ -29,6 +32,19 @@ def test_addresses_that_cannot_serve_are_refused(addresses, says):
 def test_a_folder_too_deep_for_a_socket_is_refused():
     with pytest.raises(UsageError, match="107 bytes"):
         Settings(state=Path("/", "x" * 100))
+
+
+@pytest.mark.parametrize("act", [host.check_alone, cluster.boot, cluster.down])
+def test_a_cluster_of_another_checkout_is_left_alone(act, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    other = subprocess.Popen(["sleep", "60"], env=os.environ | {OWNER: str(tmp_path / "theirs")})
+    try:
+        with pytest.raises(UsageError, match="another development cluster is up, in /"):
+            act(Settings(state=tmp_path / "ours"))
+        assert not (tmp_path / "ours").exists()
+    finally:
+        other.kill()
+        other.wait()
 
 
 @pytest.mark.parametrize("build", tools.BUILDS, ids=lambda build: build.module)
