@@ -11,7 +11,7 @@ CLIENT := $(VENV)/.synaug-client
 PIPELINES := $(BIN)/python -m pipelines
 AT := $(if $(NAMESPACE),--namespace='$(NAMESPACE)') $(if $(KUBECONTEXT),--context='$(KUBECONTEXT)')
 OF := $(AT) $(if $(CONFIG),--config='$(CONFIG)') $(if $(RUN),--run='$(RUN)')
-PLANNED := $(OF) $(if $(SCALE),--scale='$(SCALE)') $(SET)
+PLANNED := $(OF) $(if $(SCALE),--scale='$(SCALE)') $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo report status import preview plan submit watch stop logs fetch-report images cluster cluster-down \
@@ -34,7 +34,7 @@ status: $(STAMP) ## how far the demo is
 report: $(STAMP) ## make the demo's report again
 	$(SYNAUG) report --store $(STORE) --run demo
 
-##@ On a Kubernetes cluster: CONFIG=run.yaml RUN=name NAMESPACE=synaug KUBECONTEXT=name go with each; SET="FIELD=VALUE ..." with the first four
+##@ On a Kubernetes cluster: CONFIG=run.yaml RUN=name NAMESPACE=synaug KUBECONTEXT=name go with each; ARGS="FIELD=VALUE ..." with the first four
 import: $(CLIENT) ## labelled images into the store: SOURCE='s3://bucket/train-{0000..1023}.tar' SPLIT=train CLASSES=imagenet-1k
 	@$(PIPELINES) import $(AT) $(if $(SPLIT),--split='$(SPLIT)') $(if $(CLASSES),--classes='$(CLASSES)') $(if $(LABELS),--labels) '$(SOURCE)'
 

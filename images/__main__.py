@@ -49,7 +49,7 @@ def build(targets: list[str], *, push: str | None = None, base: str | None = Non
 def write_values(path: Path, prefix: str, digests: dict[str, str]) -> None:
     """Digests of the pushed images as values of the chart. The small image alone is no whole release: then the rest is left as it is."""
     lines = ["# Written by make images PUSH=...; for helm -f.", "image:"]
-    for target, digest in sorted(digests.items(), reverse=True):  # stages, then control, which lies within
+    for target, digest in digests.items():
         indent = "  " if target == "stages" else "    "
         lines += ["  control:"] if target == "control" else []
         lines += [f"{indent}repository: {prefix}/{TARGETS[target]}", f'{indent}tag: "{__version__}"', f"{indent}digest: {digest}"]

@@ -29,6 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SynaugError as error:
         print(f"k8s: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print(f"\nk8s {options.command}: interrupted; python -m k8s up goes on, python -m k8s down cleans up", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The commands: up, down, status, tools."""
 
+import os
 import secrets
 import shutil
 import time
@@ -51,7 +52,7 @@ def install(settings: Settings) -> None:
         raise UsageError("no development cluster is up; run: python -m k8s up")
     release.site_packages(settings)  # refused now rather than after the minutes of a build
     step("namespace, claims", lambda: release.prepare_namespace(settings))
-    step("base image", lambda: build_base(settings))
+    step("base image", build_base)
     step("stage image", lambda: release.load_stage_image(settings))
     step("chart", lambda: release.install_chart(settings))
     release.import_embedded(settings)
@@ -75,6 +76,11 @@ def mark(settings: Settings) -> None:
 
 def down(settings: Settings) -> None:
     """Safe where nothing runs, and after a crash half way. Removes the state folder; the cache of tools and images stays."""
+    if os.geteuid() != 0:
+        raise UsageError("down needs root, as up does")
+    if not (settings.state.exists() or processes(settings) or host.leftovers(settings)):
+        print("no development cluster is up")
+        return
     kill(settings, {"kubelet", "kube-proxy"})  # first: a kubelet starts pods again
     host.kill_pods(settings)
     kill(settings)

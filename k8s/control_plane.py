@@ -4,7 +4,7 @@ import json
 import secrets
 from pathlib import Path
 
-from k8s.process import answers, run, start, succeeds
+from k8s.process import answers, direct, run, start, succeeds
 from k8s.settings import Settings
 from k8s.tools import binary
 
@@ -49,7 +49,8 @@ COREFILE = """\
 
 
 def kubectl(settings: Settings, *words: str, input: str | None = None) -> str:
-    return run([binary("kubectl"), "--kubeconfig", settings.kubeconfig, *words], input=input, what=f"kubectl {' '.join(words[:3])}")
+    command = [binary("kubectl"), "--kubeconfig", settings.kubeconfig, *words]
+    return run(command, input=input, env=direct(), what=f"kubectl {' '.join(words[:3])}")
 
 
 def boot(settings: Settings) -> None:

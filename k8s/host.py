@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from contextlib import suppress
 from ipaddress import IPv4Network
@@ -23,9 +24,10 @@ SYSCTLS = (  # set by us (the first) and by the kubelet
     "net/ipv4/ip_forward", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
     "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 )  # fmt: skip
-FOLDERS = (  # paths that kubelet, containerd and libcni do not let one choose
-    "/var/lib/kubelet", "/var/log/containers", "/var/lib/cni", "/run/containerd",
+FOLDERS = (  # that kubelet, libcni and containerd's shims do not let one choose
+    "/var/lib/kubelet", "/var/log/containers", "/var/lib/cni/results", "/run/containerd/s",
 )  # fmt: skip
+PARENTS = ("/var/lib/cni", "/run/containerd")  # made with them; what else is in these is others'
 KUBE_PROXY_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 
 
@@ -64,12 +66,12 @@ def prepare(settings: Settings) -> None:
         before = {
             "addresses": settings.addresses,
             "sysctls": {name: value for name in SYSCTLS if (value := read_sysctl(name)) is not None},
-            "folders": [folder for folder in FOLDERS if Path(folder).exists()],
+            "files": sorted(files()),
         }
         part = note.with_suffix(".part")
         part.write_text(json.dumps(before, indent=1))
         part.rename(note)
-    if not (Path("/sys/class/net") / settings.bridge).exists():
+    if not leftovers(settings):
         run(["ip", "link", "add", settings.bridge, "type", "bridge"])
     run(["ip", "address", "replace", f"{settings.node_address}/32", "dev", settings.bridge])
     run(["ip", "link", "set", settings.bridge, "up"])
@@ -92,7 +94,7 @@ def check_free(settings: Settings) -> None:
     for state, _ in owned().values():
         if state != str(settings.state):
             raise UsageError(f"another development cluster is up, in {state}: one at a time; python -m k8s down there stops it")
-    if (Path("/sys/class/net") / settings.bridge).exists():
+    if leftovers(settings):
         raise UsageError(f"network device {settings.bridge} is left of a cluster whose folder is gone; first: python -m k8s down")
     ours = IPv4Network(settings.addresses)
     for route in json.loads(run(["ip", "-4", "-json", "route", "show", "table", "all"])):
@@ -101,28 +103,30 @@ def check_free(settings: Settings) -> None:
             raise UsageError(f"{taken}; give a free network: --addresses 10.200.0.0/16")
 
 
+def leftovers(settings: Settings) -> bool:
+    """Whether the cluster's network device is there: it is the first to come and goes with `down`."""
+    return settings.bridge in {name for _, name in socket.if_nameindex()}
+
+
 def restore(settings: Settings) -> None:
     """Puts back what `prepare` and the programs changed. Safe to call again, and after a crash half way."""
     kill_pods(settings)
     unmount(settings)
-    links = {link["ifname"] for link in json.loads(run(["ip", "-json", "link"]))}
-    if settings.bridge in links:
-        run(["ip", "link", "delete", settings.bridge])
     tables = run(["nft", "list", "tables"])
     for family, table in [*KUBE_PROXY_TABLES, ("ip", settings.table)]:
         if f"table {family} {table}\n" in tables:
             run(["nft", "delete", "table", family, table])
     remove_cgroups(settings)
+    if leftovers(settings):
+        run(["ip", "link", "delete", settings.bridge])
     note = settings.state / "host.json"
     if note.exists():
         before = json.loads(note.read_text())
         for name, value in before["sysctls"].items():
             if read_sysctl(name) != value:
                 (Path("/proc/sys") / name).write_text(value)
-        for folder in FOLDERS:
-            if folder not in before["folders"]:
-                shutil.rmtree(folder, ignore_errors=True)
-    remove_dead_sockets()
+        for path in sorted(files() - set(before["files"]), reverse=True):  # what is in a folder before the folder
+            remove(Path(path))
 
 
 def read_sysctl(name: str) -> str | None:
@@ -185,9 +189,16 @@ def unmount(settings: Settings) -> None:
             run(["umount", "--lazy", point])
 
 
-def remove_dead_sockets() -> None:
-    """Killed shims leave their sockets behind. Those of another containerd are in use and stay."""
-    live = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
-    for socket in Path("/run/containerd/s").glob("*"):
-        if str(socket) not in live:
-            socket.unlink(missing_ok=True)
+def files() -> set[str]:
+    """Everything in FOLDERS, themselves and PARENTS included, but for sockets in use: those are another containerd's."""
+    in_use = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
+    found = {str(path) for folder in map(Path, FOLDERS) if folder.exists() for path in [folder, *folder.rglob("*")]}
+    return (found | {folder for folder in PARENTS if Path(folder).exists()}) - in_use
+
+
+def remove(path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        with suppress(OSError):  # somebody else's file is in it
+            path.rmdir()

@@ -11,11 +11,12 @@ import tempfile
 from pathlib import Path
 
 from k8s.process import run
-from k8s.settings import Settings
+from k8s.settings import cache_folder
 from k8s.tools import binary, tool
 
 PAUSE = "localhost/synaug-pause:v1"
-BASE = "localhost/synaug-base:bookworm"  # what images/ builds on here
+SUITE = "bookworm"  # its Python is 3.11
+BASE = f"localhost/synaug-base:{SUITE}"  # what images/ builds on here
 MIRROR = "http://deb.debian.org/debian"
 BASE_PACKAGES = "ca-certificates,python3,python3-pip,python3-venv"
 OPERATOR_TAG = "v1-d6eb98e"  # named by the published standalone kustomization of training-operator 1.9.3
@@ -28,6 +29,7 @@ IMAGES = {  # program -> (image, entry point, user)
     # Upstream's entry point is a shell script that turns VGW_BACKEND and VGW_BACKEND_ARGS of the chart into these two arguments.
     "versitygw": ("ghcr.io/versity/versitygw:{versitygw}", ["versitygw", "posix", "/mnt/data"], "1000"),
 }
+LAYOUT = 1  # of the archives; raised when write_archive changes
 FILES = {
     "etc/passwd": "root:x:0:0::/root:/sbin/nologin\nargo:x:8737:8737::/tmp:/sbin/nologin\nnonroot:x:65532:65532::/tmp:/sbin/nologin\n",
     "etc/group": "root:x:0:\nargo:x:8737:\nnonroot:x:65532:\n",
@@ -47,7 +49,7 @@ def contents() -> dict[str, Path]:
 
 def program_archive(program: str) -> Path:
     path = binary(program)
-    archive = path.with_name(path.name + ".image.tar")
+    archive = path.with_name(f"{program}-{recipe(IMAGES[program], FILES)}.image.tar")
     if not archive.exists():
         _, entry, user = IMAGES[program]
         target = entry[0] if entry[0].startswith("/") else f"/bin/{entry[0]}"
@@ -61,6 +63,11 @@ def program_archive(program: str) -> Path:
                 tar.add(path, target.lstrip("/"), filter=lambda info: info.replace(mode=0o755, uid=0, gid=0, deep=False))
             write_archive(archive, image_name(program), layer, {"Entrypoint": entry, "User": user, "Env": ["PATH=/bin"]})
     return archive
+
+
+def recipe(*parts: object) -> str:
+    """Short digest of what an archive is made by, for its name in the cache."""
+    return hashlib.sha256(repr((LAYOUT, *parts)).encode()).hexdigest()[:8]
 
 
 def entry_of(name: str, kind: bytes, mode: int, size: int = 0) -> tarfile.TarInfo:
@@ -88,21 +95,21 @@ def write_archive(archive: Path, name: str, layer: Path, config: dict) -> None:
     part.rename(archive)
 
 
-def build_base(settings: Settings) -> Path:
-    """The Debian base with Python, by debootstrap, once. Raises BootError with debootstrap's log."""
-    if not settings.base.exists():
+def build_base() -> Path:
+    """The Debian base with Python, by debootstrap, once: a docker archive. Raises BootError with debootstrap's log."""
+    archive = cache_folder() / "images" / f"base-{SUITE}-{platform.machine()}-{recipe(BASE_PACKAGES)}.tar"
+    if not archive.exists():
         mirror = os.environ.get("DEBIAN_MIRROR", MIRROR)
-        settings.base.parent.mkdir(parents=True, exist_ok=True)
-        log = settings.base.with_suffix(".log")
-        work = Path(tempfile.mkdtemp(prefix="base-", dir=settings.base.parent))
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        log = archive.with_suffix(".log")
+        work = Path(tempfile.mkdtemp(prefix="base-", dir=archive.parent))
         try:
-            command = ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", work / "root", mirror]
-            run(command, log=log, what=f"debootstrap of bookworm from {mirror} (DEBIAN_MIRROR names another)")
-            shutil.rmtree(work / "root/var/cache/apt", ignore_errors=True)
-            excluded = [f"--exclude=./{folder}/*" for folder in ("dev", "proc", "sys", "var/lib/apt/lists")]
+            command = ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", SUITE, work / "root", mirror]
+            run(command, log=log, what=f"debootstrap of {SUITE} from {mirror} (DEBIAN_MIRROR names another)")
+            excluded = [f"--exclude=./{folder}/*" for folder in ("dev", "proc", "sys", "var/cache/apt", "var/lib/apt/lists")]
             run(["tar", "--numeric-owner", "-C", work / "root", *excluded, "-cf", work / "layer.tar", "."])
             path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-            write_archive(settings.base, BASE, work / "layer.tar", {"Cmd": ["bash"], "Env": [f"PATH={path}"]})
+            write_archive(archive, BASE, work / "layer.tar", {"Cmd": ["bash"], "Env": [f"PATH={path}"]})
         finally:
             shutil.rmtree(work)
-    return settings.base
+    return archive

@@ -30,13 +30,17 @@ path = "{state}/containerd-opt"
 sandbox_image = "{PAUSE}"
 restrict_oom_score_adj = true  # without CAP_SYS_RESOURCE runc dies of it: "can't get final child's PID from pipe"
 netns_mounts_under_state_dir = true
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+Root = "{state}/runc"
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "{plugin_folder()}"
 conf_dir = "{state}/cni"
 """)
     (state / "cni").mkdir(exist_ok=True)
     # ptp, not bridge: packets between two pods are routed, so kube-proxy's address translation works without br_netfilter.
-    (state / "cni" / "10-synaug.conflist").write_text(json.dumps({
+    write(state / "cni" / "10-synaug.conflist", {
         "cniVersion": "0.4.0", "name": "synaug",
         "plugins": [{
             "type": "ptp",
@@ -45,7 +49,7 @@ conf_dir = "{state}/cni"
                 "ranges": [[{"subnet": str(settings.pods)}]], "routes": [{"dst": "0.0.0.0/0"}],
             },
         }],
-    }, indent=1))  # fmt: skip
+    })  # fmt: skip
     start(settings, "containerd", ["containerd", "--config", state / "containerd.toml"], lambda: succeeds(ctr(settings, "version")))
 
 
@@ -105,6 +109,10 @@ def boot(settings: Settings) -> None:
         log = settings.logs / "kubelet.log"
         raise BootError(f"node {settings.node} is not Ready after 60 s; {log} ends: {last_line(log)}")
     announce_gpus(settings)
+    account = [binary("kubectl"), "--kubeconfig", settings.kubeconfig, "get", "serviceaccount", "default"]
+    if not await_condition(lambda: succeeds(account), 30):  # without it no pod is admitted
+        log = settings.logs / "kube-controller-manager.log"
+        raise BootError(f"kube-controller-manager: no default account after 30 s; {log} ends: {last_line(log)}")
 
 
 def ready(settings: Settings) -> bool:
@@ -124,4 +132,7 @@ def announce_gpus(settings: Settings) -> None:
 
 
 def write(path: Path, document: dict) -> None:
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    """Leaves a file that is right alone: kube-proxy ends when its configuration is written."""
+    text = json.dumps(document, indent=1) + "\n"
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)

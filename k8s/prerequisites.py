@@ -2,15 +2,16 @@
 
 import json
 import secrets
+from pathlib import Path
 
 import yaml
 
 from k8s.control_plane import kubectl, write_private
 from k8s.errors import BootError
 from k8s.images import image_name
-from k8s.process import run
+from k8s.process import direct, run
 from k8s.settings import Settings
-from k8s.tools import ARGO, OPERATOR, VERSITYGW, binary, source, tool
+from k8s.tools import ARGO, BUILDS, OPERATOR, VERSITYGW, binary, source, tool
 
 STORAGE = "storage"  # namespace of the S3 server
 BUCKET = "synaug"
@@ -18,10 +19,13 @@ DEPLOYMENTS = (("argo", "workflow-controller"), ("kubeflow", "training-operator"
 
 
 def install(settings: Settings) -> None:
-    """Applies everything, then waits until it is rolled out. Safe to call again. Raises BootError."""
-    install_operator(settings)  # first: its readiness probe begins after ten seconds, which Argo's CRDs take anyway
-    install_storage(settings)
-    install_argo(settings)
+    """Applies everything, once for the same versions, then waits until it is rolled out. Raises BootError."""
+    note, versions = settings.state / "prerequisites", "".join(f"{build.module} {build.version}\n" for build in BUILDS)
+    if not note.exists() or note.read_text() != versions:
+        install_operator(settings)  # first: its readiness probe begins after ten seconds, which Argo's CRDs take anyway
+        install_storage(settings)
+        install_argo(settings)
+        note.write_text(versions)
     for space, name in DEPLOYMENTS:
         try:
             kubectl(settings, "rollout", "status", "--namespace", space, f"deployment/{name}", "--timeout=120s")
@@ -101,9 +105,13 @@ def install_storage(settings: Settings) -> None:
         "strategy": {"type": "Recreate"}, "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
     }  # fmt: skip
     chart = source(tool("versitygw"), VERSITYGW) / "chart"
-    run([
-        binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", "s3", chart, "--namespace", STORAGE, "--values", "-",
-    ], input=json.dumps(values), what="helm install of the S3 server")  # fmt: skip
+    helm(settings, "s3", chart, "--namespace", STORAGE, "--values", "-", input=json.dumps(values))
+
+
+def helm(settings: Settings, release: str, chart: Path, *words: str, input: str | None = None) -> None:
+    """Installs a chart, or upgrades it."""
+    command = [binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", release, chart, *words]
+    run(command, input=input, env=direct(), what=f"helm upgrade --install {release}")
 
 
 def store_credentials(settings: Settings) -> tuple[str, str]:

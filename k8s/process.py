@@ -49,17 +49,25 @@ def processes(settings: Settings) -> dict[int, str]:
     return {pid: part for pid, (state, part) in owned().items() if state == str(settings.state)}
 
 
+def direct() -> dict[str, str]:
+    """This process's environment without HTTP proxies: none of them knows the cluster's addresses."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
 def answers(url: str) -> bool:
     """Whether a health address on this machine's loopback says ok."""
     try:
-        with urllib.request.urlopen(url, timeout=2, context=ssl._create_unverified_context()) as response:  # signed by itself
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl._create_unverified_context())  # signed by itself
+        )
+        with opener.open(url, timeout=2) as response:
             return response.status == 200
     except OSError:  # URLError is one
         return False
 
 
 def succeeds(command: list) -> bool:
-    return subprocess.run([str(word) for word in command], capture_output=True).returncode == 0
+    return subprocess.run([str(word) for word in command], env=direct(), capture_output=True).returncode == 0
 
 
 def start(settings: Settings, part: str, command: list, ready: Callable[[], bool], *, seconds: float = 60) -> None:
@@ -69,7 +77,7 @@ def start(settings: Settings, part: str, command: list, ready: Callable[[], bool
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [str(word) for word in command], cwd=settings.state, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, env=os.environ | {OWNER: str(settings.state), PART: part},
+                start_new_session=True, env=direct() | {OWNER: str(settings.state), PART: part},
             )  # fmt: skip
     if not await_condition(ready, seconds, alive=lambda: process is None or process.poll() is None):
         ended = process is not None and process.poll() is not None
@@ -95,9 +103,9 @@ def kill(settings: Settings, parts: set[str] | None = None) -> None:
         raise BootError(f"processes do not end; see them with: ps -fp {','.join(map(str, left()))}")
 
 
-def run(command: list, *, input: str | None = None, log: Path | None = None, what: str | None = None) -> str:
+def run(command: list, *, input: str | None = None, env: dict | None = None, log: Path | None = None, what: str | None = None) -> str:
     """Standard output of a command that must succeed. Raises BootError: what failed, and its last line of error."""
-    done = subprocess.run([str(word) for word in command], input=input, capture_output=True, text=True)
+    done = subprocess.run([str(word) for word in command], input=input, env=env, capture_output=True, text=True)
     if log:
         with log.open("a") as output:
             output.write(f"$ {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")

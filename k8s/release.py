@@ -10,10 +10,9 @@ from k8s.control_plane import kubectl
 from k8s.errors import BootError
 from k8s.images import BASE, build_base
 from k8s.node import import_archive
-from k8s.prerequisites import apply, namespace, store_credentials
-from k8s.process import last_line, run
+from k8s.prerequisites import apply, helm, namespace, store_credentials
+from k8s.process import direct, last_line, run
 from k8s.settings import REPOSITORY, Settings, cache_folder
-from k8s.tools import binary
 from synaug import __version__
 from synaug.errors import UsageError
 
@@ -73,32 +72,35 @@ def readable_models(settings: Settings) -> Path:
 
 
 def load_stage_image(settings: Settings) -> None:
-    """Built from images/ on the Debian base (a change of the code: seconds), then imported."""
+    """Built from images/ on the Debian base (a change of the code: seconds); imported where it changed."""
     engine = find_engine()
-    engine.load(build_base(settings))
+    engine.load(build_base())
     log = settings.logs / "stage-image.log"
     with log.open("wb") as output:
         command = [sys.executable, "-m", "images", "--target", "control", "--base", BASE]
         if subprocess.run(command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT).returncode:
             raise BootError(f"the stage image was not built; {log} ends: {last_line(log)}")
+    note = settings.state / "stage-image"
+    identity = run([engine.name, "images", "--quiet", "--no-trunc", IMAGE])
+    if note.exists() and note.read_text() == identity:
+        return
     archive = settings.state / "stage-image.tar"
     engine.save(IMAGE, archive)
     import_archive(settings, archive, IMAGE)
     archive.unlink()
+    note.write_text(identity)
 
 
 def install_chart(settings: Settings) -> None:
-    run([
-        binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", "synaug", REPOSITORY / "helm/synaug",
-        "--namespace", NAMESPACE, "--values", REPOSITORY / "k8s/values.yaml", "--wait", "--timeout", "60s",
-    ], what="helm install of synaug")  # fmt: skip
+    helm(settings, "synaug", REPOSITORY / "helm/synaug", "--namespace", NAMESPACE, "--values", str(REPOSITORY / "k8s/values.yaml"))
 
 
 def import_embedded(settings: Settings) -> None:
     """The embedded real data into the cluster's store, once, by the client that people use."""
     if phase(settings, "synaug-import-embedded") == "Succeeded":
         return
-    if subprocess.run([sys.executable, "-m", "pipelines", "import", "embedded"], cwd=REPOSITORY).returncode:
+    environment = direct() | {"KUBECONFIG": str(settings.kubeconfig)}
+    if subprocess.run([sys.executable, "-m", "pipelines", "import", "embedded"], cwd=REPOSITORY, env=environment).returncode:
         raise BootError("the embedded data could not be imported; the line above says why")
 
 

@@ -1,7 +1,6 @@
 """Where the development cluster lives: folders, addresses, names. Everything else in this package takes a Settings."""
 
 import os
-import platform
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
@@ -24,7 +23,7 @@ def cache_folder() -> Path:
 class Settings:
     """Raises UsageError for addresses or a state folder that cannot serve."""
 
-    state: Path = REPOSITORY / "work" / "cluster"
+    state: Path = field(default_factory=lambda: (REPOSITORY / "work" / "cluster").resolve())  # as the kernel names mounts below it
     addresses: str = ADDRESSES
     environment: Path = field(default_factory=lambda: Path(os.environ.get("VENV") or REPOSITORY / ".venv"))  # mounted by the pods
     gpus: int = 2  # announced, not there
@@ -78,8 +77,3 @@ class Settings:
     @property
     def containerd_socket(self) -> Path:
         return self.state / "containerd.sock"
-
-    @property
-    def base(self) -> Path:
-        """The Debian base of the stage image, as a docker archive."""
-        return cache_folder() / "images" / f"base-bookworm-{platform.machine()}.tar"

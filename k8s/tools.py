@@ -150,6 +150,7 @@ def build_all() -> None:
 
 
 def build_one(build: Tool, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
     work = folder.with_name(folder.name + ".building")
     log = folder.with_name(folder.name + ".log")
     shutil.rmtree(work, ignore_errors=True)

@@ -28,10 +28,7 @@ def refusal(status: int, body: str, *, method: str, path: str, namespace: str, t
     message = " ".join(str(answer.get("message") or body).split())[:400]
     what = f"{method} {path.rsplit('/', 1)[-1]}"
     if status == 401:
-        return ModelError(
-            f"{target.name} refuses the credentials (401): they are missing, wrong or expired; log in again (as for `kubectl get pods`), "
-            "or name another context by KUBECONTEXT"
-        )
+        return _no_credentials("401: they are missing, wrong or expired", target)
     if status == 403:
         return _forbidden(message, namespace, target)
     if status == 404:
@@ -55,8 +52,16 @@ def _status_object(body: str) -> dict:
     return answer if isinstance(answer, dict) and answer.get("kind") == "Status" else {}
 
 
+def _no_credentials(why: str, target: Target) -> SynaugError:
+    return ModelError(
+        f"{target.name} refuses the credentials ({why}); log in again (as for `kubectl get pods`), or name another context by KUBECONTEXT"
+    )
+
+
 def _forbidden(message: str, namespace: str, target: Target) -> SynaugError:
     if found := FORBIDDEN.search(message):
+        if found["user"] == "system:anonymous":  # a kubeconfig without credentials, or whose helper program failed
+            return _no_credentials("none were sent", target)
         group = f".{found['group']}" if found["group"] else ""
         where = f"in namespace {found['namespace']}" if found["namespace"] else "in the cluster"
         return ModelError(

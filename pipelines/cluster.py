@@ -63,7 +63,7 @@ class Cluster:
 
     def log(self, pod: str, container: str = "main", tail: int | None = None) -> str:
         query = {"container": container} | ({"tailLines": tail} if tail else {})
-        return self._call("GET", f"{self.core}/pods/{pod}/log", query).data.decode(errors="replace")
+        return self._call("GET", f"{self.core}/pods/{pod}/log", query, read=READ).data.decode(errors="replace")
 
     def follow_log(self, pod: str, container: str = "main", tail: int | None = None) -> Iterator[str]:
         """Lines as they come, until the container ends."""
@@ -91,9 +91,9 @@ class Cluster:
                 return items
 
     def _json(self, method: str, path: str, *, query: dict | None = None, body=None, content_type: str = JSON) -> dict:
-        return json.loads(self._call(method, path, query, body, content_type).data)
+        return json.loads(self._call(method, path, query, body, content_type, read=READ).data)
 
-    def _call(self, method: str, path: str, query: dict | None = None, body=None, content_type: str = JSON, read: float | None = READ):
+    def _call(self, method: str, path: str, query: dict | None = None, body=None, content_type: str = JSON, *, read: float | None):
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 

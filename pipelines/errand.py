@@ -7,7 +7,7 @@ from pipelines import following, reasons, submission, view
 from pipelines.cluster import Cluster
 from pipelines.measures import Measures
 from pipelines.observing import snapshot
-from synaug.errors import DataError, SynaugError
+from synaug.errors import DataError, SynaugError, TransientError
 from synaug.failure import INTERNAL
 
 
@@ -39,8 +39,12 @@ def run(cluster: Cluster, workflow: dict, *, replace_live: bool, watching: Calla
             raise DataError(f"Workflow {name} was deleted while it ran; run this again")
         if following.finished(now):
             return _succeeded(now)
-        watching(now)
-        seen = snapshot(cluster, now)
+        try:
+            watching(now)
+            seen = snapshot(cluster, now)
+        except TransientError as error:  # only the pods cannot be read just now
+            once(f"waiting for the cluster: {error}")
+            continue
         measures = Measures(now, seen.now)
         for line in [*view.waiting(measures, seen), *view.counts(measures)]:
             once(_without_age(line))

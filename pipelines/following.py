@@ -21,19 +21,24 @@ def finished(workflow: dict) -> bool:
     return workflow.get("status", {}).get("phase") in FINISHED
 
 
-def follow(cluster: Cluster, name: str, *, every: float = 5.0, hiccup: Callable[[str], None] = lambda line: None) -> Iterator[dict | None]:
+def follow(
+    cluster: Cluster, name: str, *, every: float = 5.0, apart: float = 0.0, hiccup: Callable[[str], None] = lambda line: None
+) -> Iterator[dict | None]:
     """The Workflow now, after each change, and every `every` seconds at the latest; ends with the finished one, or None for none.
 
-    An API server that does not answer for less than PATIENCE is told to `hiccup`; after that, raises TransientError.
+    apart: seconds between two looks at the least; a busy Workflow changes many times a second. An API server that does not answer
+    for less than PATIENCE is told to `hiccup`; after that, raises TransientError.
     """
     silent = None
     while True:
         try:
             workflow = cluster.workflow(name)
             silent = None
+            looked = time.monotonic()
             yield workflow
             if workflow is None or finished(workflow):
                 return
+            time.sleep(max(0.0, looked + apart - time.monotonic()))
             cluster.await_change(name, workflow["metadata"]["resourceVersion"], every)
         except TransientError as error:
             silent = silent or time.monotonic()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipelines import nodes
-from pipelines.nodes import Attempt, Task
+from pipelines.nodes import RETRIED, Attempt, Task
 
 FANNED = {"prompts": "shards", "images": "shards", "train": "trainings", "evaluate": "evaluations"}  # stage -> plan's list of what is left
 RUN_STAGES = ("plan", "prompts", "images", "index", "train", "evaluate", "report")
@@ -121,21 +121,21 @@ class Measures:
             (task, attempt)
             for task in self.tasks
             for attempt in task.attempts
-            if attempt.phase in ("Failed", "Error") and not (task.failed and attempt is task.attempts[-1])
+            if attempt.phase in ("Failed", "Error") and (attempt is not task.attempts[-1] or (attempt.code in RETRIED and not task.failed))
         ]
 
     def failed(self) -> list[Task]:
-        return [task for task in self.tasks if task.failed]
+        """The first to fail first: others may follow from it."""
+        return sorted((task for task in self.tasks if task.failed), key=lambda task: task.ended or self.now)
 
     def seconds_left(self) -> float | None:
         """Of images and training, as fast as they go now; None while neither is known."""
-        images = self.images()
+        images, trained = self.images(), self._training_left()
         made = images.seconds_left if images else None
-        trained = self._training_left()
-        if images is None or (made is None and trained is None):
+        if made is None:
             planned = (self.estimate or {}).get("seconds")
             return max(0.0, planned - self.elapsed) if planned is not None else None
-        return (made or 0.0) + (trained or 0.0)
+        return made + trained if trained is not None else made or None
 
     def _training_left(self) -> float | None:
         """Arms come one after another; steps of those to come are taken for those of the one that runs."""

@@ -9,6 +9,8 @@ from datetime import datetime
 
 STAGES = ("plan", "prompts", "images", "index", "train", "evaluate", "report", "finish", "import", "preview", "fetch")
 EXIT_CODE = re.compile(r"\(exit code (-?\d+)\)")
+ARGO_S = re.compile(r"retryStrategy\.expression evaluated to false|No more retries left")  # of a Retry node: why no other attempt comes
+RETRIED = (-1, 64, 137, 143, 170)  # exit codes that another attempt may follow
 HEAD = re.compile(r"^(?:\w[\w-]*: )?\w* ?\(exit code -?\d+\)(?:: )?")  # `main: Error (exit code 4): ` before the stage's own line
 LOST = -1  # Argo's exit code of a pod that is gone
 
@@ -55,12 +57,16 @@ class Task:
         return self.attempts[-1].code if self.attempts else None
 
     @property
+    def ended(self) -> datetime | None:
+        return self.attempts[-1].ended if self.attempts else None
+
+    @property
     def line(self) -> str:
         """Why it failed, in the stage's own words where it left some."""
-        return (self.attempts[-1].line if self.attempts else "") or own_words(self.message)
+        return (self.attempts[-1].line if self.attempts else "") or ARGO_S.sub("", own_words(self.message)).strip()
 
 
-def nodes(workflow: dict) -> dict[str, dict]:
+def nodes_of(workflow: dict) -> dict[str, dict]:
     """By id. Above 1 MiB the controller packs them: gzip in base64."""
     status = workflow.get("status", {})
     if packed := status.get("compressedNodes"):
@@ -70,7 +76,7 @@ def nodes(workflow: dict) -> dict[str, dict]:
 
 def tasks(workflow: dict) -> list[Task]:
     """Of every stage that has begun or waits for a pod, in the order of the nodes' names."""
-    every = nodes(workflow)
+    every = nodes_of(workflow)
     retried = {child for node in every.values() if node["type"] == "Retry" for child in node.get("children", [])}
     found = []
     for node in sorted(every.values(), key=lambda node: node["name"]):
@@ -132,7 +138,7 @@ def own_words(message: str) -> str:
 
 def output(workflow: dict, stage: str, name: str):
     """An output parameter of a stage's task, parsed as JSON; None before it is there."""
-    for node in nodes(workflow).values():
+    for node in nodes_of(workflow).values():
         if node.get("templateName") == stage and node["type"] in ("Retry", "Pod"):
             value = _parameters(node.get("outputs")).get(name)
             if value:

@@ -17,7 +17,7 @@ def snapshot(cluster: Cluster, workflow: dict) -> Snapshot:
     pods = {pod["metadata"]["name"]: pod for label in (ARGO_LABEL, names.WORKFLOW_LABEL) for pod in cluster.pods(f"{label}={name}")}
     waiting = any(pod["status"].get("phase") == "Pending" for pod in pods.values())
     events = cluster.pod_events() if waiting else []
-    return Snapshot(workflow, now, list(pods.values()), events, _launchers(cluster, workflow, list(pods.values())))
+    return Snapshot(workflow, now, list(pods.values()), events, _launchers(cluster, workflow, list(pods.values())), now)
 
 
 def _launchers(cluster: Cluster, workflow: dict, pods: list[dict]) -> dict[str, str]:

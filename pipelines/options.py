@@ -86,7 +86,7 @@ def source_of(given: str | None, target: Target) -> str:
 def default_run(source: str) -> str:
     """The preset's or the folder's name as a DNS label of at most 30 characters."""
     name = source if source in PRESETS else Path(source).resolve().parent.name
-    label = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[: names.RUN_LENGTH].strip("-")
+    label = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789")[: names.RUN_LENGTH].rstrip("-")
     if not label:
         raise UsageError(f"no run's name can be made of folder {name!r}; give RUN=NAME")
     return label

@@ -34,11 +34,25 @@ def fix(task: Task) -> str:
     if task.code == 137:
         pod = "worker" if task.stage == "train" else task.stage
         return f"more memory: pods.{pod}.resources.limits.memory of the chart, helm upgrade, then make submit"
-    if "DeadlineExceeded" in task.message or "deadline" in task.line.lower():
+    if overdue(task):
         return f"more time: pods.{task.stage}.deadlineHours of the chart, helm upgrade, then make submit: it goes on"
     if refused(task):
         return "the cluster does not admit the pod: mend the chart's values by that line, helm upgrade, then make submit"
     return FIXES.get(task.code, "the log says more; then make submit")
+
+
+def end(task: Task) -> str:
+    """How a failed task ended: `exit 4`, or what its pod met."""
+    if overdue(task):
+        return "out of time"
+    if task.code in (None, LOST):
+        return "no pod" if refused(task) else "its pod is gone"
+    return f"exit {task.code}"
+
+
+def overdue(task: Task) -> bool:
+    """activeDeadlineSeconds of its pod."""
+    return "DeadlineExceeded" in task.message or "longer than the specified deadline" in task.line
 
 
 def refused(task: Task) -> bool:

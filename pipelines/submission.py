@@ -35,37 +35,42 @@ def create(cluster: Cluster, workflow: dict, *, replace_live: bool = False) -> d
     name = workflow["metadata"]["name"]
     if before := cluster.workflow(name):
         if not (replace_live or following.finished(before) or before["metadata"].get("deletionTimestamp")):
-            raise live(before)
+            raise live(cluster, before)
         following.delete(cluster, name)
     try:
         return cluster.create_workflow(workflow)
     except Conflict as error:  # somebody was quicker
-        raise live(cluster.workflow(name) or workflow) from error
+        raise live(cluster, cluster.workflow(name) or workflow) from error
 
 
-def live(workflow: dict) -> DataError:
-    run = workflow["metadata"].get("labels", {}).get(names.RUN_LABEL)
-    name, suffix = workflow["metadata"]["name"], f" RUN={run}" if run else ""
-    return DataError(f"{name} is running; `make watch{suffix}` shows it, `make stop{suffix}` stops it, then this goes on from what is done")
+def live(cluster: Cluster, workflow: dict) -> DataError:
+    name, run = workflow["metadata"]["name"], workflow["metadata"].get("labels", {}).get(names.RUN_LABEL)
+    if workflow["spec"]["workflowTemplateRef"]["name"] != names.workflow_template("run"):
+        return DataError(f"{name} is running; wait for it, or delete it: kubectl delete workflow {name} -n {cluster.namespace}")
+    return DataError(f"{name} is running; `make watch RUN={run}` shows it, `make stop RUN={run}` stops it, then this goes on from there")
 
 
-def refuse_live(cluster: Cluster, name: str) -> None:
-    before = cluster.workflow(name)
-    if before and not following.finished(before) and not before["metadata"].get("deletionTimestamp"):
-        raise live(before)
+def refuse_live(cluster: Cluster, run: str) -> None:
+    """Whatever its identity: a new plan would change the run under its pods. Raises DataError."""
+    for before in _runs(cluster, run):
+        if not following.finished(before) and not before["metadata"].get("deletionTimestamp"):
+            raise live(cluster, before)
 
 
 def newest_run(cluster: Cluster, run: str | None) -> dict:
     """The Workflow of a run, the newest where there are several; run None: the newest of all. Raises DataError where there is none."""
-    selector = f"{names.RUN_LABEL}={run}" if run else names.RUN_LABEL
-    template = names.workflow_template("run")
-    found = [w for w in cluster.workflows_of(selector) if w["spec"].get("workflowTemplateRef", {}).get("name") == template]
-    if found:
+    if found := _runs(cluster, run):
         return max(found, key=lambda w: w["metadata"]["creationTimestamp"])
     check_chart(cluster)
     which = f"no run {run!r}" if run else "no run"
     where = f"namespace {cluster.namespace!r} of {cluster.target.name}"
     raise DataError(f"{which} in {where}; `make submit` starts one, RUN=NAME names another")
+
+
+def _runs(cluster: Cluster, run: str | None) -> list[dict]:
+    template = names.workflow_template("run")
+    found = cluster.workflows_of(f"{names.RUN_LABEL}={run}" if run else names.RUN_LABEL)
+    return [workflow for workflow in found if workflow["spec"].get("workflowTemplateRef", {}).get("name") == template]
 
 
 def ui_line(cluster: Cluster, template: dict, workflow: str) -> str:

@@ -3,7 +3,7 @@
 from pipelines import fetching, following, nodes, submission
 from pipelines.cluster import Cluster
 from pipelines.observing import ARGO_LABEL, pod_of
-from synaug.errors import DataError, UsageError
+from synaug.errors import DataError, SynaugError, UsageError
 
 OF_SHARD, OF_ARM, SINGLE = ("images", "prompts"), ("train", "evaluate"), ("plan", "index", "report", "finish")
 STARTED = ("Running", "Succeeded", "Failed")
@@ -49,7 +49,9 @@ def show_stored(cluster: Cluster, run: str, stage: str, unit: str) -> None:
     submission.check_chart(cluster, "fetch")
     try:
         data = fetching.fetch_object(cluster, run, f"logs/{stage}-{unit or 'all'}")
-    except DataError as error:
+    except SynaugError as error:
+        if error.exit_code != DataError.exit_code:
+            raise
         name = f"{stage}-{unit}" if unit else stage
         raise DataError(f"{name} of run {run} has no pod, and left no log: it has not begun, or it did not fail ({error})") from error
     print(data.decode(errors="replace"), end="")

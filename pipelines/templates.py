@@ -163,7 +163,9 @@ def import_() -> Pod:
 
 
 def preview() -> Pod:
-    return Pod(name="preview", args=stage_arguments("preview", "--images", "{{workflow.parameters.images}}"))
+    return Pod(
+        name="preview", args=stage_arguments("preview", "--images", "{{workflow.parameters.images}}"), outputs=written("rate"),
+    )  # fmt: skip
 
 
 def fetch() -> Pod:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pipelines import reasons
 from pipelines.measures import RUN_STAGES, Count, Measures
-from pipelines.nodes import LOST, Task, nodes
+from pipelines.nodes import Task, nodes_of
 
 BAR = 10
 MOST_FAILURES = 5
@@ -15,13 +15,14 @@ STATES = {"": "starting", "Pending": "starting", "Running": "running", "Succeede
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What `watch` read. logs: the newest line of each running training's launcher, by the task's name."""
+    """What `watch` read. logs: the newest line of each running launcher, by the task's name; read: when pods, events and logs were."""
 
     workflow: dict
     now: datetime
     pods: list[dict] = field(default_factory=list)
     events: list[dict] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
+    read: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def waiting(measures: Measures, snapshot: Snapshot) -> list[str]:
         if reason := reasons.pending(pod, events, autoscaler):
             begun = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
             grouped.setdefault(reason, []).append((snapshot.now - begun).total_seconds())
-    for node in nodes(measures.workflow).values():
+    for node in nodes_of(measures.workflow).values():
         if node.get("phase") == "Pending" and (reason := reasons.quota(node.get("message", ""))):
             begun = datetime.fromisoformat(node["startedAt"])
             grouped.setdefault(reason, []).append((snapshot.now - begun).total_seconds())
@@ -201,8 +202,7 @@ def waiting(measures: Measures, snapshot: Snapshot) -> list[str]:
 
 
 def failure(task: Task) -> list[Line]:
-    code = f"exit {task.code}" if task.code not in (None, LOST) else "no pod" if reasons.refused(task) else "its pod is gone"
     return [
-        Line("failure", f"FAILED  {task.name}: {code}, {task.line or 'no reason given'}"),
+        Line("failure", f"FAILED  {task.name}: {reasons.end(task)}, {task.line or 'no reason given'}"),
         Line("fix", f"        fix: {reasons.fix(task)}   log: {reasons.log_command(task)}"),
     ]

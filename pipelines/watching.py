@@ -1,6 +1,7 @@
 """The display of `watch`: drawn anew at a terminal, lines on change elsewhere."""
 
 import time
+from dataclasses import replace
 
 from rich.console import Console
 from rich.live import Live
@@ -14,6 +15,7 @@ from pipelines.observing import snapshot
 from synaug.errors import DataError, TransientError
 
 DRAWN, SAID = 2.0, 30.0  # seconds between drawings at a terminal, between blocks of lines elsewhere
+PODS = 10.0  # seconds between readings of the pods
 LOOK = 5.0  # seconds between looks where lines are said
 STYLES = {"head": "bold", "waiting": "yellow", "failure": "bold red", "fix": "red", "hint": "dim"}
 HINT = "Ctrl-C leaves the run going"
@@ -43,7 +45,7 @@ def outcome(seen: view.Snapshot) -> None:
         print(f"done. The report: make fetch-report RUN={run}")
         return
     if failed := Measures(seen.workflow, seen.now).failed():
-        raise StageFailed(min(failed, key=lambda task: (task.attempts[-1].ended or seen.now) if task.attempts else seen.now))
+        raise StageFailed(failed[0])
     if seen.workflow["spec"].get("shutdown"):
         raise DataError(f"{seen.workflow['metadata']['name']} was stopped; make submit goes on from what is done")
     raise Refused(f"the run failed: {status.get('message') or 'no reason given'}; make logs STAGE=plan, or the Argo UI, may say more")
@@ -59,15 +61,12 @@ def _live(cluster: Cluster, name: str, console: Console) -> view.Snapshot | None
             if seen is not None:
                 live.update(_text(view.lines(seen), [*trouble, HINT]), refresh=True)
 
-        for workflow in following.follow(cluster, name, every=DRAWN, hiccup=hiccup):
+        for workflow in following.follow(cluster, name, every=DRAWN, apart=DRAWN, hiccup=hiccup):
             if workflow is None:
                 return None
-            drawn = time.monotonic()
             seen = _snapshot(cluster, workflow, seen)
             trouble.clear()
             live.update(_text(view.lines(seen), [] if following.finished(workflow) else [HINT]), refresh=True)
-            if not following.finished(workflow):
-                time.sleep(max(0.0, DRAWN / 2 - (time.monotonic() - drawn)))  # a busy Workflow changes many times a second
     return seen
 
 
@@ -80,7 +79,7 @@ def _said(cluster: Cluster, name: str, console: Console) -> view.Snapshot | None
             console.print(f"(no answer) {line}", soft_wrap=True)
         trouble = line
 
-    for workflow in following.follow(cluster, name, every=LOOK, hiccup=hiccup):
+    for workflow in following.follow(cluster, name, every=LOOK, apart=LOOK, hiccup=hiccup):
         if workflow is None:
             return None
         ended = following.finished(workflow)
@@ -100,11 +99,14 @@ def _key(workflow: dict) -> tuple:
 
 
 def _snapshot(cluster: Cluster, workflow: dict, before: view.Snapshot | None) -> view.Snapshot:
-    """Where only the pods cannot be read just now, the Workflow is shown without them."""
+    """Pods are many and change slowly: read again after PODS seconds, and where they cannot be read just now, shown as they were."""
+    now = following.now()
+    if before and before.read and (now - before.read).total_seconds() < PODS:
+        return replace(before, workflow=workflow, now=now)
     try:
         return snapshot(cluster, workflow)
     except TransientError:
-        return view.Snapshot(workflow, following.now(), before.pods if before else [])
+        return replace(before, workflow=workflow, now=now) if before else view.Snapshot(workflow, now)
 
 
 def _print(console: Console, lines: list[view.Line]) -> None:

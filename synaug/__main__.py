@@ -12,8 +12,7 @@ import traceback
 
 from synaug.errors import UsageError
 from synaug.failure import INTERRUPTED, TERMINATED, describe
-from synaug.outputs import leave_line
-from synaug.training.launch import end_process
+from synaug.store import add_store_argument
 
 COMMANDS = ("init", "import", "preview", "run", "status", "show", "config")
 STAGES = {  # what each needs beside --store and --run
@@ -57,6 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
         code, line = describe(error)
         prefix = f"synaug {name}" if name in (*STAGES, *COMMANDS) else "synaug"
         print(f"{prefix}: {line}", file=sys.stderr, flush=True)
+        from synaug.outputs import leave_line
+        from synaug.training.launch import end_process
+
         leave_line(line)
         if "TORCHELASTIC_RUN_ID" in os.environ:
             end_process(code, line)
@@ -104,7 +106,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     if needs is None:
         module.add_arguments(parser)
         return parser
-    parser.add_argument("--store", required=True, metavar="URL", help="folder, file:// or s3://bucket/prefix")
+    add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
     if "shard" in needs:
         parser.add_argument("--shard", required=True, type=int, metavar="N", help="class shard, from 0")

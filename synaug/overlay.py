@@ -8,7 +8,10 @@ from synaug.store import Store
 
 
 class Overlay:
-    """Keys of the run are written to runs/{run}/preview/ and read from there first; every other key is the store's, read only."""
+    """Keys of the run are written to runs/{run}/preview/ and read from there first; every other key is the store's, read only.
+
+    The run's own parts are not seen: a part that exists is not made again.
+    """
 
     def __init__(self, store: Store, run: str):
         self._store, self._run, self.url = store, run, store.url
@@ -18,6 +21,8 @@ class Overlay:
 
     def _place(self, key: str) -> str:
         above = self._above(key)
+        if key.startswith(layout.synthetic_folder(self._run)):
+            return above
         return above if key.startswith(layout.run_folder(self._run)) and self._store.exists(above) else key
 
     def get(self, key: str, *, start: int | None = None, length: int | None = None) -> bytes:

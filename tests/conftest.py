@@ -26,8 +26,10 @@ def s3_environment(weed):
 
 @pytest.fixture
 def other_s3_environment(s3_environment, monkeypatch):
-    """change(NAME=value): another environment for the rest of the test, read by new clients."""
+    """change(NAME=value): another environment for the rest of the test, read by new clients, which wait for no server to come back."""
     from synaug import s3
+
+    monkeypatch.setenv("SYNAUG_STORE_PATIENCE", "0")
 
     def change(**values: str) -> None:
         for name, value in values.items():

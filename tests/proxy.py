@@ -39,6 +39,8 @@ class FaultyProxy:
                 fault = proxy.fault(self.path)
                 if fault == "503":
                     self._answer(503, [], b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
+                elif fault == "denied":
+                    self._answer(403, [], b"<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>")
                 elif fault == "dropped":
                     self.close_connection = True
                 else:

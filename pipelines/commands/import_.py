@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     from pipelines import errand, names, options, request, submission
 
+    check_source(args.source)
     classes = class_list(args.classes)
     cluster = options.connect(args)
     submission.check_chart(cluster, "import")
@@ -36,6 +37,18 @@ def main(args: argparse.Namespace) -> None:
     errand.note(f"importing {args.source} in the cluster ({name}) ...")
     errand.run(cluster, request.workflow("import", name, parameters), replace_live=False)
     print(f"imported {args.source}" + ("" if args.source == "embedded" else f" as split {args.split}") + "; next: make preview, make plan")
+
+
+def check_source(source: str) -> None:
+    """Raises UsageError for what no pod can read."""
+    from synaug.errors import UsageError
+
+    if not source:
+        raise UsageError("SOURCE is missing: give SOURCE='s3://bucket/train-{0000..1023}.tar', or SOURCE=embedded")
+    if source != "embedded" and "://" not in source:
+        raise UsageError(
+            f"pods cannot see {source!r}: bring it into the object store as WebDataset tars, then give SOURCE='s3://bucket/train-{{0000..1023}}.tar'"
+        )
 
 
 def class_list(given: str | None) -> str:

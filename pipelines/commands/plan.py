@@ -24,5 +24,5 @@ def main(args: argparse.Namespace) -> None:
     cluster = options.connect(args)
     job = options.read_job(args, cluster.target)
     submission.check_chart(cluster, "plan")
-    submission.refuse_live(cluster, job.workflow)
+    submission.refuse_live(cluster, job.run)
     print(planning.plan(cluster, job)["text"])

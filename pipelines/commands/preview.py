@@ -28,7 +28,7 @@ def main(args: argparse.Namespace) -> None:
     cluster = options.connect(args)
     job = options.read_job(args, cluster.target)
     submission.check_chart(cluster, "preview")
-    submission.refuse_live(cluster, job.workflow)
+    submission.refuse_live(cluster, job.run)
     name = names.helper_workflow(job.workflow, "preview")
     parameters = {"run": job.run, "config": job.text, "images": str(args.images)}
     errand.note(f"making {args.images} images in the cluster ({name}) ...")

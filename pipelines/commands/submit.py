@@ -27,7 +27,7 @@ def main(args: argparse.Namespace) -> None:
     cluster = options.connect(args)
     job = options.read_job(args, cluster.target)
     template = submission.check_chart(cluster)
-    submission.refuse_live(cluster, job.workflow)
+    submission.refuse_live(cluster, job.run)
     estimate = planning.plan(cluster, job)
     print(estimate["text"], flush=True)
     confirm(estimate, job.config.limits.cost, args.yes)

@@ -1,31 +1,17 @@
 """CLIP of open_clip, or the embedded one (a small image tower on MiniLM)."""
 
 import functools
-import hashlib
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from synaug.backends import hub
+from synaug.backends.clip_name import EMBEDDED, HUB_PREFIX, resolve
 from synaug.config import Config
 from synaug.devices import find_device
-from synaug.errors import ModelError
 from synaug.frozen import ModelInfo
 
-EMBEDDED = Path(__file__).parent.parent / "embedded" / "clip"
 BATCH = 256
-
-
-def resolve(config: Config) -> ModelInfo:
-    """Name, revision and licence of the run's CLIP; no weights are loaded. Raises ModelError."""
-    settings = config.prompts.clip
-    if settings.model == "embedded":
-        revision = _file_digest(EMBEDDED / "model.safetensors")
-        return ModelInfo(role="clip", name="synaug embedded CLIP", revision=revision, license="Apache-2.0")
-    name = settings.model if settings.pretrained is None else f"{settings.model} {settings.pretrained}"
-    revision, license = _resolve_open_clip(settings)
-    return ModelInfo(role="clip", name=name, revision=revision, license=license)
 
 
 def open_clip_model(config: Config) -> "EmbeddedCLIP | OpenCLIP":
@@ -35,38 +21,6 @@ def open_clip_model(config: Config) -> "EmbeddedCLIP | OpenCLIP":
         return _embedded(resolve(config).revision)
     device = find_device(config.compute.device)
     return _open_clip(settings.model, settings.pretrained, resolve(config).model_dump_json(), str(device))
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
-
-
-def _resolve_open_clip(settings) -> tuple[str, str]:
-    import open_clip
-    from open_clip.pretrained import get_pretrained_cfg
-
-    if settings.model.startswith(open_clip.factory.HF_HUB_PREFIX):
-        return hub.resolve(settings.model.removeprefix(open_clip.factory.HF_HUB_PREFIX), settings.revision, role="clip")
-    if settings.model not in open_clip.list_models():
-        near = _near(settings.model, open_clip.list_models())
-        raise ModelError(f"prompts.clip.model: open_clip has no {settings.model!r}; did you mean {near}, or `embedded`?")
-    if settings.pretrained and Path(settings.pretrained).is_file():
-        return _file_digest(Path(settings.pretrained)), "see the file"
-    tags = open_clip.list_pretrained_tags_by_model(settings.model)
-    weights = get_pretrained_cfg(settings.model, settings.pretrained) if settings.pretrained in tags else None
-    if not weights:
-        known = ", ".join(tags)
-        raise ModelError(f"prompts.clip.pretrained: {settings.model} has no weights {settings.pretrained!r}; give a file or one of {known}")
-    if weights.get("hf_hub"):
-        return hub.resolve(weights["hf_hub"].rstrip("/"), settings.revision, role="clip")
-    return f"open_clip {open_clip.__version__} {settings.pretrained}", "see open_clip"
-
-
-def _near(name: str, names: list[str]) -> str:
-    from rapidfuzz import process
-
-    return repr(process.extractOne(name, names)[0])
 
 
 @functools.cache
@@ -117,17 +71,36 @@ class EmbeddedCLIP:
         return torch.from_numpy(np.asarray(image, np.float32)).permute(2, 0, 1) / 127.5 - 1
 
 
+def pinned(model: str, pretrained: str | None, revision: str) -> tuple[str, dict]:
+    """Model and arguments of create_model_and_transforms that load weights of the hub at `revision`; open_clip itself takes the newest."""
+    from huggingface_hub import snapshot_download
+    from open_clip.pretrained import download_pretrained_from_hf, get_pretrained_cfg
+
+    if model.startswith(HUB_PREFIX):
+        name = model.removeprefix(HUB_PREFIX)
+        files = ["*.json", "*.txt", "*.model", "open_clip_model.safetensors"]
+        return f"local-dir:{snapshot_download(name, revision=revision, allow_patterns=files)}", {}
+    tag = (get_pretrained_cfg(model, pretrained) if pretrained else None) or {}
+    if not tag.get("hf_hub"):
+        return model, {"pretrained": pretrained}
+    name, _, file = tag["hf_hub"].rpartition("/")
+    path = download_pretrained_from_hf(name, filename=file or None, revision=revision)
+    # a file, unlike a tag, says nothing of how its images are prepared
+    prepared = {f"image_{key}": tag[key] for key in ("mean", "std", "interpolation", "resize_mode") if tag.get(key) is not None}
+    return model, {"pretrained": path} | prepared
+
+
 class OpenCLIP:
     def __init__(self, info: ModelInfo, model: str, pretrained: str | None, device: str):
         import open_clip
 
         self.info, self.device = info, device
         try:
-            self.model, _, self.transform = open_clip.create_model_and_transforms(model, pretrained=pretrained, device=device)
+            model, weights = pinned(model, pretrained, info.revision)
+            self.model, _, self.transform = open_clip.create_model_and_transforms(model, **weights, device=device)
             self.tokenizer = open_clip.get_tokenizer(model)
         except (OSError, RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"CLIP {info.name} cannot be loaded: {reason}; check prompts.clip, or take `embedded`") from error
+            raise hub.load_error(error, f"CLIP {info.name}", "check prompts.clip, or take `embedded`") from error
         self.model.eval()
 
     @torch.inference_mode()

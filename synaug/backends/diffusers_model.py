@@ -9,6 +9,7 @@ from threading import Lock
 import torch
 
 from synaug import metrics, profiles
+from synaug.backends import hub
 from synaug.backends.diffusion import revision_of
 from synaug.config import Config
 from synaug.errors import ModelError
@@ -62,7 +63,7 @@ def _load(config: Config, device: torch.device):
         try:
             pipeline = diffusers.DiffusionPipeline.from_pretrained(name, dtype=dtypes, use_safetensors=True, **arguments)
         except (OSError, ValueError) as error:
-            raise ModelError(f"{name} cannot be loaded ({first_line(error)}); give a hub name or a diffusers folder") from error
+            raise hub.load_error(error, name, "give a hub name or a diffusers folder") from error
         if images.safety_checker and getattr(pipeline, "safety_checker", None) is None:
             raise ModelError(f"images.safety_checker=true, but {name} carries none; set it to false or use a model that has one")
         scheduler = getattr(diffusers, profile.scheduler)

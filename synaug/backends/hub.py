@@ -1,9 +1,15 @@
 """A model's name to what it is: a commit of the hub, or the digest of a local folder. Nothing heavy is loaded."""
 
 import hashlib
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from synaug.errors import ModelError
+from synaug.errors import ModelError, SynaugError, TransientError
+
+PAUSES = (1.0, 4.0, 10.0)  # seconds between questions to a hub that is busy or out of reach
+TOKEN = "set HF_TOKEN to a valid token whose account may read it (for gated models: accept the licence on its page)"
 
 
 def folder_digest(folder: Path) -> str:
@@ -21,7 +27,10 @@ def folder_digest(folder: Path) -> str:
 
 
 def resolve(name: str, revision: str | None, *, role: str) -> tuple[str, str]:
-    """(revision, licence) of a hub name or folder. Raises ModelError when there is no such model or revision, or no way to ask."""
+    """(revision, licence) of a hub name or folder.
+
+    Raises ModelError when there is no such model or revision, or no right to it; TransientError while the hub does not answer.
+    """
     from httpx2 import TransportError  # of the hub's own client; no OSError
     from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -31,24 +40,78 @@ def resolve(name: str, revision: str | None, *, role: str) -> tuple[str, str]:
     wanted = f"{name}" + (f" at {revision!r}" if revision else "")
     own = "give images.model a folder or another hub name"
     fix = own if role == "diffusion" else f"give prompts.{role}.model a folder, another hub name, or `embedded`"
+    away = None
     try:
         if not constants.HF_HUB_OFFLINE:
-            found = HfApi().model_info(name, revision=revision, timeout=20)
+            found = _ask(lambda: HfApi().model_info(name, revision=revision, timeout=20))
             return found.sha, (found.card_data or {}).get("license") or "not stated"
     except HFValidationError as error:
         raise ModelError(f"no such model: {wanted} is neither a folder nor a hub name; {fix}") from error
-    except HfHubHTTPError as error:
-        if error.response is not None and error.response.status_code in (401, 403, 404):
-            raise ModelError(f"no such model or revision on the hub, or no right to it: {wanted}; {fix}, or log in") from error
-    except (OSError, TransportError):
-        pass  # no network: what the cache holds decides
+    except (HfHubHTTPError, OSError, TransportError) as error:
+        if (kind := fault(error)) == "denied":
+            raise ModelError(f"no such model on the hub, or no right to it: {wanted}; {TOKEN}, or {fix}") from error
+        if kind == "missing":
+            raise ModelError(f"no such model or revision on the hub: {wanted}; {fix}") from error
+        away = error  # what the cache holds decides
     try:
         snapshot = snapshot_download(name, revision=revision, local_files_only=True)
     except HFValidationError as error:
         raise ModelError(f"no such model: {wanted} is neither a folder nor a hub name; {fix}") from error
     except (LocalEntryNotFoundError, OSError) as error:
+        if away is not None:
+            raise TransientError(
+                f"the hub stays out of reach ({line_of(away)}) and {wanted} is not in the local cache; run again once connected, or {fix}"
+            ) from away
         raise ModelError(f"no such model or revision, offline: {wanted} is not in the local cache; connect once, or {fix}") from error
     return Path(snapshot).name, _card_license(Path(snapshot))
+
+
+def _ask(question: Callable[[], Any]) -> Any:
+    """The hub's answer, asked again after PAUSES while it is busy or out of reach."""
+    from httpx2 import TransportError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    for pause in PAUSES:
+        try:
+            return question()
+        except (HfHubHTTPError, OSError, TransportError) as error:
+            if fault(error) != "transient":
+                raise
+            time.sleep(pause)
+    return question()
+
+
+def fault(error: BaseException | None) -> str | None:
+    """transient (out of reach, 429, 5xx), denied (401, 403) or missing (404), from an error of the hub's client or one that it caused."""
+    from httpx2 import TransportError
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    while error is not None:
+        if isinstance(error, HfHubHTTPError) and error.response is not None:
+            status = error.response.status_code
+            if status == 429 or status >= 500:
+                return "transient"
+            return {401: "denied", 403: "denied", 404: "missing"}.get(status)
+        if isinstance(error, OfflineModeIsEnabled):
+            return None
+        if isinstance(error, (TransportError, ConnectionError, TimeoutError)):
+            return "transient"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def load_error(error: Exception, what: str, fix: str) -> SynaugError:
+    """What it means that weights could not be loaded: ModelError, or TransientError where the hub failed meanwhile."""
+    kind = fault(error)
+    if kind == "transient":
+        return TransientError(f"the hub failed while {what} was loaded ({line_of(error)}); run again")
+    if kind == "denied":
+        return ModelError(f"the hub refuses {what} ({line_of(error)}); {TOKEN}")
+    return ModelError(f"{what} cannot be loaded: {line_of(error)}; {fix}")
+
+
+def line_of(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _card_license(snapshot: Path) -> str:

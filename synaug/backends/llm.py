@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from synaug.backends import hub
+from synaug.backends.llm_name import resolve
 from synaug.config import Config
 from synaug.devices import find_device
 from synaug.embedded import language_model
@@ -15,15 +16,6 @@ from synaug.frozen import ModelInfo
 from synaug.watchdog import beat
 
 SMALL = 1e9  # parameters
-
-
-def resolve(config: Config) -> ModelInfo:
-    """Name, revision and licence of the run's LLM; no weights are loaded. Raises ModelError."""
-    settings = config.prompts.llm
-    if settings.model == "embedded":
-        return ModelInfo(role="llm", name="SmolLM2-135M-Instruct (Q4_1)", revision=language_model.revision(), license="Apache-2.0")
-    revision, license = hub.resolve(settings.model, settings.revision, role="llm")
-    return ModelInfo(role="llm", name=settings.model, revision=revision, license=license)
 
 
 def open_llm(config: Config, *, revision: str | None = None) -> "ChatLLM":
@@ -49,8 +41,7 @@ def _load(source: str, commit: str | None, dtype: str, device: str):
         tokenizer = AutoTokenizer.from_pretrained(source, revision=commit)
         model = AutoModelForCausalLM.from_pretrained(source, revision=commit, dtype=getattr(torch, dtype))
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"LLM {source!r} cannot be loaded: {reason}; give a chat model of transformers or `embedded`") from error
+        raise hub.load_error(error, f"LLM {source!r}", "give a chat model of transformers or `embedded`") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer, model.eval().to(device)

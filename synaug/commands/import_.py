@@ -3,6 +3,8 @@
 import argparse
 from contextlib import contextmanager
 
+from synaug.store import add_store_argument
+
 HELP = "bring labelled images into the store: a folder of classes, a CSV, WebDataset tars, or the embedded data"
 EPILOG = """\
 SOURCE is one of
@@ -25,7 +27,7 @@ example  synaug import photos/train --store /data/store --classes classes.yaml
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("--store", required=True, metavar="URL", help="folder or s3://bucket/prefix; a folder is made if need be")
+    add_store_argument(parser, "; a folder is made if need be")
     parser.add_argument("--split", default="train", metavar="NAME", help="name of the split (default: train)")
     parser.add_argument("--classes", metavar="FILE", help="class list (YAML, or imagenet-1k) that folders and labels are checked against")
     labels = "folder names or CSV labels are integers, positions in the class list"

@@ -2,6 +2,8 @@
 
 import argparse
 
+from synaug.store import add_store_argument
+
 HELP = "make a few images of a few classes: a contact sheet to look at, and the measured rate"
 EPILOG = """\
 reads    the run's plan, its prompts files where they exist, the real images, the LLM, CLIP and diffusion weights
@@ -15,7 +17,7 @@ REAL = 4  # real images of each
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", required=True, metavar="URL", help="folder, file:// or s3://bucket/prefix")
+    add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
     parser.add_argument("--images", type=int, default=20, metavar="N", help="synthetic images in all (default: 20)")
     parser.add_argument("--classes", metavar="A,B", help=f"class ids (default: {CLASSES} drawn by the run's seed)")
@@ -63,7 +65,7 @@ def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
 def _preview(job, store, images: int) -> None:
     import json
 
-    from synaug import layout
+    from synaug import layout, outputs
     from synaug.contact_sheet import contact_sheet
     from synaug.generation.trial import rows, trial
     from synaug.stages import prompts
@@ -72,6 +74,7 @@ def _preview(job, store, images: int) -> None:
     result = trial(job, images)
     store.put(layout.preview(job.run, "contact-sheet.png"), contact_sheet(rows(job, REAL)))
     store.put(layout.timing(job.run, "preview", "rate"), (json.dumps(result.timing, indent=1) + "\n").encode())
+    outputs.write("rate", result.timing)
     for made in result.prompts:
         print(sense_line(made))
     rate, size, device = result.timing["rate"], result.timing["bytes_per_image"], result.timing["device"]

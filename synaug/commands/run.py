@@ -5,6 +5,7 @@ import time
 
 from synaug.errors import SynaugError, UsageError
 from synaug.stages import plan as planning
+from synaug.store import add_store_argument
 
 HELP = "plan and do every stage on this machine, skipping what is done"
 EPILOG = """\
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--config", metavar="FILE", help="run.yaml; without it, go on with the planned run")
     source.add_argument("--preset", metavar="NAME", help="demo, imagenet, low-data, long-tail or cluster")
-    parser.add_argument("--store", required=True, metavar="URL", help="folder, file:// or s3://bucket/prefix")
+    add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of the run within the store")
     parser.add_argument("--scale", metavar="KX", help="synthetic images for each real one, like 6x; short for scale=6x")
     parser.add_argument("--yes", action="store_true", help="spend more than limits.cost without asking")

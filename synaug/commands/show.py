@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from synaug.store import add_store_argument
+
 HELP = "make one image again from its key and say how far it is from the stored one"
 EPILOG = """\
 reads    the run's plan, the image's manifest and tar, the diffusion weights
@@ -18,7 +20,7 @@ example  synaug show n02012849-0000017 --store ./store --run first
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", metavar="KEY", help="key of the image, like n02012849-0000017")
-    parser.add_argument("--store", required=True, metavar="URL", help="folder, file:// or s3://bucket/prefix")
+    add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
     parser.add_argument("--exact", action="store_true", help="rerun its whole batch and compare bytes")
     parser.add_argument("--output", type=Path, metavar="FILE", help="PNG to write (default: KEY.png)")

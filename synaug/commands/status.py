@@ -5,7 +5,7 @@ import json
 
 from synaug.job import open_run
 from synaug.state import State, read_state
-from synaug.store import open_store
+from synaug.store import add_store_argument, open_store
 
 HELP = "show what is done, left and rejected, the rate and the time left of every stage"
 EPILOG = """\
@@ -18,7 +18,7 @@ example  synaug status --store ./store --run first
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", required=True, metavar="URL", help="folder, file:// or s3://bucket/prefix")
+    add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="workers that the time left reckons with (default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON, seconds and units a second")

@@ -14,8 +14,8 @@ example  synaug images --store file:///data/store --run first --shard 0
 def run(job: Job) -> None:
     """Makes what is missing; a second call does nothing. Raises ModelError, DataError, UsageError, TransientError."""
     from synaug import layout, outputs
-    from synaug.compose import load_prompts
     from synaug.data_set import leave_index
+    from synaug.devices import find_device
     from synaug.fallbacks import refuse_fallbacks
 
     timing: dict = {}
@@ -26,13 +26,27 @@ def run(job: Job) -> None:
         total = sum(len(part.images) for part in parts)
         done = total - sum(len(part.images) for part in missing)
         if missing:
-            for class_id in sorted({class_id for part in missing for class_id, _ in part.images}):
-                load_prompts(job.store, job.run, class_id)  # a missing or broken file is said before the models are loaded
+            find_device(job.config.compute.device)
+            _check_prompts(job, shard, {class_id for part in missing for class_id, _ in part.images})
             refuse_fallbacks(job)
             leave_index(job, {layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number) for p in missing})
             timing = _make(job, shard, missing, done, total)
         job.report(Progress("images", f"images-{shard:03d}", total, total, "image"))
         outputs.write("summary", lambda parts=parts, timing=timing: _summary(job, parts, timing))
+
+
+def _check_prompts(job: Job, shard: int, classes: set[str]) -> None:
+    """Raises DataError for a prompts file that is missing or broken, before minutes are spent on loading models."""
+    from synaug import layout
+    from synaug.compose import load_prompts
+    from synaug.errors import DataError
+
+    there = set(job.store.list(layout.prompts_folder(job.run)))
+    if absent := sorted(class_id for class_id in classes if layout.prompts(job.run, class_id) not in there):
+        command = f"synaug prompts --store {job.store.url} --run {job.run} --shard {shard}"
+        raise DataError(f"{len(absent)} of {len(classes)} classes have no prompts file, like {absent[0]}; do `{command}` first")
+    for class_id in sorted(classes):
+        load_prompts(job.store, job.run, class_id)
 
 
 def _summary(job: Job, parts: list, timing: dict) -> dict:

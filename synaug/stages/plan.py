@@ -16,7 +16,7 @@ from synaug.estimate import cut, estimate, known_rate
 from synaug.frozen import ModelInfo, Plan
 from synaug.job import check_name, open_run
 from synaug.state import active_arms, read_state
-from synaug.store import Store, open_store
+from synaug.store import Store, add_store_argument, open_store
 from synaug.training import arms
 
 HELP = "freeze the configuration, cut the run into class shards, estimate images, hours and cost"
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--config", metavar="FILE", help="run.yaml")
     source.add_argument("--preset", metavar="NAME", help="demo, imagenet, low-data, long-tail or cluster")
-    parser.add_argument("--store", required=True, metavar="URL", help="folder, file:// or s3://bucket/prefix")
+    add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of the run within the store")
     parser.add_argument("--scale", metavar="KX", help="synthetic images for each real one, like 6x; short for scale=6x")
     parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field of run.yaml; `synaug config` lists them")
@@ -137,7 +137,7 @@ def _pool(run: str, config: Config, begun: Plan | None) -> str | None:
 
 
 def _resolvers():
-    return [importlib.import_module(f"synaug.backends.{name}").resolve for name in ("llm", "clip", "diffusion")]
+    return [importlib.import_module(f"synaug.backends.{name}").resolve for name in ("llm_name", "clip_name", "diffusion")]
 
 
 def _same_models(config: Config, old: Config) -> bool:

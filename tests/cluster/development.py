@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -71,13 +72,11 @@ class Cluster:
                 return None
             raise
 
-    def workflow_of(self, run: str) -> str:
-        """The name of the run's workflow."""
-        found = [
-            item["metadata"]["name"]
-            for item in self.custom.list_namespaced_custom_object("argoproj.io", "v1alpha1", NAMESPACE, "workflows")["items"]
-            if item["metadata"]["name"].rpartition("-")[0] == run
-        ]
+    def workflow_of(self, run: str, purpose: str = "") -> str:
+        """The name of the run's workflow, or of its one-pod workflow for a purpose such as plan."""
+        listed = self.custom.list_namespaced_custom_object("argoproj.io", "v1alpha1", NAMESPACE, "workflows")["items"]
+        wanted = re.compile(rf"{run}-[0-9a-f]{{4}}" + (f"-{purpose}" if purpose else ""))
+        found = [name for item in listed if wanted.fullmatch(name := item["metadata"]["name"])]
         assert len(found) == 1, f"workflows of {run}: {found}"
         return found[0]
 

@@ -13,8 +13,8 @@ OUTAGE = 30  # seconds without a store
 
 def running(cluster: Cluster, stage: str, run: str, *, name: str = ""):
     """The first running pod of a run's stage."""
-    pods = cluster.pods(stage, **{"synaug/run": run})
-    return next((pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp and name in pod.metadata.name), None)
+    pods = [pod for pod in cluster.pods(stage, **{"synaug/run": run}) if name in pod.metadata.name]
+    return next((pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp), None)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from tests.helm.test_access import RIGHTS
 
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 RESOURCES = (
-    ("argoproj.io", "workflows"), ("argoproj.io", "workflowtemplates"), ("argoproj.io", "workflowtaskresults"), ("kubeflow.org", "pytorchjobs"),
+    ("argoproj.io", "workflows"), ("argoproj.io", "workflowtemplates"), ("argoproj.io", "workflowtaskresults"),
+    ("kubeflow.org", "pytorchjobs"),
     ("", "pods"), ("", "pods/log"), ("", "pods/exec"), ("", "events"), ("", "secrets"), ("", "configmaps"), ("", "serviceaccounts/token"),
     ("", "nodes"), ("", "namespaces"), ("rbac.authorization.k8s.io", "roles"), ("rbac.authorization.k8s.io", "rolebindings"),
     ("apps", "deployments"), ("batch", "jobs"),
@@ -18,8 +19,8 @@ SUBMITTERS = "synaug-submitters"  # k8s/values.yaml
 
 
 def may(cluster, group: str, resource: str, verb: str, *, user: str, groups: list[str], namespace: str = NAMESPACE) -> bool:
-    resource, _, subresource = resource.partition("/")
-    attributes = client.V1ResourceAttributes(group=group, resource=resource, subresource=subresource or None, verb=verb, namespace=namespace)
+    resource, _, part = resource.partition("/")
+    attributes = client.V1ResourceAttributes(group=group, resource=resource, subresource=part or None, verb=verb, namespace=namespace)
     review = client.V1SubjectAccessReview(spec=client.V1SubjectAccessReviewSpec(user=user, groups=groups, resource_attributes=attributes))
     return cluster.authorization.create_subject_access_review(review).status.allowed
 

@@ -1,4 +1,4 @@
-"""What the chart lets whom do, and nothing else; docs: README, Security."""
+"""What the chart lets whom do, and nothing else; in words: helm/synaug/README.md."""
 
 import pytest
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helm.chart import SCENARIOS, SECRETS, STORE, rendered, scenario, training_job
+from tests.helm.chart import DEVELOPMENT, SCENARIOS, SECRETS, STORE, rendered, scenario, training_job
 from tests.pipelines.schema import argo, mistakes, pytorch_job
 
 ALL = {  # every kind of value that reaches a pod
@@ -10,7 +10,7 @@ ALL = {  # every kind of value that reaches a pod
         "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "y", "optional": True}}}],
         "volumes": [{"name": "cache", "emptyDir": {}}, {"name": "keys", "secret": {"secretName": "k", "defaultMode": 256}}],
         "volumeMounts": [{"name": "cache", "mountPath": "/cache", "subPath": "x"}],
-        "labels": {"a": "b"}, "annotations": {"c": "d"}, "deadlineHours": 1.5, "gpus": 2, "nodeSelector": {"e": "f"},
+        "labels": {"a": "b"}, "annotations": {"c": "d"}, "deadlineHours": 1.5, "gpus": 0, "nodeSelector": {"e": "f"},
         "tolerations": [{"key": "g", "operator": "Equal", "value": "h", "effect": "NoExecute", "tolerationSeconds": 9}],
     }},
     "store": {"url": "s3://bucket", "secret": "s", "ca": {"configMap": "ca"}},
@@ -19,7 +19,7 @@ ALL = {  # every kind of value that reaches a pod
     "argo": {"keepHours": {"succeeded": 0.5}},
 }  # fmt: skip
 CASES = [pytest.param(STORE | SECRETS, id="defaults"), pytest.param(ALL, id="all")]
-CASES += [pytest.param(scenario(path) | SECRETS, id=path.stem) for path in SCENARIOS]
+CASES += [pytest.param(scenario(path) | SECRETS, id=f"{path.parent.name}/{path.stem}") for path in (*SCENARIOS, DEVELOPMENT)]
 
 
 @pytest.mark.parametrize("values", CASES)

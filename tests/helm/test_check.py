@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -58,6 +60,29 @@ def test_an_empty_claim_says_what_belongs_there(store, tmp_path):
 def test_offline_without_a_claim_only_the_embedded_models_are_left(store):
     done = check(SYNAUG_STORE=store.as_uri(), HF_HUB_OFFLINE="1")
     assert done.returncode == 0 and "offline: only the embedded models" in done.stdout
+
+
+class Refusing(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(401)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_token_that_the_hub_refuses_is_permanent_and_names_the_secret(store):
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = check(SYNAUG_STORE=store.as_uri(), HF_TOKEN="hf_wrong", HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert done.returncode == 4
+    assert done.stdout.splitlines()[1].endswith("put a valid token into the Secret of models.tokenSecret")
+
+
+def test_a_hub_out_of_reach_is_transient_and_says_the_ways_on(store):
+    done = check(SYNAUG_STORE=store.as_uri(), HF_ENDPOINT="http://127.0.0.1:1")
+    assert done.returncode == 170
+    assert "the hub is out of reach" in done.stdout and "models.claim, or models.offline" in done.stdout
 
 
 def test_the_pod_runs_this_script():

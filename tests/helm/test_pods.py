@@ -6,13 +6,14 @@ import pytest
 import yaml
 
 from synaug import __version__
-from tests.helm.chart import CHART, SCENARIOS, SECRETS, STORE, Pod, one, pods, rendered, scenario, training_job
+from tests.helm.chart import CHART, DEVELOPMENT, SCENARIOS, SECRETS, STORE, Pod, one, pods, rendered, scenario, training_job
 from tests.helm.restricted import violations
 
 KINDS = {"plan", "prompts", "images", "index", "train", "worker", "evaluate", "report", "finish", "import", "preview", "fetch", "test"}
 GPU_KINDS = {"prompts", "images", "preview", "evaluate", "worker"}
 LIGHT_KINDS = {"index", "train", "report", "finish", "fetch", "test"}  # import no torch
-CASES = [pytest.param(STORE | SECRETS, id="defaults")] + [pytest.param(scenario(path) | SECRETS, id=path.stem) for path in SCENARIOS]
+CASES = [pytest.param(STORE | SECRETS, id="defaults")]
+CASES += [pytest.param(scenario(path) | SECRETS, id=f"{path.parent.name}/{path.stem}") for path in (*SCENARIOS, DEVELOPMENT)]
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,15 @@ def test_the_gpu_pool_selects_nodes_and_goes_to_plan_with_the_number_of_gpus():
     templates = {each["name"]: each for each in one(documents, "WorkflowTemplate", "synaug-run")["spec"]["templates"]}
     parallel = {name: each["parallelism"] for name, each in templates.items() if "parallelism" in each}
     assert parallel == {"shards": 8, "evaluations": 8, "trainings": 1}
+
+
+def test_a_kinds_own_node_labels_win_over_the_gpus_and_those_over_the_defaults():
+    values = {"gpu": {"nodeSelector": {"pool": "gpu", "zone": "a"}},
+              "pods": {"default": {"nodeSelector": {"pool": "cpu"}}, "prompts": {"nodeSelector": {"pool": "small-gpu"}}}}  # fmt: skip
+    found = {kind: pod.spec["nodeSelector"] for kind, pod in by_kind(rendered(STORE | values)).items()}
+    assert found["index"] == {"pool": "cpu"}
+    assert found["images"] == {"pool": "gpu", "zone": "a"}
+    assert found["prompts"] == {"pool": "small-gpu", "zone": "a"}
 
 
 def test_without_limits_nothing_is_held_back(defaults):

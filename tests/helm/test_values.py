@@ -113,6 +113,7 @@ def test_a_misspelled_value_is_refused_by_name(misspelled, field):
         ({"limits": {"gpus": "64"}}, "/limits/gpus"),
         ({"pods": {"images": {"deadlineHours": 0}}}, "/pods/images/deadlineHours"),
         ({"pods": {"default": {"resources": {"limits": {"memory": "2 GiB"}}}}}, "/pods/default/resources/limits/memory"),
+        ({"pods": {"images": {"gpus": 2}}}, "/pods/images/gpus"),
         ({"submitters": "team"}, "/submitters"),
         ({"imagePullSecrets": ["registry"]}, "/imagePullSecrets/0"),
     ],

@@ -49,6 +49,10 @@ def test_both_images_run_as_the_pods_user_and_end_with_the_code():
         assert "USER 65532:65532" in last and not [line for line in last if line.startswith("RUN")]
 
 
+def test_the_code_is_readable_for_the_pods_user_whatever_the_modes_here():
+    assert stages()["code"][-1].endswith("chmod -R a+rX /opt/synaug")
+
+
 def test_packages_are_installed_before_the_code_is_copied():
     for name in ("control-packages", "stages-packages"):
         assert not [line for line in stages()[name] if line.startswith("COPY") and "synaug" in line.split()[1]]
@@ -62,7 +66,7 @@ def test_no_secret_is_copied_and_the_base_is_an_argument_with_a_pinned_default()
 
 
 def test_the_build_sees_only_what_it_copies():
-    ignore = (images.ROOT / ".containerignore").read_text().splitlines()
+    ignore = (images.ROOT / ".dockerignore").read_text().splitlines()
     allowed = {line.removeprefix("!") for line in ignore if line.startswith("!")}
     assert "*" in ignore
     copied = {part for line in instructions() if line.startswith("COPY ") and "--from" not in line for part in line.split()[1:-1]}

@@ -8,7 +8,7 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,9 +26,9 @@ def status(code: int, reason: str, message: str, **details) -> tuple[int, dict]:
     return code, answer | {"code": code} | ({"details": details} if details else {})
 
 
-def forbidden(verb: str, resource: str, group: str = "argoproj.io", namespace: str = "synaug") -> tuple[int, dict]:
+def forbidden(verb: str, resource: str, group: str = "argoproj.io", user: str = "jane") -> tuple[int, dict]:
     name = f"{resource}.{group}" if group else resource
-    message = f'{name} is forbidden: User "jane" cannot {verb} resource "{resource}" in API group "{group}" in the namespace "{namespace}"'
+    message = f'{name} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}" in the namespace "synaug"'
     return status(403, "Forbidden", message, group=group, kind=resource)
 
 
@@ -37,7 +37,7 @@ NO_SUCH_PATH = (404, "404 page not found\n")  # a group that no CRD defines: tex
 
 
 class ApiServer:
-    """answers: [(method, path pattern, answer)], taken before anything else; answer: (code, object or text), or a callable that gives one."""
+    """answers: [(method, path pattern, answer)], taken before anything else; answer: (code, object or text), or a callable."""
 
     def __init__(self, namespace: str = "synaug", version: str = __version__):
         self.namespace, self.changed = namespace, threading.Condition()
@@ -146,8 +146,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("Content-Type", "text/plain" if isinstance(answer, str) else "application/json")
         self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        with suppress(BrokenPipeError):  # a client that gave up
+            self.end_headers()
+            self.wfile.write(data)
 
     do_GET = do_POST = do_DELETE = do_PATCH = _handle
 

@@ -22,8 +22,8 @@ def shard_estimate() -> dict:
     stages["prompts"] |= {"total": 1000, "tasks": 500}
     stages["images"] |= {"total": 500 * SHARD, "tasks": 500}
     return estimate(
-        scale=6, images=500 * SHARD, images_left=500 * SHARD, rate=1.47, gpus=64, gpu_hours=1211.0, seconds=19 * 3600.0, price=2.56, cost=3100.0,
-        stages=stages,
+        scale=6, images=500 * SHARD, images_left=500 * SHARD, rate=1.47, gpus=64, gpu_hours=1211.0, seconds=19 * 3600.0, price=2.56,
+        cost=3100.0, stages=stages,
     )  # fmt: skip
 
 

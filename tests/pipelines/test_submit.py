@@ -1,5 +1,6 @@
 """`make submit` and `make plan` against a server that answers as an API server does."""
 
+import threading
 import time
 
 import pytest
@@ -60,8 +61,15 @@ def test_a_live_run_is_refused_before_anything_is_planned(cluster, client):
     cluster.put(workflow(RUN, "Running", Nodes(RUN), run="demo"))
     code, _, err = client("submit", "--config", "demo")
     assert code == 3
-    assert err.startswith(f"submit: {RUN} is running; `make watch RUN=demo` shows it, `make stop RUN=demo` stops it, then this goes on")
+    assert err.startswith(f"submit: {RUN} is running; `make watch RUN=demo` shows it, `make stop RUN=demo` stops it, then")
     assert created(cluster) == []
+
+
+def test_a_live_run_of_another_identity_is_refused_too(cluster, client):
+    cluster.put(workflow("demo-ffff", "Running", Nodes("demo-ffff"), run="demo"))
+    code, _, err = client("plan", "--config", "demo")
+    assert code == 3
+    assert "demo-ffff is running" in err
 
 
 def test_a_finished_run_of_that_name_is_deleted_in_the_foreground_first(cluster, client):
@@ -86,7 +94,7 @@ def test_a_deletion_is_awaited(cluster, client):
 
     def look():
         looked.append(RUN)
-        if RUN in cluster.workflows and len(looked) > 3:
+        if RUN in cluster.workflows and len(looked) > 2:
             cluster.remove(RUN)
         return (200, cluster.workflows[RUN]) if RUN in cluster.workflows else status(404, "NotFound", "no", name=RUN, kind="workflows")
 
@@ -155,6 +163,17 @@ def test_above_the_limit_or_unknown_the_cost_must_be_confirmed(cluster, client, 
     assert client(*LIMITED, "--yes")[0] == 0
 
 
+@pytest.mark.parametrize(("answer", "expected"), [("y", 0), ("yes", 0), ("", 2), ("n", 2)])
+def test_at_a_terminal_a_person_is_asked(cluster, client, monkeypatch, answer, expected):
+    planned(cluster, cost=12.5, price=2.0)
+    asked = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
+    assert client(*LIMITED)[0] == expected
+    assert asked == ["the run would cost 12.50, more than limits.cost 10.00. Start it? [y/N] "]
+    assert (RUN in cluster.workflows) == (expected == 0)
+
+
 @pytest.mark.parametrize("forecast", [{"cost": 9.0, "price": 2.0}, {"cost": None, "price": 2.0, "images_left": 0}])
 def test_below_the_limit_nobody_is_asked(cluster, client, forecast):
     planned(cluster, **forecast)
@@ -196,22 +215,38 @@ def test_what_cannot_be_meant_is_one_line_and_exit_2(cluster, client, tmp_path, 
 
 SERVER = [
     ([("GET", "/workflowtemplates/", NO_SUCH_PATH)], 3, "does not know Argo's workflows: the CRDs are missing; install Argo Workflows 3.7"),
-    ([("GET", "/workflowtemplates/", UNAUTHORIZED)], 4, "context test refuses the credentials (401)"),
+    ([("GET", "/workflowtemplates/", UNAUTHORIZED)], 4, "context test refuses the credentials (401: they are missing, wrong or expired)"),
     ([("GET", "/workflowtemplates/", forbidden("get", "workflowtemplates"))], 4,
      "no right to get workflowtemplates.argoproj.io in namespace synaug: jane lacks it on context test; have your group added to "),
+    ([("GET", "/workflowtemplates/", forbidden("get", "workflowtemplates", user="system:anonymous"))], 4, "(none were sent); log in again"),
     ([("POST", "/workflows$", forbidden("create", "workflows"))], 4, "no right to create workflows.argoproj.io in namespace synaug: jane"),
     ([("POST", "/workflows$", status(422, "Invalid", 'Workflow "x" is invalid: spec.arguments: Invalid value'))], 3,
      "the API server refuses POST workflows (422)"),
-    ([("GET", "/workflowtemplates/", status(503, "ServiceUnavailable", "etcd is away"))], 170, "could not answer GET synaug-run (503): etcd"),
+    ([("GET", "/workflowtemplates/", status(503, "ServiceUnavailable", "etcd is away"))], 170, "could not answer GET synaug-run (503)"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("answers", "expected", "line"), SERVER, ids=["no-crd", "401", "403-get", "403-create", "422", "503"])
+@pytest.mark.parametrize(("answers", "expected", "line"), SERVER, ids=["no-crd", "401", "403-get", "anonymous", "403-create", "422", "503"])
 def test_what_the_server_refuses_is_one_line_with_its_fix(cluster, client, answers, expected, line):
     cluster.answers += answers
     code, _, err = client("submit", "--config", "demo")
     assert code == expected, err
     assert line in err.splitlines()[-1]
+
+
+def test_a_server_that_hangs_is_given_up(cluster, client, monkeypatch):
+    monkeypatch.setattr("pipelines.cluster.READ", 0.2)
+    hang = threading.Event()
+
+    def late():
+        hang.wait(5)
+        return 200, {}
+
+    cluster.answers.append(("GET", "/workflowtemplates/", late))
+    code, _, err = client("submit", "--config", "demo")
+    hang.set()
+    assert (code, err.count("\n")) == (170, 1)
+    assert "does not answer (timed out)" in err
 
 
 def test_no_chart_says_how_to_install_it(cluster, client):

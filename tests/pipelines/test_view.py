@@ -5,6 +5,7 @@ import gzip
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,10 @@ def small(phase: str = "Running", ended: str | None = None, **forecast) -> tuple
     return nodes, workflow("first-4f2a", phase, nodes, gpus=2, finishedAt=ended)
 
 
+def main_waits(reason: str, message: str) -> list[dict]:
+    return [{"name": "main", "state": {"waiting": {"reason": reason, "message": message}}}]
+
+
 def test_the_figure_of_the_issue():
     assert shown(imagenet_run.snapshot()) == FIGURE
 
@@ -53,7 +58,8 @@ def test_packed_nodes_show_the_same():
 def test_before_plan_is_done_it_says_so():
     nodes = Nodes("first-4f2a").add("plan", "Running", attempt())
     assert shown(view.Snapshot(workflow("first-4f2a", "Running", nodes), NOW)) == (
-        "first-4f2a   running 6 h 12 m\nplan    running\nprompts waiting   images waiting   index waiting   train 0/?   evaluate 0/?   report -\n"
+        "first-4f2a   running 6 h 12 m\nplan    running\n"
+        "prompts waiting   images waiting   index waiting   train 0/?   evaluate 0/?   report -\n"
     )
 
 
@@ -98,14 +104,14 @@ def test_a_store_that_does_not_answer_is_said_while_it_is_tried_again():
 @pytest.mark.parametrize(
     ("pods", "events", "line"),
     [
-        ([pod("a", "Pending", containerStatuses=[{"name": "main", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}}}])],
+        ([pod("a", "Pending", containerStatuses=main_waits("ImagePullBackOff", "Back-off"))],
          [], "pending 1 for 0 s   Back-off: the image cannot be pulled: image.repository, image.tag and imagePullSecrets of the chart"),
         ([pod("a", "Pending", age=timedelta(minutes=3))], [event("a", "FailedMount", 'MountVolume failed: secret "store" not found')],
          'pending 1 for 3 m   MountVolume failed: secret "store" not found'),
         ([unschedulable("a", "0/1 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {gpu: true}.")],
          [event("other", "NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached")],
          "pending 1 for 0 s   0/1 nodes: insufficient cpu, node(s) had untolerated taint {gpu: true}\n"),
-        ([pod("a", "Pending", containerStatuses=[{"name": "main", "state": {"waiting": {"reason": "ContainerCreating"}}}])], [], None),
+        ([pod("a", "Pending", containerStatuses=main_waits("ContainerCreating", ""))], [], None),
     ],
     ids=["pull", "mount", "unschedulable", "starting"],
 )  # fmt: skip
@@ -125,12 +131,12 @@ def test_a_used_up_quota_is_pending_with_its_reason():
 
 FAILURES = [
     ("images", attempt("Failed", exit=137), "exit 137", "more memory: pods.images.resources.limits.memory", "make logs SHARD=1"),
-    ("prompts", attempt("Failed", exit=2, line="no such field"), "exit 2, no such field", "mend the configuration", "SHARD=1 STAGE=prompts"),
+    ("prompts", attempt("Failed", exit=2, line="no such field"), "exit 2, no such field", "mend the configuration", "STAGE=prompts"),
     ("images", attempt("Failed", exit=170, line="store gone"), "exit 170, store gone", "bring the store or endpoint back", "SHARD=1"),
     ("images", attempt("Error"), "its pod is gone", "its pods were lost again and again", "SHARD=1"),
     ("images", attempt("Error", message='pods "x" is forbidden: violates PodSecurity "restricted:latest"'), "no pod, pods",
      "the cluster does not admit the pod", "SHARD=1"),
-    ("images", attempt("Failed", message="Pod was active on the node longer than the specified deadline"), "Pod was active",
+    ("images", attempt("Failed", message="Pod was active on the node longer than the specified deadline"), "out of time, Pod was active",
      "more time: pods.images.deadlineHours", "SHARD=1"),
 ]  # fmt: skip
 
@@ -159,3 +165,18 @@ def test_many_failures_are_counted_and_not_listed():
         nodes.add("images", "Failed", attempt("Failed", exit=4, line="no"), inputs={"shard": f"{n:03d}"})
     text = shown(view.Snapshot(run, NOW))
     assert (text.count("FAILED"), "and 4 more failed\n" in text) == (5, True)
+
+
+def test_a_run_as_argo_3_7_18_left_it():
+    """Recorded on the development cluster: made at 1x; the launcher and the exit handler ended with 2 and left no line."""
+    made = json.loads((Path(__file__).parent / "recorded" / "failed-training.json").read_text())
+    assert shown(view.Snapshot(made, NOW)) == (
+        "lead-8693   failed 5 m\n"
+        "prompts ##########  2/2\n"
+        "images  ##########  2/2 shards  160/160  7.5 img/s a GPU\n"
+        "index done   train 0/1   evaluate 0/1   report -\n"
+        "FAILED  train-auxbn-1x-0: exit 2, no reason given\n"
+        "        fix: mend the configuration, then make submit   log: make logs ARM=auxbn-1x SEED=0\n"
+        "FAILED  finish: exit 2, no reason given\n"
+        "        fix: mend the configuration, then make submit   log: make logs STAGE=finish\n"
+    )

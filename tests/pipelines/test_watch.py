@@ -46,7 +46,8 @@ def becomes(api, *states) -> None:
 def at_once(monkeypatch):
     """Between lines nobody waits half a minute."""
     monkeypatch.setattr(watching, "SAID", 0.0)
-    monkeypatch.setattr(watching, "LOOK", 0.05)
+    for rhythm in ("LOOK", "DRAWN", "PODS"):
+        monkeypatch.setattr(watching, rhythm, 0.05)
 
 
 def test_a_run_is_watched_to_its_end(cluster, client):

@@ -1,5 +1,6 @@
 """Imported by the fork server in place of the real libraries: stages that only publish what the real ones would."""
 
+import hashlib
 import json
 import os
 import sys
@@ -44,7 +45,9 @@ def _index(job: Job) -> None:
     if job.store.exists("hang"):
         job.report(Progress("index", "index", 0, 1, "part"))
         work_forever()
-    index = {"digest": job.plan.digest, "scale": job.plan.scale, "min_clip_score": None, "parts": [], "rejects": {}, "lost": []}
+    manifests = [key for key in job.store.list(layout.synthetic_folder(job.run)) if key.endswith(".json")]
+    index = {"digest": job.plan.digest, "scale": job.plan.scale, "min_clip_score": None, "rejects": {}, "lost": []}
+    index["parts"] = [{"manifest": key} for key in manifests]
     job.store.put(layout.index(job.run), json.dumps(index).encode())
 
 
@@ -54,8 +57,9 @@ def _train(job: Job) -> None:
 
 
 def _evaluate(job: Job) -> None:
-    tests = {name: {"split": test.split, "subset": test.subset} for name, test in job.config.tests.items()}
-    job.store.put(layout.evaluation(job.run, job.arm, job.seed), json.dumps({"tests": tests}).encode())
+    tests = {name: {"split": test.split, "subset": test.subset, "domain": test.domain} for name, test in job.config.tests.items()}
+    trained = hashlib.sha256(job.store.get(layout.training(job.run, job.arm, job.seed, "done.json"))).hexdigest()
+    job.store.put(layout.evaluation(job.run, job.arm, job.seed), json.dumps({"tests": tests, "trained": trained}).encode())
 
 
 def _report(job: Job) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from k8s import images, tools
+from k8s.errors import BootError
 from k8s.settings import ADDRESSES, Settings
 from synaug.errors import UsageError
 
@@ -63,3 +64,16 @@ def test_an_image_archive_names_its_layer_by_content(tmp_path):
         assert tar.extractfile(manifest[0]["Layers"][0]).read() == layer.read_bytes()
     assert manifest[0]["RepoTags"] == ["localhost/x:v1"]
     assert len(config["rootfs"]["diff_ids"]) == len(config["history"]) == 1
+
+
+def test_a_build_that_fails_names_the_tool_and_its_log(tmp_path, monkeypatch):
+    go = tmp_path / "go"
+    go.write_text("#!/bin/sh\n[ $1 = env ] && echo go1.26.8 && exit\necho undefined: Setpgid >&2\nexit 1\n")
+    go.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    build = tools.tool("pause")
+    with pytest.raises(BootError, match=r"pause .* could not be built: `go build .*` failed") as caught:
+        tools.build_one(build, tools.cached(build))
+    assert "undefined: Setpgid" in Path(str(caught.value).rsplit(" ", 1)[1]).read_text()
+    assert not tools.cached(build).exists()

@@ -1,6 +1,7 @@
 """The command line as a pod sees it: signals, suggestions, and what a terminal gets."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,3 +65,24 @@ def test_a_run_that_costs_more_than_its_limit_asks(planned, capsys, tmp_path):
     assert main(command) == 2
     line = "synaug run: the run would cost 277.78, more than limits.cost 1.00; --yes spends it, or raise the limit"
     assert capsys.readouterr().err.splitlines()[-1] == line
+
+
+@pytest.mark.parametrize(("given", "why"), [("rate: 1", "compute.price is not given"), ("price: 2", "its rate is unmeasured: .*preview")])
+def test_a_limit_that_cannot_be_checked_asks(planned, capsys, tmp_path, given, why):
+    (tmp_path / "run.yaml").write_text(f"classes: [{{id: bag, names: [bag]}}]\ncompute: {{{given}}}\nlimits: {{cost: 1}}\n")
+    assert main(["run", "--config", str(tmp_path / "run.yaml"), "--store", planned.url, "--run", "dear"]) == 2
+    assert re.search(rf"limits.cost is 1.00, but nobody knows what the run costs: {why}.*--yes", capsys.readouterr().err)
+
+
+def test_a_planned_run_is_held_to_its_limit_too(planned, capsys):
+    given = ["limits.cost=1", "compute.price=1000", "compute.rate=0.001"]
+    assert main(["run", "--store", planned.url, "--run", "first", *given]) == 2
+    assert "more than limits.cost 1.00" in capsys.readouterr().err
+
+
+def test_the_store_can_come_from_the_environment(planned, capsys, monkeypatch):
+    monkeypatch.setenv("SYNAUG_STORE", planned.url)
+    assert main(["status", "--run", "first"]) == 0
+    assert "prompts" in capsys.readouterr().out
+    monkeypatch.delenv("SYNAUG_STORE")
+    assert main(["status", "--run", "first"]) == 2

@@ -1,14 +1,17 @@
 """S3 alone: what the server refuses, faults on the way, uploads that were killed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import uuid
+from datetime import timedelta
 
 import pytest
 
+from synaug import s3
 from synaug.errors import DataError, ModelError, TransientError, UsageError
 from synaug.real import Sample, pack
 from synaug.s3 import clients
@@ -129,7 +132,7 @@ open_store(sys.argv[1]).put("big.tar", Path(sys.argv[2]))
 """
 
 
-def test_a_killed_upload_leaves_nothing_once_it_was_repeated(s3_store, weed, tmp_path):
+def test_an_abandoned_upload_leaves_nothing_once_it_was_repeated(s3_store, weed, tmp_path, monkeypatch):
     data = os.urandom(36 << 20)
     (tmp_path / "big").write_bytes(data)
     with StallingProxy(weed.endpoint, percent=0) as proxy:
@@ -145,6 +148,9 @@ def test_a_killed_upload_leaves_nothing_once_it_was_repeated(s3_store, weed, tmp
     assert len(client.list_multipart_uploads(**prefix)["Uploads"]) == 1  # what must not stay
     s3_store.put("big.tar", tmp_path / "big")
     assert s3_store.get("big.tar") == data
+    assert len(client.list_multipart_uploads(**prefix)["Uploads"]) == 1  # young: another pod may be busy with it
+    monkeypatch.setattr(s3, "ABANDONED", timedelta(0))
+    s3_store.put("big.tar", tmp_path / "big")
     assert "Uploads" not in client.list_multipart_uploads(**prefix)
 
 
@@ -168,3 +174,50 @@ class StallingProxy(FaultyProxy):
     def __exit__(self, *error) -> None:
         self._never.set()
         super().__exit__(*error)
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for(s3_store, weed, other_s3_environment, tmp_path, monkeypatch):
+    """Every call; longer than all attempts of botocore."""
+    s3_store.put("x", b"1")
+    other_s3_environment(SYNAUG_STORE_PATIENCE="30", AWS_MAX_ATTEMPTS="1")
+    monkeypatch.setattr(s3, "PAUSE", 0.05)
+    calls = [
+        lambda: s3_store.get("x"), lambda: s3_store.put("y", b"2"), lambda: s3_store.put("z", b"3", if_absent=True),
+        lambda: s3_store.exists("x"), lambda: s3_store.size("x"), lambda: list(s3_store.list("")),
+        lambda: s3_store.download("x", tmp_path / "x"), lambda: s3_store.delete("y"),
+    ]  # fmt: skip
+    for call in calls:
+        with AwayProxy(weed.endpoint, percent=100, kinds=("503", "dropped")) as proxy:
+            other_s3_environment(AWS_ENDPOINT_URL=proxy.endpoint)
+            call()
+            assert proxy.faults == 3
+    assert (tmp_path / "x").read_bytes() == b"1" and s3_store.get("z") == b"3"
+
+
+class AwayProxy(FaultyProxy):
+    """Back after three requests."""
+
+    def fault(self, path: str) -> str | None:
+        self.percent = 0 if self.faults >= 3 else self.percent
+        return super().fault(path)
+
+
+def test_an_account_that_may_not_list_uploads_can_put_large_objects(s3_store, weed, other_s3_environment, tmp_path):
+    (tmp_path / "big").write_bytes(bytes(17 << 20))
+    with DenyingProxy(weed.endpoint, percent=0) as proxy:
+        other_s3_environment(AWS_ENDPOINT_URL=proxy.endpoint)
+        s3_store.put("big.tar", tmp_path / "big")
+        assert proxy.denied
+    assert s3_store.size("big.tar") == 17 << 20
+
+
+class DenyingProxy(FaultyProxy):
+    """Answers the list of uploads in parts with 403."""
+
+    denied = 0
+
+    def fault(self, path: str) -> str | None:
+        if re.search(r"[?&]uploads&", path + "&") and "prefix=" in path:
+            self.denied += 1
+            return "denied"
+        return super().fault(path)

@@ -1,5 +1,6 @@
 """The progress of a run is read from what lies in the store."""
 
+import hashlib
 import json
 
 import pytest
@@ -51,13 +52,17 @@ def test_prompts_images_and_rejects_are_counted(planned):
 
 
 def test_an_index_stands_for_its_scale_and_filter(planned):
-    _, plan = open_run(planned, "first")
-    index = {"digest": plan.digest, "scale": 2, "min_clip_score": None, "parts": [], "rejects": {"black": 3}, "lost": ["x"]}
+    config, plan = open_run(planned, "first")
+    for multiple in (1, 2):
+        put_manifests(planned, plan, config, multiple)
+    parts = [{"manifest": key} for key in planned.list(layout.synthetic_folder("first")) if key.endswith(".json")]
+    index = {"digest": plan.digest, "scale": 2, "min_clip_score": None, "parts": parts, "rejects": {"black": 3}, "lost": ["x"]}
     put_json(planned, layout.index("first"), index)
     assert state(planned).stages["index"].left == 0
     assert (state(planned).stages["images"].rejected, state(planned).stages["images"].lost) == (3, 1)
-    put_json(planned, layout.index("first"), index | {"scale": 1})
-    assert state(planned).stages["index"].left == 1
+    for outdated in ({"scale": 1}, {"min_clip_score": 0.2}, {"parts": parts[1:]}):
+        put_json(planned, layout.index("first"), index | outdated)
+        assert state(planned).stages["index"].left == 1, outdated
 
 
 def test_rates_come_from_what_the_stages_timed(planned):
@@ -70,10 +75,31 @@ def test_rates_come_from_what_the_stages_timed(planned):
 
 def test_a_new_test_set_asks_for_evaluation_again(planned):
     config, _ = open_run(planned, "first")
-    tests = {name: {"split": test.split, "subset": None} for name, test in config.tests.items()}
-    put_json(planned, layout.evaluation("first", "real", 0), {"tests": tests})
+    put_evaluated(planned, config)
     assert state(planned).stages["evaluate"].done == 1
     make_plan(planned, "scale=2x", "tests.new={split: val}")
+    assert state(planned).stages["evaluate"].done == 0
+
+
+def put_evaluated(store, config) -> None:
+    """Arm real, seed 0."""
+    key = layout.training("first", "real", 0, "done.json")
+    put_json(store, key, {"seconds": 1})
+    tests = {name: {"split": test.split, "subset": None, "domain": test.domain} for name, test in config.tests.items()}
+    put_json(store, layout.evaluation("first", "real", 0), {"tests": tests, "trained": hashlib.sha256(store.get(key)).hexdigest()})
+
+
+def test_a_training_that_was_repeated_asks_for_evaluation_again(planned):
+    config, _ = open_run(planned, "first")
+    put_evaluated(planned, config)
+    put_json(planned, layout.training("first", "real", 0, "done.json"), {"seconds": 2})
+    assert state(planned).stages["evaluate"].done == 0
+
+
+def test_a_test_set_of_another_domain_asks_for_evaluation_again(planned):
+    config, _ = open_run(planned, "first")
+    put_evaluated(planned, config)
+    make_plan(planned, "scale=2x", "tests.noise.domain=in")
     assert state(planned).stages["evaluate"].done == 0
 
 

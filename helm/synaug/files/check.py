@@ -5,7 +5,7 @@ import sys
 import uuid
 from pathlib import Path
 
-from synaug.errors import DataError, ModelError
+from synaug.errors import DataError, ModelError, TransientError
 from synaug.failure import describe
 from synaug.store import open_store
 
@@ -29,11 +29,24 @@ def models() -> str:
         return f"{claim}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
     if os.environ.get("HF_HUB_OFFLINE"):
         return "offline: only the embedded models"
-    from huggingface_hub import HfApi
+    return hub()
 
-    if os.environ.get("HF_TOKEN"):
-        return f"the hub knows the token as {HfApi().whoami()['name']}"
-    return f"the hub answers: {HfApi().model_info('timm/resnet50.a1_in1k', timeout=20).id}"
+
+def hub() -> str:
+    from httpx2 import TransportError  # of the hub's own client; no OSError
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        if os.environ.get("HF_TOKEN"):
+            return f"the hub knows the token as {HfApi().whoami()['name']}"
+        return f"the hub answers: {HfApi().model_info('timm/resnet50.a1_in1k', timeout=20).id}"
+    except HfHubHTTPError as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"the hub refuses: {reason}; put a valid token into the Secret of models.tokenSecret") from error
+    except (OSError, TransportError) as error:
+        fix = "let pods reach it, or set models.claim, or models.offline for the embedded models only"
+        raise TransientError(f"the hub is out of reach ({str(error).splitlines()[0]}); {fix}") from error
 
 
 def main() -> int:

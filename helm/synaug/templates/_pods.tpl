@@ -12,12 +12,13 @@ annotations, deadlineSeconds. `pods.default`, then `pods.KIND`; see values.yaml.
 {{- if not $values.gpu.resource -}}{{- $gpus = 0 -}}{{- end -}}
 {{- $resources := $both.resources | default dict -}}
 {{- $tolerations := concat ($default.tolerations | default list) ($own.tolerations | default list) -}}
-{{- $selector := $both.nodeSelector | default dict -}}
+{{- $selector := deepCopy ($default.nodeSelector | default dict) -}}
 {{- if $gpus -}}
 {{- $resources = merge (dict "requests" (dict $values.gpu.resource $gpus) "limits" (dict $values.gpu.resource $gpus)) $resources -}}
-{{- $selector = merge (deepCopy $values.gpu.nodeSelector) $selector -}}
+{{- $selector = mergeOverwrite $selector (deepCopy $values.gpu.nodeSelector) -}}
 {{- $tolerations = concat $tolerations $values.gpu.tolerations -}}
 {{- end -}}
+{{- $selector = mergeOverwrite $selector (deepCopy ($own.nodeSelector | default dict)) -}}
 {{- /* A lost node is given up after a minute instead of five; what the pod finished is safe in the store. */ -}}
 {{- range $condition := list "not-ready" "unreachable" -}}
 {{- $toleration := dict "key" (print "node.kubernetes.io/" $condition) "operator" "Exists" "effect" "NoExecute" "tolerationSeconds" 60 -}}

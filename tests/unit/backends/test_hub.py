@@ -1,14 +1,94 @@
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 from synaug.backends import hub
-from synaug.errors import ModelError
+from synaug.errors import ModelError, TransientError
 
 
-def test_a_model_that_is_neither_here_nor_reachable_is_refused(monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens
-    monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(ModelError, match=r"no such model or revision, offline: nobody/nothing at 'v1'.*images.model"):
+@pytest.fixture
+def answering(monkeypatch):
+    """answering(status, ...): a hub that answers with these in turn, the last one from then on. Returns what was asked."""
+    servers = []
+
+    def start(*statuses: int) -> list[str]:
+        asked, left = [], list(statuses)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                body = b'{"id": "nobody/nothing", "sha": "0123"}'
+                self.send_response(left.pop(0) if len(left) > 1 else left[0])
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        servers.append(server)
+        at(f"http://127.0.0.1:{server.server_port}")
+        return asked
+
+    def at(endpoint: str) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(hub, "PAUSES", (0.0, 0.0))
+
+    at("http://127.0.0.1:9")  # nobody listens
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_hub_that_is_out_of_reach_is_transient(answering):
+    with pytest.raises(TransientError, match=r"hub stays out of reach .*nobody/nothing at 'v1'.*run again.*images.model"):
         hub.resolve("nobody/nothing", "v1", role="diffusion")
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_hub_is_asked_again_and_then_transient(answering, status):
+    asked = answering(status)
+    with pytest.raises(TransientError, match="hub stays out of reach"):
+        hub.resolve("nobody/nothing", None, role="llm")
+    assert len(asked) == 3
+
+
+def test_a_hub_that_was_busy_for_a_moment_is_believed(answering):
+    answering(503, 429, 200)
+    assert hub.resolve("nobody/nothing", None, role="llm") == ("0123", "not stated")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_token_is_a_matter_of_credentials(answering, status):
+    asked = answering(status)
+    with pytest.raises(ModelError, match=r"no right to it: nobody/nothing; set HF_TOKEN"):
+        hub.resolve("nobody/nothing", None, role="llm")
+    assert len(asked) == 1
+
+
+def test_a_model_that_the_hub_does_not_have_is_refused(answering):
+    answering(404)
+    with pytest.raises(ModelError, match=r"no such model or revision on the hub: nobody/nothing"):
+        hub.resolve("nobody/nothing", None, role="llm")
+
+
+def test_a_hub_that_fails_while_weights_are_loaded_is_transient(answering):
+    """As transformers and open_clip wrap it: the cause is further down."""
+    from huggingface_hub import HfApi
+
+    answering(503)
+    with pytest.raises(OSError) as raised:
+        try:
+            HfApi().model_info("nobody/nothing")
+        except Exception as error:
+            raise OSError("We couldn't connect to the hub") from error
+    assert isinstance(hub.load_error(raised.value, "the LLM", "x"), TransientError)
+    assert isinstance(hub.load_error(OSError("no file named model.safetensors"), "the LLM", "x"), ModelError)
 
 
 def test_offline_mode_asks_nobody(monkeypatch):

@@ -8,6 +8,9 @@ from PIL import Image
 
 from synaug import layout
 from synaug.__main__ import main
+from synaug.estimate import known_rate
+from synaug.frozen import ModelInfo
+from synaug.job import open_run
 from synaug.store import open_store
 from tests.images_run import NAMES, images_job, put_prompts, write_photos, write_plan
 
@@ -75,3 +78,24 @@ def test_what_cannot_be_meant_is_refused_in_one_line(planned, capsys, extra, lin
     assert main([*arguments, *extra]) == 2
     assert capsys.readouterr().err.strip() == line
     assert {key: store.get(key) for key in store.list("runs/")} == before
+
+
+def test_a_begun_run_is_previewed_with_images_of_the_preview_s_own(planned):
+    store, arguments = planned
+    part = layout.synthetic_manifest("first", 1, 0, 0)
+    store.put(part, b"of the run")
+    assert main(arguments) == 0
+    assert store.get(part) == b"of the run" and store.exists(layout.preview("first", "synthetic/x1/000-0000.json"))
+
+
+def test_the_rate_is_of_these_settings_this_model_and_this_pool_only(planned):
+    store, arguments = planned
+    assert main([*arguments, "compute.pool=a100"]) == 0
+    config, plan = open_run(store, "first")
+    on_a100 = plan.model_copy(update={"pool": "a100"})
+    assert known_rate(store, "first", config, on_a100).images_per_second > 0
+    other = config.model_copy(update={"images": config.images.model_copy(update={"num_inference_steps": 50})})
+    newer = on_a100.model_copy(update={"models": [ModelInfo(role="diffusion", name="m", revision="2", license="MIT")]})
+    for settings, its_plan in ((other, on_a100), (config, plan), (config, newer)):
+        rate = known_rate(store, "first", settings, its_plan)
+        assert rate.images_per_second is None and "preview was of other" in rate.source

@@ -4,11 +4,12 @@ import json
 import pytest
 import torch
 
-from synaug import layout
-from synaug.errors import ModelError, UsageError
+from synaug import layout, outputs
+from synaug.data_set import Index
+from synaug.errors import DataError, ModelError, UsageError
 from synaug.frozen import ModelInfo
 from synaug.manifest import Manifest
-from synaug.stages import images
+from synaug.stages import images, index
 from synaug.store import open_store
 from tests.images_run import images_job, put_prompts
 
@@ -105,3 +106,44 @@ def test_a_gpu_that_is_not_there_is_refused(finished, tmp_path):
     with pytest.raises(UsageError, match="cuda:99"):
         images.run(dataclasses.replace(job, config=config))
     assert keys(job.store) == []
+
+
+def test_a_missing_prompts_file_is_said_before_a_model_is_loaded(tmp_path, monkeypatch):
+    job = images_job(open_store(tmp_path / "store", create=True))
+    job.store.delete(layout.prompts("first", "bag"))
+    monkeypatch.setattr("synaug.backends.diffusion.open_diffusion", refuse)
+    with pytest.raises(DataError, match=r"1 of 3 classes have no prompts file, like bag; do `synaug prompts .* --shard 0` first"):
+        images.run(job)
+
+
+def test_a_part_that_is_made_again_leaves_the_index(finished, tmp_path):
+    job = dataclasses.replace(finished[0], store=open_store(tmp_path / "store", create=True))
+    for key in finished[0].store.list(""):
+        job.store.put(key, finished[0].store.get(key))
+    index.run(job)
+    parts = [part.manifest for part in read_index(job).parts]
+    job.store.delete(parts[0])
+    job.store.delete(parts[0].replace(".json", ".tar"))
+    images.run(job)
+    assert [part.manifest for part in read_index(job).parts] == parts[1:]
+    index.run(job)
+    assert [part.manifest for part in read_index(job).parts] == parts
+
+
+def read_index(job) -> Index:
+    return Index.model_validate_json(job.store.get(layout.index("first")))
+
+
+@pytest.mark.parametrize("role", ["diffusion", "clip"])
+def test_another_revision_than_planned_is_refused(tmp_path, role):
+    job = images_job(open_store(tmp_path / "store", create=True))
+    plan = job.plan.model_copy(update={"models": [ModelInfo(role=role, name="m", revision="1", license="MIT")]})
+    with pytest.raises(ModelError, match="the run was planned with 1; bring those weights back"):
+        images.run(dataclasses.replace(job, plan=plan))
+
+
+def test_its_summary_tells_of_the_whole_shard(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv(outputs.FOLDER, str(tmp_path))
+    images.run(finished[0])  # which has nothing to make
+    summary = json.loads((tmp_path / "summary").read_text())
+    assert (summary["images"], summary["made"], summary["lost"], summary["rejected"]) == (24, 0, 0, {})

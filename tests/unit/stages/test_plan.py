@@ -153,3 +153,24 @@ def test_a_job_takes_execution_settings_only_and_known_units(planned):
             open_job(planned.url, "first", **given)
     with pytest.raises(DataError, match=r"run 'other' is not planned in .*; do `synaug plan"):
         open_job(planned.url, "other")
+
+
+def test_the_pool_of_a_run_is_recorded_and_another_refused_once_work_exists(planned):
+    assert make_plan(planned)[0].pool is None
+    assert make_plan(planned, "compute.pool=a100")[0].pool == "a100"
+    plan, _ = make_plan(planned, "compute.pool=h100")  # nothing was made yet
+    put_manifests(planned, plan, configuration(), 1)
+    with pytest.raises(DataError, match=r"made on the GPU pool 'h100', compute\.pool=a100 is another.*compute\.pool=h100.*another --run"):
+        make_plan(planned, "compute.pool=a100")
+    assert make_plan(planned)[0].pool == make_plan(planned, "compute.pool=h100")[0].pool == "h100"
+
+
+def test_every_model_of_the_hub_is_pinned(planned, models):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    for role in models:
+        models[role] = models[role].model_copy(update={"revision": commit})
+    make_plan(planned)
+    config, _ = open_run(planned, "first")
+    assert {config.images.revision, config.prompts.llm.revision, config.prompts.clip.revision} == {commit}
+    plan, _ = make_plan(planned)  # asked without a revision: it stays
+    assert {model.revision for model in plan.models} == {commit}
