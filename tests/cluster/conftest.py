@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import secrets
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,10 @@ class Commands:
     run: str
     config: str
 
+    def key(self, path: str) -> str:
+        """Of an object of the run in the store."""
+        return f"runs/{self.run}/{path}"
+
     def submit(self, *overrides: str, scale: str = "1x", check: bool = True):
         return command("-m", "pipelines", "submit", "--config", self.config, "--run", self.run, "--scale", scale, *overrides, check=check)
 
@@ -74,7 +79,9 @@ class Commands:
 
 @pytest.fixture(scope="session")
 def commands(config_file):
-    return lambda run: Commands(run, config_file)
+    """commands("first"): on a run of that name and four digits, new in each session."""
+    session = secrets.token_hex(2)
+    return lambda run: Commands(f"{run}-{session}", config_file)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def test_a_model_that_is_not_there_fails_within_one_pod(cluster, commands):
     with phase("no such model"):
         done = run.submit("images.profile=sd15", "images.model=nobody/nothing", check=False)
     assert done.returncode == 4 and "nobody/nothing" in said(done)
-    plans = cluster.nodes(cluster.workflow_of("no-model", "plan"), "plan")
+    plans = cluster.nodes(cluster.workflow_of(run.run, "plan"), "plan")
     assert len(plans) == 1, "tried again"
 
 
@@ -48,7 +48,7 @@ def test_a_bucket_that_is_not_there_fails_within_one_pod(cluster, commands, char
     with phase("no such bucket"):
         done = run.submit(check=False)
     assert done.returncode in (2, 3) and "nowhere" in said(done)
-    assert len(cluster.nodes(cluster.workflow_of("no-bucket", "plan"), "plan")) == 1, "tried again"
+    assert len(cluster.nodes(cluster.workflow_of(run.run, "plan"), "plan")) == 1, "tried again"
 
 
 def test_a_store_that_pods_cannot_reach_is_tried_again_and_its_line_shown(cluster, commands, chart):
@@ -68,7 +68,7 @@ def test_a_store_that_pods_cannot_reach_is_tried_again_and_its_line_shown(cluste
         submitting.terminate()
         submitting.wait()
     assert "s3.storage:1" in "".join(lines)
-    cluster.delete_workflow(cluster.workflow_of("no-store", "plan"))
+    cluster.delete_workflow(cluster.workflow_of(run.run, "plan"))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_without_a_right_the_verb_and_its_object_are_named(cluster, config_file,
     settings["users"][0]["user"] = {"token": token}
     path = tmp_path / "kubeconfig"
     path.write_text(yaml.safe_dump(settings))
-    done = command("-m", "pipelines", "submit", "--config", config_file, "--run", "first", check=False, env={"KUBECONFIG": str(path)})
+    done = command("-m", "pipelines", "submit", "--config", config_file, "--run", "nobody", check=False, env={"KUBECONFIG": str(path)})
     assert done.returncode == 4 and "get" in said(done) and "workflowtemplates" in said(done) and "submitters" in said(done)
 
 
