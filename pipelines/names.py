@@ -9,7 +9,9 @@ from synaug.config.fields import identity_values
 from synaug.errors import UsageError
 
 RUN_LENGTH = 30
-RUN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+RUN = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")  # the training operator wants RFC 1035 labels: no digit first
+ARM_LENGTH = 40
+ARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")  # Argo: ^[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]$ for a whole display name
 TEMPLATES = ("run", "plan", "import", "preview", "fetch")  # the WorkflowTemplates, each `synaug-NAME`
 RUN_LABEL, WORKFLOW_LABEL, STAGE_LABEL = "synaug/run", "synaug/workflow", "synaug/stage"
 VERSION_ANNOTATION = "synaug/version"
@@ -19,10 +21,20 @@ def check_run(run: str) -> str:
     """A run's name is a part of pods' names. Raises UsageError."""
     if len(run) > RUN_LENGTH or not RUN.fullmatch(run):
         raise UsageError(
-            f"run {run!r} ({len(run)} characters): on a cluster a name is a DNS label of at most {RUN_LENGTH}: lower-case letters, digits and "
-            "dashes, begun and ended with a letter or digit, like imagenet-6x"
+            f"run {run!r} ({len(run)} characters): on a cluster a name is a DNS label of at most {RUN_LENGTH}: lower-case letters, digits "
+            "and dashes, begun with a letter and not ended with a dash, like imagenet-6x"
         )
     return run
+
+
+def check_arm(arm: str) -> str:
+    """An arm's name is a part of a node's name in Argo (`evaluate-ARM-SEED`), which allows less than a store. Raises UsageError."""
+    if len(arm) > ARM_LENGTH or not ARM.fullmatch(arm):
+        raise UsageError(
+            f"arm {arm!r} ({len(arm)} characters): on a cluster a name has at most {ARM_LENGTH} letters, digits, dots and dashes, begun "
+            "with a letter or digit, like auxbn-6x; rename it in run.yaml"
+        )
+    return arm
 
 
 def workflow_template(name: str) -> str:

@@ -51,6 +51,8 @@ def read_classes(name: str, base_folder: Path = Path()) -> list[ClassEntry]:
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} does not parse as YAML: {' '.join(str(error).split())}; mend it") from error
+    if items == IMAGENET:  # a file of this one word: how a workflow's parameter arrives
+        return imagenet_classes()
     return parse_classes(items, str(path))
 
 

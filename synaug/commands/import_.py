@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store_argument(parser, "; a folder is made if need be")
     parser.add_argument("--split", default="train", metavar="NAME", help="name of the split (default: train)")
     parser.add_argument("--classes", metavar="FILE", help="class list (YAML, or imagenet-1k) that folders and labels are checked against")
-    parser.add_argument("--labels", action="store_true", help="folder names or CSV labels are integers, positions in the class list")
+    labels = "folder names or CSV labels are integers, positions in the class list"
+    parser.add_argument("--labels", action=argparse.BooleanOptionalAction, default=False, help=labels)
     parser.add_argument("--skip-broken", action="store_true", help="list images that do not decode and go on without them")
     parser.add_argument("--tar-bytes", type=int, default=100_000_000, metavar="N", help="size of a tar (default: 100000000)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the interleaving (default: 0)")

@@ -68,7 +68,7 @@ def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
 def _preview(job, store, images: int) -> None:
     import json
 
-    from synaug import layout
+    from synaug import layout, outputs
     from synaug.contact_sheet import contact_sheet
     from synaug.generation.trial import rows, trial
     from synaug.stages import prompts
@@ -77,6 +77,7 @@ def _preview(job, store, images: int) -> None:
     result = trial(job, images)
     store.put(layout.preview(job.run, "contact-sheet.png"), contact_sheet(rows(job, REAL)))
     store.put(layout.timing(job.run, "preview", "rate"), (json.dumps(result.timing, indent=1) + "\n").encode())
+    outputs.write("rate", result.timing)
     for made in result.prompts:
         print(sense_line(made))
     rate, size, device = result.timing["rate"], result.timing["bytes_per_image"], result.timing["device"]

@@ -22,7 +22,7 @@ example  synaug run --config run.yaml --store ./store --run first --scale 2x
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--config", metavar="FILE", help="run.yaml; without it, go on with the planned run")
-    source.add_argument("--preset", metavar="NAME", help="demo, imagenet, low-data or long-tail")
+    source.add_argument("--preset", metavar="NAME", help="demo, imagenet, low-data, long-tail or cluster")
     add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of the run within the store")
     parser.add_argument("--scale", metavar="KX", help="synthetic images for each real one, like 6x; short for scale=6x")

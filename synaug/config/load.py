@@ -14,7 +14,7 @@ from synaug.config.run import Config
 from synaug.config.training import Settings
 from synaug.errors import UsageError
 
-PRESETS = ("demo", "imagenet", "low-data", "long-tail")
+PRESETS = ("demo", "imagenet", "low-data", "long-tail", "cluster")
 SCALE = re.compile(r"[1-9]\d*x")
 
 

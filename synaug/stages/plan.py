@@ -35,7 +35,7 @@ LIBRARIES = ("synaug", "torch", "diffusers", "transformers", "open_clip_torch", 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--config", metavar="FILE", help="run.yaml")
-    source.add_argument("--preset", metavar="NAME", help="demo, imagenet, low-data or long-tail")
+    source.add_argument("--preset", metavar="NAME", help="demo, imagenet, low-data, long-tail or cluster")
     add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of the run within the store")
     parser.add_argument("--scale", metavar="KX", help="synthetic images for each real one, like 6x; short for scale=6x")

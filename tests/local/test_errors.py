@@ -24,7 +24,7 @@ ROWS = [
     (f"{PLAN} training.batch_size=7", 2, r"synaug plan: arm auxbn-1x: batch_size 7 cannot be split .*even number.*", None),
     (f"{PLAN} images.negative_prompt=blurry", 2, r"synaug plan: images\.negative_prompt='blurry' would be ignored by profile embedded.*", None),
     (f"plan --config nowhere.yaml {HERE}", 2, r"synaug plan: there is no configuration file 'nowhere\.yaml'; give a run\.yaml, or a preset: .*", None),
-    (f"plan --preset dmo {HERE}", 2, r"synaug plan: there is no preset 'dmo'; presets: demo, imagenet, low-data, long-tail", None),
+    (f"plan --preset dmo {HERE}", 2, r"synaug plan: there is no preset 'dmo'; presets: demo, imagenet, low-data, long-tail, cluster", None),
     (f"plan {HERE}", 2, r"synaug plan: one of the arguments --config --preset is required; `synaug plan --help` .*", None),
     (f"{PLAN}", 2, r"synaug plan: .*2 classes have the id 'bag'; .*", broken.two_classes_with_one_id),
     (f"{PLAN}", 3, r"synaug plan: no real image of scarf in the split 'train'; import some, .*", broken.a_class_without_images),

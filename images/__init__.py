@@ -1,0 +1,1 @@
+"""The container images: Containerfile, and `python -m images`, which builds and pushes them."""

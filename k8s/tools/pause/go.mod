@@ -1,0 +1,3 @@
+module synaug/k8s/tools/pause
+
+go 1.25

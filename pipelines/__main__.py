@@ -1,0 +1,85 @@
+"""The command line on a cluster: `python -m pipelines COMMAND`, behind the Makefile's targets and in the launcher's pods."""
+
+import argparse
+import difflib
+import importlib
+import os
+import signal
+import sys
+import traceback
+
+from synaug.errors import UsageError
+from synaug.failure import INTERNAL, INTERRUPTED, TERMINATED, describe
+
+PEOPLE = ("import", "preview", "plan", "submit", "watch", "stop", "logs", "fetch-report", "render")
+PODS = ("launch", "finish", "fetch")
+
+
+class Parser(argparse.ArgumentParser):
+    """Mistakes are raised, for the one place that prints them."""
+
+    def error(self, message):
+        raise UsageError(f"{message}; `{self.prog} --help` shows what is needed")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    name = arguments[0] if arguments else ""
+    if name in PODS:  # a process that dies of SIGTERM itself looks like 137 to Argo
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        if name in ("", "-h", "--help"):
+            print(overview())
+            return 0
+        parser = parser_of(name)
+        _module(name).main(parser.parse_intermixed_args(arguments[1:]))
+        return 0
+    except KeyboardInterrupt:
+        print(f"\n{name}: {getattr(_module(name), 'INTERRUPTED', 'interrupted')}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `... logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        code, line = describe(error)
+        if "--debug" in arguments or (name in PODS and code == INTERNAL):
+            traceback.print_exc()
+        print(f"{name if name in (*PEOPLE, *PODS) else 'pipelines'}: {line}", file=sys.stderr, flush=True)
+        if name in PODS:
+            from synaug.outputs import leave_line
+
+            leave_line(line)
+        return code
+
+
+def overview() -> str:
+    lines = ["synaug on Kubernetes: `make help` lists the targets that call these", "", "for people:"]
+    lines += [f"  {name:<13} {_module(name).HELP}" for name in PEOPLE]
+    lines += ["", "in pods:"]
+    lines += [f"  {name:<13} {_module(name).HELP}" for name in PODS]
+    lines += ["", "`python -m pipelines NAME --help` says what each reads, writes and needs. --debug shows tracebacks."]
+    return "\n".join(lines)
+
+
+def _module(name: str):
+    if name in (*PEOPLE, *PODS):
+        return importlib.import_module(f"pipelines.commands.{ {'import': 'import_'}.get(name, name.replace('-', '_')) }")
+    near = difflib.get_close_matches(name, [*PEOPLE, *PODS], n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UsageError(f"no command {name!r}{hint}; there are {', '.join([*PEOPLE, *PODS])}")
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The argument parser of one command."""
+    module = _module(name)
+    parser = Parser(
+        prog=f"python -m pipelines {name}", description=module.HELP[0].upper() + module.HELP[1:] + ".", epilog=module.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    module.add_arguments(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

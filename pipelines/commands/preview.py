@@ -1,0 +1,40 @@
+"""preview: a contact sheet and the rate, before anything is spent."""
+
+import argparse
+
+HELP = "make a few images in one GPU pod: a contact sheet to look at, and the rate that the estimate needs"
+EPILOG = """\
+reads    run.yaml (or a preset), here; in the cluster the real images and the models
+writes   work/RUN-preview.png here; runs/RUN/preview/ and the measured rate in the cluster: settings may still change
+needs    the chart installed, the real images imported (make import), a GPU
+
+example  make preview CONFIG=run.yaml IMAGES=20
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from pipelines.options import add_planned
+
+    parser.add_argument("--images", type=int, default=20, metavar="N", help="synthetic images in all (default: 20)")
+    add_planned(parser)
+
+
+def main(args: argparse.Namespace) -> None:
+    from pipelines import errand, fetching, names, nodes, options, request, submission
+    from synaug.errors import UsageError
+
+    if args.images < 1:
+        raise UsageError(f"IMAGES={args.images}: give 1 or more")
+    cluster = options.connect(args)
+    job = options.read_job(args, cluster.target)
+    submission.check_chart(cluster, "preview")
+    submission.refuse_live(cluster, job.run)
+    name = names.helper_workflow(job.workflow, "preview")
+    parameters = {"run": job.run, "config": job.text, "images": str(args.images)}
+    errand.note(f"making {args.images} images in the cluster ({name}) ...")
+    workflow = errand.run(cluster, request.workflow("preview", name, parameters, job.run), replace_live=False)
+    measured = nodes.output(workflow, "preview", "rate")
+    if measured:
+        print(f"{measured['rate']:.3g} images/s on {measured['device']}, {measured['bytes_per_image']:,} bytes an image")
+    path = fetching.save(fetching.fetch_object(cluster, job.run, "preview"), f"{job.run}-preview.png")
+    print(f"{path}: look at it; next: make plan, make submit")

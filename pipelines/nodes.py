@@ -1,0 +1,160 @@
+"""A Workflow's nodes as tasks: one stage and unit each, with its attempts. Pure; reads Argo 3.7's and 4's status, packed or not."""
+
+import base64
+import gzip
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+
+STAGES = ("plan", "prompts", "images", "index", "train", "evaluate", "report", "finish", "import", "preview", "fetch")
+EXIT_CODE = re.compile(r"\(exit code (-?\d+)\)")
+ARGO_S = re.compile(r"retryStrategy\.expression evaluated to false|No more retries left")  # of a Retry node: why no other attempt comes
+RETRIED = (-1, 64, 137, 143, 170)  # exit codes that another attempt may follow
+HEAD = re.compile(r"^(?:\w[\w-]*: )?\w* ?\(exit code -?\d+\)(?:: )?")  # `main: Error (exit code 4): ` before the stage's own line
+SHUTDOWN = "workflow shutdown with strategy"  # in the message of each pod that `make stop` ended
+LOST = -1  # Argo's exit code of a pod that is gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One pod. phase: Argo's; code: its exit code, None while it runs; done, total: of its ARGO_PROGRESS_FILE."""
+
+    id: str
+    phase: str
+    code: int | None
+    line: str
+    started: datetime | None
+    ended: datetime | None
+    done: int = 0
+    total: int = 0
+    summary: dict = field(default_factory=dict)
+
+    def seconds(self, now: datetime) -> float:
+        return ((self.ended or now) - self.started).total_seconds() if self.started else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A stage's unit of work. unit: `017`, `auxbn-1x-0` or empty; phase: Argo's, of the whole with its retries."""
+
+    stage: str
+    unit: str
+    phase: str
+    inputs: dict[str, str]
+    attempts: list[Attempt]
+    message: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage}-{self.unit}" if self.unit else self.stage
+
+    @property
+    def failed(self) -> bool:
+        """By itself: not because the Workflow was stopped."""
+        return self.phase in ("Failed", "Error") and not self.stopped
+
+    @property
+    def stopped(self) -> bool:
+        return SHUTDOWN in self.message or (bool(self.attempts) and SHUTDOWN in self.attempts[-1].line)
+
+    @property
+    def code(self) -> int | None:
+        return self.attempts[-1].code if self.attempts else None
+
+    @property
+    def ended(self) -> datetime | None:
+        return self.attempts[-1].ended if self.attempts else None
+
+    @property
+    def line(self) -> str:
+        """Why it failed, in the stage's own words where it left some."""
+        return (self.attempts[-1].line if self.attempts else "") or ARGO_S.sub("", own_words(self.message)).strip()
+
+
+def nodes_of(workflow: dict) -> dict[str, dict]:
+    """By id. Above 1 MiB the controller packs them: gzip in base64."""
+    status = workflow.get("status", {})
+    if packed := status.get("compressedNodes"):
+        return json.loads(gzip.decompress(base64.b64decode(packed)))
+    return status.get("nodes") or {}
+
+
+def tasks(workflow: dict) -> list[Task]:
+    """Of every stage that has begun or waits for a pod, in the order of the nodes' names."""
+    every = nodes_of(workflow)
+    retried = {child for node in every.values() if node["type"] == "Retry" for child in node.get("children", [])}
+    found = []
+    for node in sorted(every.values(), key=lambda node: node["name"]):
+        stage = node.get("templateName", "")
+        if stage not in STAGES or node["type"] not in ("Retry", "Pod") or (node["type"] == "Pod" and node["id"] in retried):
+            continue
+        if node["type"] == "Retry":
+            # a retried node's children hold what comes after it too
+            children = [every[child] for child in node.get("children", []) if child in every]
+            pods = [child for child in children if child["name"].startswith(f"{node['name']}(")]
+        else:
+            pods = [node]
+        found.append(_task(stage, node, sorted(pods, key=lambda pod: (len(pod["name"]), pod["name"]))))
+    return found
+
+
+def _task(stage: str, node: dict, pods: list[dict]) -> Task:
+    inputs = next((given for one in (node, *pods) if (given := _parameters(one.get("inputs")))), {})
+    unit = "-".join(inputs[name] for name in ("shard", "arm", "seed") if name in inputs)
+    return Task(
+        stage=stage, unit=unit, phase=node.get("phase", "Pending"), inputs=inputs,
+        attempts=[attempt(pod) for pod in pods], message=node.get("message", ""),
+    )  # fmt: skip
+
+
+def attempt(pod: dict) -> Attempt:
+    message, phase = pod.get("message", ""), pod.get("phase", "Pending")
+    done, total = progress(pod)
+    summary = _parameters(pod.get("outputs")).get("summary")
+    return Attempt(
+        id=pod["id"], phase=phase, code=_code(pod, phase, message), line=own_words(message), started=moment(pod.get("startedAt")),
+        ended=moment(pod.get("finishedAt")), done=done, total=total, summary=json.loads(summary) if summary else {},
+    )  # fmt: skip
+
+
+def _code(pod: dict, phase: str, message: str) -> int | None:
+    """From the message: `main` may have left none though argoexec ended with a code of its own."""
+    if phase in ("Pending", "Running"):
+        return None
+    if found := EXIT_CODE.search(message):
+        return int(found[1])
+    if (given := pod.get("outputs", {}).get("exitCode")) is not None:
+        return int(given)
+    return 0 if phase == "Succeeded" else LOST
+
+
+def progress(node: dict) -> tuple[int, int]:
+    """(done, total); 0, 0 where the pod wrote none: Argo then counts the pod itself, as 0/1 or 1/1."""
+    done, _, total = node.get("progress", "").partition("/")
+    if not total or total == "1":
+        return 0, 0
+    return int(done), int(total)
+
+
+def own_words(message: str) -> str:
+    """A node's message without what Argo puts before it."""
+    return " ".join(HEAD.sub("", message).split())
+
+
+def output(workflow: dict, stage: str, name: str):
+    """An output parameter of a stage's task, parsed as JSON; None before it is there."""
+    for node in nodes_of(workflow).values():
+        if node.get("templateName") == stage and node["type"] in ("Retry", "Pod"):
+            value = _parameters(node.get("outputs")).get(name)
+            if value:
+                return json.loads(value)
+    return None
+
+
+def _parameters(section: dict | None) -> dict[str, str]:
+    return {p["name"]: str(p["value"]) for p in (section or {}).get("parameters", []) if p.get("value") is not None}
+
+
+def moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

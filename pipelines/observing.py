@@ -1,0 +1,43 @@
+"""Reading what `view` shows: the Workflow's pods, their events, the launchers' last lines."""
+
+from pipelines import following, names, nodes
+from pipelines.cluster import Cluster
+from pipelines.view import Snapshot
+from synaug.errors import SynaugError, TransientError
+
+ARGO_LABEL = "workflows.argoproj.io/workflow"
+NODE_ANNOTATION = "workflows.argoproj.io/node-id"
+
+
+def snapshot(cluster: Cluster, workflow: dict) -> Snapshot:
+    """Pods of Argo and of the training jobs; events only while some pod waits; logs only of launchers that run."""
+    name, now = workflow["metadata"]["name"], following.now()
+    if workflow.get("status", {}).get("finishedAt"):
+        return Snapshot(workflow, now)
+    pods = {pod["metadata"]["name"]: pod for label in (ARGO_LABEL, names.WORKFLOW_LABEL) for pod in cluster.pods(f"{label}={name}")}
+    waiting = any(pod["status"].get("phase") == "Pending" for pod in pods.values())
+    events = cluster.pod_events() if waiting else []
+    return Snapshot(workflow, now, list(pods.values()), events, _launchers(cluster, workflow, list(pods.values())), now)
+
+
+def _launchers(cluster: Cluster, workflow: dict, pods: list[dict]) -> dict[str, str]:
+    logs = {}
+    for task in nodes.tasks(workflow):
+        if task.stage == "train" and task.phase == "Running" and (pod := pod_of(task, pods)) and pod["status"].get("phase") == "Running":
+            try:
+                said = cluster.log(pod["metadata"]["name"], tail=1).strip()
+            except TransientError:
+                raise
+            except SynaugError:  # the container is not there yet, or just gone
+                continue
+            if said:
+                logs[task.name] = said
+    return logs
+
+
+def pod_of(task: nodes.Task, pods: list[dict]) -> dict | None:
+    """The pod of a task's last attempt, while it exists."""
+    if not task.attempts:
+        return None
+    wanted = task.attempts[-1].id
+    return next((pod for pod in pods if pod["metadata"].get("annotations", {}).get(NODE_ANNOTATION) == wanted), None)

@@ -1,0 +1,53 @@
+"""What each account may do, asked of the API server: the list of tests/helm, and nothing more."""
+
+import itertools
+
+from kubernetes import client
+
+from tests.cluster.development import NAMESPACE
+from tests.helm.test_access import RIGHTS
+
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+RESOURCES = (
+    ("argoproj.io", "workflows"), ("argoproj.io", "workflowtemplates"), ("argoproj.io", "workflowtaskresults"),
+    ("kubeflow.org", "pytorchjobs"),
+    ("", "pods"), ("", "pods/log"), ("", "pods/exec"), ("", "events"), ("", "secrets"), ("", "configmaps"), ("", "serviceaccounts/token"),
+    ("", "nodes"), ("", "namespaces"), ("rbac.authorization.k8s.io", "roles"), ("rbac.authorization.k8s.io", "rolebindings"),
+    ("apps", "deployments"), ("batch", "jobs"),
+)  # fmt: skip
+SUBMITTERS = "synaug-submitters"  # k8s/values.yaml
+
+
+def may(cluster, group: str, resource: str, verb: str, *, user: str, groups: list[str], namespace: str = NAMESPACE) -> bool:
+    resource, _, part = resource.partition("/")
+    attributes = client.V1ResourceAttributes(group=group, resource=resource, subresource=part or None, verb=verb, namespace=namespace)
+    review = client.V1SubjectAccessReview(spec=client.V1SubjectAccessReviewSpec(user=user, groups=groups, resource_attributes=attributes))
+    return cluster.authorization.create_subject_access_review(review).status.allowed
+
+
+def found(cluster, *, user: str, groups: list[str], namespace: str = NAMESPACE) -> dict[tuple[str, str], set[str]]:
+    allowed = {}
+    for (group, resource), verb in itertools.product(RESOURCES, VERBS):
+        if may(cluster, group, resource, verb, user=user, groups=groups, namespace=namespace):
+            allowed.setdefault((group, resource), set()).add(verb)
+    return allowed
+
+
+def account(name: str) -> dict:
+    user = f"system:serviceaccount:{NAMESPACE}:synaug-{name}"
+    return {"user": user, "groups": ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}", "system:authenticated"]}
+
+
+def test_the_stages_account_may_do_nothing(cluster):
+    assert found(cluster, **account("stage")) == {}
+
+
+def test_launcher_and_executor_may_do_what_is_listed(cluster):
+    assert found(cluster, **account("launcher")) == RIGHTS["synaug-launcher"]
+    assert found(cluster, **account("executor")) == RIGHTS["synaug-executor"]
+
+
+def test_people_may_do_what_is_listed_in_this_namespace_and_nothing_in_another(cluster):
+    people = {"user": "someone", "groups": [SUBMITTERS, "system:authenticated"]}
+    assert found(cluster, **people) == RIGHTS["synaug-submitter"]
+    assert found(cluster, **people, namespace="default") == {}

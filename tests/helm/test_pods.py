@@ -1,0 +1,208 @@
+"""Every pod that comes out of the chart, whatever the values."""
+
+import copy
+
+import pytest
+import yaml
+
+from synaug import __version__
+from tests.helm.chart import CHART, DEVELOPMENT, SCENARIOS, SECRETS, STORE, Pod, one, pods, rendered, scenario, training_job
+from tests.helm.restricted import violations
+
+KINDS = {"plan", "prompts", "images", "index", "train", "worker", "evaluate", "report", "finish", "import", "preview", "fetch", "test"}
+GPU_KINDS = {"prompts", "images", "preview", "evaluate", "worker"}
+LIGHT_KINDS = {"index", "train", "report", "finish", "fetch", "test"}  # import no torch
+CASES = [pytest.param(STORE | SECRETS, id="defaults")]
+CASES += [pytest.param(scenario(path) | SECRETS, id=f"{path.parent.name}/{path.stem}") for path in (*SCENARIOS, DEVELOPMENT)]
+
+
+@pytest.fixture(scope="module")
+def defaults() -> list[dict]:
+    return rendered(STORE | SECRETS)
+
+
+def by_kind(documents: list[dict]) -> dict[str, Pod]:
+    return {pod.kind: pod for pod in pods(documents)}
+
+
+@pytest.mark.parametrize("values", CASES)
+def test_every_pod_is_admitted_at_the_restricted_level(values):
+    found = list(pods(rendered(values)))
+    assert {pod.kind for pod in found} == KINDS
+    assert {pod.name: list(violations(pod.spec)) for pod in found} == {pod.name: [] for pod in found}
+
+
+@pytest.mark.parametrize("values", CASES)
+def test_every_pod_gets_the_pull_secrets_the_lost_node_tolerations_and_resources(values):
+    for pod in pods(rendered(values)):
+        assert pod.spec["imagePullSecrets"] == [{"name": "registry"}], pod.name
+        lost = {each["key"]: each["tolerationSeconds"] for each in pod.spec["tolerations"] if each.get("effect") == "NoExecute"}
+        assert lost == {"node.kubernetes.io/not-ready": 60, "node.kubernetes.io/unreachable": 60}, pod.name
+        for container in [*pod.spec.get("initContainers", ()), *pod.spec["containers"]]:
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"]), f"{pod.name}: {container['name']}"
+            assert "memory" in container["resources"]["limits"], f"{pod.name}: {container['name']}"
+
+
+@pytest.mark.parametrize("values", CASES)
+def test_only_the_launcher_and_the_exit_handler_mount_a_token_of_their_own(values):
+    for pod in pods(rendered(values)):
+        account = "synaug-launcher" if pod.kind in ("train", "finish") else "synaug-stage"
+        assert pod.spec["serviceAccountName"] == account, pod.name
+        assert pod.spec["automountServiceAccountToken"] is (account == "synaug-launcher"), pod.name
+        mounts = {mount["name"] for mount in pod.main["volumeMounts"]}
+        assert "exec-sa-token" not in mounts, f"{pod.name}: Argo's token is not the command's"
+
+
+@pytest.mark.parametrize("values", CASES)
+def test_every_mount_has_its_volume_and_nothing_but_tmp_and_shared_memory_is_written(values):
+    for pod in pods(rendered(values)):
+        names = [volume["name"] for volume in pod.spec["volumes"]]
+        assert len(names) == len(set(names)), pod.name
+        assert pod.main["securityContext"]["readOnlyRootFilesystem"] is True, pod.name
+        for mount in pod.main["volumeMounts"]:
+            assert mount["name"] in names, pod.name
+            assert mount["mountPath"] in ("/tmp", "/dev/shm") or mount["readOnly"] is True, f"{pod.name}: {mount}"
+
+
+def test_gpu_pods_ask_for_the_resource_and_stay_where_they_are(defaults):
+    for kind, pod in by_kind(defaults).items():
+        resources = pod.main["resources"]
+        expected = "1" if kind in GPU_KINDS else None
+        assert (resources["requests"].get("nvidia.com/gpu"), resources["limits"].get("nvidia.com/gpu")) == (expected, expected), pod.name
+        assert ({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod.spec["tolerations"]) == (kind in GPU_KINDS)
+        if kind in GPU_KINDS:
+            assert pod.metadata["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false", pod.name
+            assert pod.metadata["annotations"]["karpenter.sh/do-not-disrupt"] == "true", pod.name
+
+
+def test_without_a_gpu_resource_none_is_asked_for_and_no_gpu_node_wanted():
+    values = STORE | {"gpu": {"resource": "", "nodeSelector": {"pool": "gpu"}}}
+    for pod in pods(rendered(values)):
+        assert not [key for key in pod.main["resources"]["requests"] if "gpu" in key], pod.name
+        assert not pod.spec.get("nodeSelector"), pod.name
+
+
+def test_the_gpu_pool_selects_nodes_and_goes_to_plan_with_the_number_of_gpus():
+    documents = rendered(STORE | {"gpu": {"pool": "a100", "nodeSelector": {"gpu": "a100"}}, "limits": {"gpus": 8}})
+    found = by_kind(documents)
+    assert {kind for kind, pod in found.items() if pod.spec.get("nodeSelector") == {"gpu": "a100"}} == GPU_KINDS
+    assert found["plan"].main["args"][-2:] == ["compute.pool=a100", "compute.gpus=8"]
+    templates = {each["name"]: each for each in one(documents, "WorkflowTemplate", "synaug-run")["spec"]["templates"]}
+    parallel = {name: each["parallelism"] for name, each in templates.items() if "parallelism" in each}
+    assert parallel == {"shards": 8, "evaluations": 8, "trainings": 1}
+
+
+def test_a_kinds_own_node_labels_win_over_the_gpus_and_those_over_the_defaults():
+    values = {"gpu": {"nodeSelector": {"pool": "gpu", "zone": "a"}},
+              "pods": {"default": {"nodeSelector": {"pool": "cpu"}}, "prompts": {"nodeSelector": {"pool": "small-gpu"}}}}  # fmt: skip
+    found = {kind: pod.spec["nodeSelector"] for kind, pod in by_kind(rendered(STORE | values)).items()}
+    assert found["index"] == {"pool": "cpu"}
+    assert found["images"] == {"pool": "gpu", "zone": "a"}
+    assert found["prompts"] == {"pool": "small-gpu", "zone": "a"}
+
+
+def test_without_limits_nothing_is_held_back(defaults):
+    templates = {each["name"]: each for each in one(defaults, "WorkflowTemplate", "synaug-run")["spec"]["templates"]}
+    assert {name for name, each in templates.items() if "parallelism" in each} == {"trainings"}
+    assert not [arg for arg in templates["plan"]["container"]["args"] if "=" in arg]
+
+
+def test_argo_expressions_come_through_as_they_were_rendered(defaults):
+    for name in ("run", "plan", "import", "preview", "fetch"):
+        source = yaml.safe_load((CHART / "files" / f"{name}.yaml").read_text())
+        assert _without_chart_values(one(defaults, "WorkflowTemplate", f"synaug-{name}")) == _without_chart_values(source)
+
+
+def _without_chart_values(document: dict) -> dict:
+    """What Hera alone decides: all but the fields that the chart sets."""
+    document = copy.deepcopy(document)
+    document["metadata"].pop("labels", None)
+    for annotation in ("synaug/argo-namespace", "synaug/ui-url"):
+        document["metadata"]["annotations"].pop(annotation, None)
+    for field in ("imagePullSecrets", "podSpecPatch", "ttlStrategy"):
+        document["spec"].pop(field, None)
+    for template in document["spec"]["templates"]:
+        for field in ("volumes", "tolerations", "nodeSelector", "activeDeadlineSeconds"):
+            template.pop(field, None)
+        template.get("metadata", {}).pop("annotations", None)
+        for field in ("image", "imagePullPolicy", "resources", "env", "volumeMounts", "ports"):
+            template.get("container", {}).pop(field, None)
+    return document
+
+
+def test_the_small_image_goes_to_the_pods_without_torch_and_a_digest_wins():
+    digest = f"sha256:{'0' * 64}"
+    image = {"repository": "r/synaug", "tag": "1", "digest": digest, "control": {"repository": "r/synaug-control"}}
+    for pod in pods(rendered(STORE | {"image": image})):
+        small = pod.kind in LIGHT_KINDS
+        assert pod.main["image"] == (f"r/synaug-control:{__version__}" if small else f"r/synaug@{digest}"), pod.name
+
+
+def test_credentials_come_from_the_named_keys_and_models_only_where_they_are_read():
+    values = {
+        "store": {"url": "s3://bucket", "endpoint": "http://s3:7070", "secret": "keys", "ca": {"configMap": "ca"},
+                  "secretKeys": {"accessKeyId": "id", "sessionToken": "session"}},
+        "models": {"claim": "weights", "tokenSecret": {"name": "hub"}},
+    }  # fmt: skip
+    for pod in pods(rendered(values)):
+        env = {each["name"]: each.get("value") or each["valueFrom"]["secretKeyRef"] for each in pod.main["env"]}
+        assert env["AWS_ACCESS_KEY_ID"] == {"name": "keys", "key": "id"}, pod.name
+        assert env["AWS_SECRET_ACCESS_KEY"] == {"name": "keys", "key": "AWS_SECRET_ACCESS_KEY"}, pod.name
+        assert env["AWS_SESSION_TOKEN"] == {"name": "keys", "key": "session"}, pod.name
+        assert env["AWS_ENDPOINT_URL"] == "http://s3:7070" and env["AWS_CA_BUNDLE"] == "/etc/synaug/ca/ca.crt", pod.name
+        loads = pod.kind in GPU_KINDS | {"plan", "test"}
+        claims = [v["persistentVolumeClaim"] for v in pod.spec["volumes"] if "persistentVolumeClaim" in v]
+        assert claims == ([{"claimName": "weights", "readOnly": True}] if loads else []), pod.name
+        assert (env.get("HF_TOKEN") == {"name": "hub", "key": "token"}) == loads, pod.name
+        assert (env.get("HF_HUB_CACHE") == "/models/hub") == loads, pod.name
+
+
+def test_values_of_a_kind_are_added_to_those_of_all_kinds():
+    own = {"env": [{"name": "A", "value": "own"}, {"name": "SYNAUG_STORE", "value": "s3://other"}], "nodeSelector": {"b": "2"},
+           "resources": {"limits": {"memory": "1Gi"}}, "deadlineHours": 0.5}  # fmt: skip
+    default = {"env": [{"name": "A", "value": "all"}, {"name": "B", "value": "all"}], "nodeSelector": {"a": "1"}}
+    index = by_kind(documents := rendered(STORE | {"pods": {"default": default, "index": own}}))["index"]
+    env = [(each["name"], each["value"]) for each in index.main["env"]]
+    assert len(env) == len(dict(env)), "each name once"
+    assert {"A": "own", "B": "all", "SYNAUG_STORE": "s3://other", "HOME": "/tmp"}.items() <= dict(env).items()
+    assert index.spec["nodeSelector"] == {"a": "1", "b": "2"}
+    assert index.main["resources"] == {"requests": {"cpu": "2", "memory": "8Gi"}, "limits": {"memory": "1Gi"}}
+    run = one(documents, "WorkflowTemplate", "synaug-run")
+    assert next(each for each in run["spec"]["templates"] if each["name"] == "index")["activeDeadlineSeconds"] == 1800
+
+
+def test_metrics_are_served_on_the_port_that_the_monitor_asks():
+    documents = rendered(STORE | {"metrics": {"port": 9999, "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}})
+    serving = {pod.kind for pod in pods(documents) if {"name": "metrics", "containerPort": 9999} in pod.main.get("ports", ())}
+    assert serving == {"prompts", "images", "worker"}
+    monitor = one(documents, "PodMonitor", "synaug")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert [each["port"] for each in monitor["spec"]["podMetricsEndpoints"]] == ["metrics"]
+    (selector,) = monitor["spec"]["selector"]["matchExpressions"]
+    stages = {pod.kind: pod.metadata["labels"][selector["key"]] for pod in pods(documents) if pod.kind in serving}
+    assert set(stages.values()) == set(selector["values"])
+
+
+def test_the_job_has_the_workers_processes_and_shared_memory_of_the_values():
+    job = training_job(rendered(STORE | {"training": {"workers": 3, "processesPerWorker": 8, "sharedMemory": "64Gi"}}))
+    spec = job["spec"]
+    assert (spec["elasticPolicy"]["minReplicas"], spec["elasticPolicy"]["maxReplicas"], spec["nprocPerNode"]) == (3, 3, "8")
+    worker = spec["pytorchReplicaSpecs"]["Worker"]
+    assert worker["replicas"] == 3
+    memory = [v["emptyDir"]["sizeLimit"] for v in worker["template"]["spec"]["volumes"] if v.get("emptyDir", {}).get("medium") == "Memory"]
+    assert memory == ["64Gi"]
+    assert worker["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "8"
+
+
+def test_the_mounted_job_is_immutable_stays_on_upgrade_and_is_named_by_its_content():
+    def config(values: dict) -> tuple[dict, dict]:
+        documents = rendered(values)
+        made = next(each for each in documents if each["kind"] == "ConfigMap" and "training-job.yaml" in each["data"])
+        return made, next(pod for pod in pods(documents) if pod.kind == "train").spec
+
+    first, launcher = config(STORE)
+    assert first["immutable"] is True and first["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert {"name": "training-job", "configMap": {"name": first["metadata"]["name"]}} in launcher["volumes"]
+    same, _ = config(STORE | {"limits": {"gpus": 3}})
+    other, _ = config(STORE | {"training": {"workers": 5}})
+    assert same["metadata"]["name"] == first["metadata"]["name"] != other["metadata"]["name"]
