@@ -29,10 +29,11 @@ class Killed:
                 os.kill(os.getpid(), signal.SIGKILL)
             self.events += 1
 
-    def put(self, key, data):
+    def put(self, key, data, **more):
         self.event()
-        self.store.put(key, data)
+        placed = self.store.put(key, data, **more)
         self.event()
+        return placed
 
     def __getattr__(self, name):
         return getattr(self.store, name)
