@@ -39,6 +39,11 @@ def small(phase: str = "Running", ended: str | None = None, **forecast) -> tuple
     return nodes, workflow("first-4f2a", phase, nodes, gpus=2, finishedAt=ended)
 
 
+def recorded(name: str) -> dict:
+    """A Workflow of the development cluster, without its configuration."""
+    return json.loads((Path(__file__).parent / "recorded" / f"{name}.json").read_text())
+
+
 def main_waits(reason: str, message: str) -> list[dict]:
     return [{"name": "main", "state": {"waiting": {"reason": reason, "message": message}}}]
 
@@ -180,8 +185,7 @@ def test_many_failures_are_counted_and_not_listed():
 
 def test_a_run_as_argo_3_7_18_left_it():
     """Recorded on the development cluster: made at 1x; the launcher and the exit handler ended with 2 and left no line."""
-    made = json.loads((Path(__file__).parent / "recorded" / "failed-training.json").read_text())
-    assert shown(view.Snapshot(made, NOW)) == (
+    assert shown(view.Snapshot(recorded("failed-training"), NOW)) == (
         "lead-8693   failed 5 m\n"
         "prompts ##########  2/2\n"
         "images  ##########  2/2 shards  160/160  7.5 img/s a GPU\n"
@@ -190,4 +194,13 @@ def test_a_run_as_argo_3_7_18_left_it():
         "        fix: mend the configuration, then make submit   log: make logs ARM=auxbn-1x SEED=0\n"
         "FAILED  finish: exit 2, no reason given\n"
         "        fix: mend the configuration, then make submit   log: make logs STAGE=finish\n"
+    )
+
+
+def test_a_run_that_succeeded_as_argo_3_7_18_left_it():
+    assert shown(view.Snapshot(recorded("succeeded"), NOW)) == (
+        "first-8693   done 7 m\n"
+        "prompts ##########  2/2\n"
+        "images  ##########  2/2 shards  160/160  4.13 img/s a GPU\n"
+        "index done   train 1/1   evaluate 1/1   report done\n"
     )
