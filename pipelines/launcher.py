@@ -2,16 +2,14 @@
 
 import json
 import os
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from pipelines.jobs import Jobs
-from pipelines.verdict import Seen, arrival, ended, line, verdict
+from pipelines.verdict import Seen, arrival, ended, exits, line, short, terminations, verdict
 from synaug import layout
 from synaug.errors import DataError, TransientError
-from synaug.failure import TERMINATED
 from synaug.job import open_run
 from synaug.store import open_store
 from synaug.training import arms
@@ -19,6 +17,7 @@ from synaug.training import arms
 LOOK = 5.0  # seconds between looks
 TELL = 30.0  # seconds between lines
 LINGER = 60.0  # that workers get to end by themselves once the model is published
+LOG_LINES = 100  # of a failed worker
 TAIL = 2048  # bytes at the end of metrics.jsonl that surely hold its last line
 
 
@@ -33,16 +32,27 @@ class Launcher:
         config, _ = open_run(self.store, run)
         recipe = arms.recipe(config, arm)
         self.steps, self.settings = recipe.steps, recipe.frozen()
-        self.stopped = threading.Event()
         self.told = float("-inf")
-        self.met: set[str] = set()  # workers' pods, by uid: one that is to start again is deleted, and another takes its name
+        self.met: dict[str, list[str]] = {}  # workers' pods, name -> uids: one that is to start again is deleted; another takes its name
+        self.ends: set[str] = set()  # uids whose end is told
+        self.again, self.short, self.begun = 0, True, False
 
     def train(self) -> None:
+        """SystemExit, which a SIGTERM raises wherever it comes, takes the job along: waiting for a store would outlast the pod's grace."""
+        try:
+            self.follow()
+        except SystemExit:
+            if self.begun:
+                self.jobs.delete(self.name)
+            raise
+
+    def follow(self) -> None:
         if self.done():
             print(f"train {self.arm} seed {self.seed}: done already", flush=True)
             return
         self.begin()
-        while not self.stopped.wait(LOOK):
+        while True:
+            time.sleep(LOOK)
             seen = self.look()
             end = verdict(seen)
             self.tell(seen, last=end is not False)
@@ -50,11 +60,10 @@ class Launcher:
                 self.linger()
                 return
             if end is not False:
+                self.tell_log(seen)
                 if seen.job and not ended(seen.job):
                     self.jobs.delete(self.name)
                 raise end
-        self.jobs.delete(self.name)
-        raise SystemExit(TERMINATED)
 
     def begin(self) -> None:
         """A job of the name that works for this workflow is taken over: an earlier launcher was lost, or its answer from the API server."""
@@ -63,17 +72,15 @@ class Launcher:
             what = arrival(there, self.uid)
             if what == "adopt":
                 print(f"PyTorchJob {self.name} is at work: taken over", flush=True)
+                self.begun = True
                 return
             if what == "remove":
                 print(f"an older PyTorchJob {self.name} is removed", flush=True)
-                self.jobs.remove(self.name, wait=self.pause)
+                self.jobs.remove(self.name)
+            self.begun = True  # a stop from here on takes it along
             if self.jobs.create(self.job):
                 print(f"PyTorchJob {self.name} created: {self.workers} workers", flush=True)
                 return
-
-    def pause(self, seconds: float) -> None:
-        if self.stopped.wait(seconds):
-            raise SystemExit(TERMINATED)
 
     def look(self) -> Seen:
         job = self.jobs.get(self.name)
@@ -83,8 +90,44 @@ class Launcher:
         except TransientError as error:
             print(f"the store does not answer: {error}", flush=True)
             done = None
-        self.met |= {pod["metadata"]["uid"] for pod in pods}
-        return Seen(done=done, job=job, pods=pods, events=events, again=max(0, len(self.met) - self.workers))
+        self.meet(pods, events)
+        restarts = {name: len(uids) - 1 for name, uids in self.met.items()}
+        return Seen(done=done, job=job, pods=pods, events=events, again=self.again, restarts=restarts)
+
+    def meet(self, pods: list[dict[str, Any]], events: list[dict[str, Any]]) -> None:
+        """Counts workers that were started again, and tells each end once. Pods of a Failed job stay; others are gone within a second."""
+        codes = dict(exits(events))  # the last of each worker
+        for pod in pods:
+            name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+            met = self.met.setdefault(name, [])
+            if uid not in met:
+                if met:
+                    self.again += not self.short
+                    code = f" (exit code {codes[name]})" if name in codes and met[-1] not in self.ends else ""
+                    print(f"worker-{name.rpartition('-')[2]} is started again{code}", flush=True)
+                met.append(uid)
+        for pod in pods:
+            for name, code, said in terminations([pod]):
+                if pod["metadata"]["uid"] not in self.ends:
+                    print(f"worker-{name.rpartition('-')[2]} ended with exit code {code}{f': {said}' if said else ''}", flush=True)
+                self.ends.add(pod["metadata"]["uid"])
+        self.short = short(pods, self.workers)
+
+    def tell_log(self, seen: Seen) -> None:
+        """The end of the failed worker's log, which this pod's outlives; of one that is gone, what it left in the store."""
+        failed = sorted((code, name) for name, code, _ in terminations(seen.pods) if code)  # permanent codes are the small ones
+        text, name = "", "a worker"
+        if failed:
+            name = failed[0][1]
+            text = self.jobs.log(name, LOG_LINES)
+        if not text and seen.done is not None:
+            key = layout.log(self.run, "train", f"{self.arm}-{self.seed}")
+            try:
+                text = self.store.get(key).decode(errors="replace") if self.store.exists(key) else ""
+            except (DataError, TransientError):  # the verdict matters more
+                return
+        if text:
+            print(f"--- the end of the log of {name}:\n{text.rstrip()}\n---", flush=True)
 
     def tell(self, seen: Seen, *, last: bool) -> None:
         if not last and time.monotonic() - self.told < TELL:
@@ -98,7 +141,8 @@ class Launcher:
     def linger(self) -> None:
         """Workers write their timing after the model; the next arm needs their GPUs."""
         until = time.monotonic() + LINGER
-        while time.monotonic() < until and not self.stopped.wait(1.0):
+        while time.monotonic() < until:
+            time.sleep(min(1.0, LOOK))
             job = self.jobs.get(self.name)
             if job is None or ended(job):
                 return

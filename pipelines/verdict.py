@@ -2,7 +2,8 @@
 
 Facts behind the rules, read and seen in training-operator 1.9.3: any worker that ends with 0 makes an elastic job Succeeded, though
 rank 0 may just have been lost; a Failed job may have empty replicaStatuses; a worker that is to start again is deleted, so its exit code
-stands in the job's events only (`Pod: NAMESPACE.NAME exited with code 137`), which are written more than once for one exit.
+stands in the job's events only (`Pod: NAMESPACE.NAME exited with code 137`), which are written more than once for one exit. That
+says no reason: a worker that ends with 137 ran out of memory, as one that is preempted ends by itself with 143, in time.
 """
 
 import re
@@ -15,17 +16,11 @@ from synaug.failure import INTERNAL
 from synaug.progress import duration
 
 RESTARTS = 20  # of workers within one job; then the pod ends with 170, and the workflow waits before the next
-KILLS = 2  # starts again after 137 that are put up with
+KILLS = 1  # starts again after 137, a worker's, that are put up with: a neighbour's moment; more of the same costs GPU-hours
 KILLED = 137
-ENDED = re.compile(r"exited with code (\d+)")
+ENDED = re.compile(r"Pod: \S+?\.(\S+) exited with code (\d+)")
 OURS = {error.exit_code: error for error in (UsageError, DataError, ModelError)}
 NEVER = ("InvalidImageName", "CreateContainerConfigError")  # reasons of waiting that time does not mend
-
-
-class Killed(SynaugError):
-    """Workers were killed again and again. The workflow tries twice more."""
-
-    exit_code = KILLED
 
 
 class Defect(SynaugError):
@@ -38,7 +33,8 @@ class Defect(SynaugError):
 class Seen:
     """One look.
 
-    done: whether done.json lies in the store, None where the store could not say. again: workers that were started again, so far.
+    done: whether done.json lies in the store, None where the store could not say. again: how often workers were started again while all
+    of them had a node. restarts: by worker, how often it was started again at all.
     """
 
     done: bool | None
@@ -46,6 +42,7 @@ class Seen:
     pods: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     again: int = 0
+    restarts: dict[str, int] = field(default_factory=dict)
 
 
 def arrival(job: dict[str, Any] | None, uid: str) -> str:
@@ -81,13 +78,16 @@ def verdict(seen: Seen) -> SynaugError | bool:
 
 def failure(seen: Seen) -> SynaugError:
     """Why a Failed job failed: a worker's own code and line; permanent ones first, as a lost peer follows from them."""
+    if late := overdue(seen.pods):
+        return late
     found = sorted((code, line, name) for name, code, line in terminations(seen.pods) if code)
     for code, line, name in found:
         if code < 128:
             return _as_ours(code, f"{name}: {line}" if line else f"worker {name} ended with exit code {code}")
-    codes = [code for code in exit_codes(seen.events) if 0 < code < 128]
-    if codes:
-        return _as_ours(codes[-1], f"a worker ended with exit code {codes[-1]} and its pod is gone: `make logs` shows what it left behind")
+    gone = [(name, code) for name, code in exits(seen.events) if 0 < code < 128]
+    if gone:
+        name, code = gone[-1]
+        return _as_ours(code, f"worker {name} ended with exit code {code} and its pod is gone; what it left stands in this pod's log")
     told = [each.get("message", "") for each in seen.job["status"]["conditions"] if each["type"] == "Failed"]
     text = found[0][1] if found and found[0][1] else " ".join(told)
     return TransientError(f"the PyTorchJob failed ({text}); it goes on from its checkpoint")
@@ -95,14 +95,18 @@ def failure(seen: Seen) -> SynaugError:
 
 def hopeless(seen: Seen) -> SynaugError | None:
     """What a job that still works cannot get over."""
-    codes = exit_codes(seen.events)
-    if min(codes.count(KILLED), seen.again) > KILLS:
-        return Killed(
-            f"workers were killed {seen.again} times (137: out of memory, most likely); raise pods.worker.resources.limits.memory of the "
-            "chart, or lower batch_size or compute.loader_threads"
-        )
+    if late := overdue(seen.pods):
+        return late
+    ends = exits(seen.events)
+    for name, restarts in seen.restarts.items():
+        kills = min(ends.count((name, KILLED)), restarts)
+        if kills > KILLS:
+            return UsageError(
+                f"worker {name} was killed {kills} times (137: out of memory); raise pods.worker.resources.limits.memory of the chart, or "
+                "lower batch_size or compute.loader_threads"
+            )
     if seen.again > RESTARTS:
-        last = f"; the last ended with {codes[-1]}" if codes else ""
+        last = f"; the last ended with {ends[-1][1]}" if ends else ""
         return TransientError(f"workers were started again {seen.again} times and the arm did not come through{last}")
     for event in seen.events:
         message = event.get("message") or ""
@@ -111,6 +115,18 @@ def hopeless(seen: Seen) -> SynaugError | None:
     for name, reason, message in waiting(seen.pods):
         if reason in NEVER:
             return UsageError(f"worker {name} cannot start: {reason}: {message}")
+    return None
+
+
+def overdue(pods: list[dict[str, Any]]) -> SynaugError | None:
+    """A worker that ran longer than its pod may: another try would take as long."""
+    for pod in pods:
+        status = pod.get("status", {})
+        if status.get("reason") == "DeadlineExceeded" or "active on the node longer" in (status.get("message") or ""):
+            return UsageError(
+                f"worker {pod['metadata']['name']} ran longer than pods.worker.deadlineHours of the chart; raise it: training goes on from "
+                "its checkpoint"
+            )
     return None
 
 
@@ -129,13 +145,28 @@ def terminations(pods: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
     return found
 
 
-def exit_codes(events: list[dict[str, Any]]) -> list[int]:
-    """Of workers that ended, at least once for each, in the order of their last events; equal events are counted in one."""
-    codes = []
+def exits(events: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """(pod, exit code) of workers that ended, at least once for each, in the order of their last events; one event may count for several."""
+    found = []
     for event in sorted(events, key=lambda each: each.get("lastTimestamp") or ""):
-        if found := ENDED.search(event.get("message") or ""):
-            codes += [int(found[1])] * (event.get("count") or 1)
-    return codes
+        if said := ENDED.search(event.get("message") or ""):
+            found += [(said[1], int(said[2]))] * (event.get("count") or 1)
+    return found
+
+
+def not_created(events: list[dict[str, Any]]) -> str | None:
+    """Why a worker's pod is not there: what the API server last said, like a quota that is used up."""
+    found = [event for event in events if event.get("reason") == "FailedCreatePod"]
+    if not found:
+        return None
+    message = max(found, key=lambda each: each.get("lastTimestamp") or "").get("message") or ""
+    return " ".join(message[max(message.find("exceeded quota"), 0) :].split())[:200]
+
+
+def short(pods: list[dict[str, Any]], workers: int) -> bool:
+    """Not every worker has a node: those that do wait for it, give up after minutes, and are started again."""
+    conditions = [condition for pod in pods for condition in pod.get("status", {}).get("conditions", ())]
+    return len(pods) < workers or any(each["type"] == "PodScheduled" and each["status"] == "False" for each in conditions)
 
 
 def waiting(pods: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
@@ -167,5 +198,8 @@ def line(arm: str, seed: int, seen: Seen, metrics: dict[str, Any] | None, *, ste
     facts.append(f"{running(seen.pods)}/{workers} workers")
     if metrics and metrics.get("checkpoint_time"):
         facts.append(f"checkpoint {duration(max(0.0, now - metrics['checkpoint_time']))} old")
-    facts += [f"worker-{name.rpartition('-')[2]} waits: {reason}: {message}" for name, reason, message in waiting(seen.pods)][:1]
+    waits = [f"worker-{name.rpartition('-')[2]} waits: {reason}: {message}" for name, reason, message in waiting(seen.pods)]
+    if len(seen.pods) < workers and (said := not_created(seen.events)):
+        waits.append(f"{workers - len(seen.pods)} not created: {said}")
+    facts += waits[:1]
     return f"train {arm} seed {seed}: {', '.join(facts)}"

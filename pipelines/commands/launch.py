@@ -41,5 +41,15 @@ def main(args: argparse.Namespace) -> None:
         reason = " ".join(str(error).split())
         raise DataError(f"--job {args.job}: no PyTorchJob to start from ({reason}); the chart mounts it: helm upgrade synaug") from error
     launcher = Launcher(in_this_pod(), job, **given)
-    signal.signal(signal.SIGTERM, lambda *_: launcher.stopped.set())
+    signal.signal(signal.SIGTERM, _stop)
     launcher.train()
+
+
+def _stop(*_) -> None:
+    """Out of whatever the launcher waits for. Once: the job's removal is not to be interrupted."""
+    import signal
+
+    from synaug.failure import TERMINATED
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(TERMINATED)

@@ -132,6 +132,13 @@ def test_jobs_of_a_workflow_pods_and_events_of_a_job(server, jobs):
     ]
 
 
+def test_the_end_of_a_workers_log_and_of_one_that_has_none(server, jobs):
+    path = "GET /api/v1/namespaces/synaug/pods/a/log"
+    server.answers = {path: [(200, "step 40\n"), (404, {"kind": "Status", "reason": "NotFound"}), (400, {"reason": "BadRequest"})]}
+    assert [jobs.log("a", 100) for _ in range(3)] == ["step 40\n", "", ""]
+    assert server.asked[0] == f"{path}?container=pytorch&tailLines=100"
+
+
 def test_outside_of_a_pod_a_person_is_told_what_to_use(monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(UsageError, match="make submit"):

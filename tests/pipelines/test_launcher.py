@@ -1,11 +1,16 @@
 """The launcher with a store on disk and jobs that live in this process."""
 
 import json
+import os
+import signal
+import threading
+import time
 
 import pytest
 
 from pipelines import launcher as module
 from pipelines import training_job
+from pipelines.commands.launch import _stop
 from pipelines.launcher import Launcher
 from synaug import layout
 from synaug.errors import DataError, TransientError
@@ -24,6 +29,7 @@ class Jobs:
     def __init__(self, there=None, script=None):
         self.workers = [worker(0), worker(1)]
         self.there, self.script, self.deeds, self.looks, self.happened = there, script or {}, [], 0, []
+        self.logs = {}
 
     def get(self, name):
         return self.there
@@ -39,7 +45,7 @@ class Jobs:
         self.deeds.append("delete")
         self.there = None
 
-    def remove(self, name, *, wait):
+    def remove(self, name):
         self.deeds.append("remove")
         self.there = None
 
@@ -50,6 +56,9 @@ class Jobs:
 
     def events(self, uid):
         return self.happened
+
+    def log(self, pod, lines):
+        return self.logs.get(pod, "")
 
     def become(self, condition):
         def change():
@@ -124,12 +133,63 @@ def test_a_job_that_does_not_come_through_is_removed(run):
     jobs = Jobs()
 
     def another():
-        jobs.workers = [worker(0) | {"metadata": {"name": "w", "uid": f"again {jobs.looks}"}}, worker(1)]
+        jobs.workers = [again(0, jobs.looks), worker(1)]
 
     jobs.script = {n: another for n in range(1, 30)}
     with pytest.raises(TransientError, match="started again 21 times"):
         launcher(run, jobs).train()
     assert jobs.deeds == ["create", "delete"]
+
+
+def again(n, number, **more):
+    made = worker(n, **more)
+    made["metadata"]["uid"] = f"again {number}"
+    return made
+
+
+def test_workers_that_wait_for_a_peer_without_a_node_may_do_so_as_long_as_it_takes(run, capsys):
+    jobs = Jobs()
+    unscheduled = worker(1, "Pending")
+    unscheduled["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no GPU"}]
+
+    def another():
+        jobs.workers = [again(0, jobs.looks), unscheduled]
+
+    jobs.script = {n: another for n in range(30)} | {30: publish(run), 31: jobs.become("Succeeded")}
+    launcher(run, jobs).train()
+    assert "started again" in capsys.readouterr().out
+
+
+def test_a_workers_end_is_told_once_and_a_failed_jobs_log_is_kept(run, capsys):
+    jobs = Jobs()
+    failed = worker(1, "Failed", code=3, said="a broken tar")
+    jobs.logs = {failed["metadata"]["name"]: "step 40\nsynaug train: a broken tar\n"}
+
+    def fail():
+        jobs.workers = [worker(0), failed]
+
+    jobs.script = {1: fail, 3: jobs.become("Failed")}
+    with pytest.raises(DataError, match="a broken tar"):
+        launcher(run, jobs).train()
+    told = capsys.readouterr().out
+    assert told.count("worker-1 ended with exit code 3: a broken tar\n") == 1
+    assert f"--- the end of the log of {failed['metadata']['name']}:\nstep 40\nsynaug train: a broken tar\n---" in told
+
+
+def test_of_a_failed_worker_that_is_gone_the_launcher_shows_what_it_left_in_the_store(run, capsys):
+    jobs = Jobs()
+    run.put(layout.log("first", "train", "naive-2x-0"), b"synaug train: checkpoint.pt is of another model\n")
+    name = worker(0)["metadata"]["name"]
+    jobs.happened = [{"message": f"Pod: synaug.{name} exited with code 3", "lastTimestamp": "2026-11-24T12:00:00Z"}]
+
+    def gone():
+        jobs.workers = []
+        jobs.become("Failed")()
+
+    jobs.script = {2: gone}
+    with pytest.raises(DataError, match=f"worker {name} ended with exit code 3 and its pod is gone"):
+        launcher(run, jobs).train()
+    assert "checkpoint.pt is of another model" in capsys.readouterr().out
 
 
 def test_a_failed_job_is_left_to_be_looked_at(run):
@@ -162,25 +222,44 @@ def test_an_older_job_of_the_name_is_removed_first(run, older):
     assert jobs.deeds == ["remove", "create"]
 
 
-def test_a_stop_while_an_older_job_goes_starts_none(run):
+@pytest.fixture
+def terminated():
+    """terminated() sends SIGTERM to this process, which handles it as `launch` does."""
+    before = signal.signal(signal.SIGTERM, _stop)
+    yield lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_stop_while_an_older_job_goes_starts_none(run, terminated):
     jobs = Jobs()
     made = launcher(run, jobs)
     jobs.there = made.job
     jobs.become("Failed")()
-    jobs.remove = lambda name, *, wait: wait(1.0)
-    made.stopped.set()
+    jobs.remove = terminated
     with pytest.raises(SystemExit) as ended:
         made.train()
     assert ended.value.code == 143 and jobs.deeds == []
 
 
-def test_a_stop_removes_the_job_and_ends_with_143(run):
+def test_a_stop_removes_the_job_and_ends_with_143(run, terminated):
+    jobs = Jobs()
+    jobs.script = {1: terminated}
+    with pytest.raises(SystemExit) as ended:
+        launcher(run, jobs).train()
+    assert ended.value.code == 143 and jobs.deeds == ["create", "delete"]
+
+
+def test_a_stop_does_not_wait_for_a_store_that_is_away(run, terminated, monkeypatch):
     jobs = Jobs()
     made = launcher(run, jobs)
-    jobs.script = {1: made.stopped.set}
+    done = iter([lambda: False, lambda: time.sleep(60)])
+    monkeypatch.setattr(made, "done", lambda: next(done)())
+    threading.Timer(0.3, terminated).start()
+    began = time.monotonic()
     with pytest.raises(SystemExit) as ended:
         made.train()
     assert ended.value.code == 143 and jobs.deeds == ["create", "delete"]
+    assert time.monotonic() - began < 10
 
 
 def test_a_store_that_is_away_does_not_end_a_training_at_work(run, monkeypatch, capsys):

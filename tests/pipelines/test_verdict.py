@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines import training_job
-from pipelines.verdict import KILLS, RESTARTS, Defect, Killed, Seen, arrival, ended, exit_codes, line, verdict
+from pipelines.verdict import KILLS, RESTARTS, Defect, Seen, arrival, ended, exits, line, short, verdict
 from synaug.errors import DataError, ModelError, TransientError, UsageError
 
 UID = "0b5c2a6e"
@@ -39,6 +39,14 @@ def not_created(message: str) -> dict:
     return {"reason": "FailedCreatePod", "message": f"Error creating: {message}", "count": 3, "lastTimestamp": "2026-11-24T12:00:00Z"}
 
 
+def late(n: int) -> dict:
+    """As a kubelet leaves a pod whose activeDeadlineSeconds are over."""
+    made = worker(n, "Failed", code=143)
+    made["status"] |= {"reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline"}
+    return made
+
+
+W0, W1 = (f"first-4f2a-auxbn-1x-0-worker-{n}" for n in (0, 1))
 RUNNING, FAILED, SUCCEEDED = job("Created", "Running"), job("Created", "Running", "Failed"), job("Created", "Running", "Succeeded")
 BOTH = [worker(0), worker(1)]
 CASES = {
@@ -62,10 +70,14 @@ CASES = {
     "a code that is nobody's": (Seen(done=False, job=FAILED, pods=[worker(0, "Failed", code=1)]), Defect),
     "failed, and the pod that failed is gone": (Seen(done=False, job=FAILED, events=[exited(170), exited(3)]), DataError),
     "failed for no reason to be seen": (Seen(done=False, job=FAILED), TransientError),
-    "failed past its deadline": (Seen(done=False, job=FAILED, pods=[worker(0, "Failed", code=143)]), TransientError),
+    "failed past its deadline": (Seen(done=False, job=FAILED, pods=[worker(0, "Failed", code=170), late(1)]), UsageError),
+    "past its deadline, and to be started again": (Seen(done=False, job=RUNNING, pods=[worker(0), late(1)]), UsageError),
     "workers lost and back": (Seen(done=False, job=RUNNING, pods=BOTH, events=[exited(137), exited(170, 5)], again=4), False),
-    "killed as often as may be, told twice each": (Seen(done=False, job=RUNNING, events=[exited(137, 2 * KILLS)], again=KILLS), False),
-    "killed once more": (Seen(done=False, job=RUNNING, events=[exited(137, 2 * KILLS)], again=KILLS + 1), Killed),
+    "killed as often as may be, told twice each, and its peer lost it": (
+        Seen(done=False, job=RUNNING, events=[exited(137, 2 * KILLS)], again=2 * KILLS, restarts={W0: KILLS, W1: KILLS}), False),
+    "killed once more": (Seen(done=False, job=RUNNING, events=[exited(137, 2 * KILLS)], restarts={W0: KILLS + 1}), UsageError),
+    "killed once and its peer lost it often": (
+        Seen(done=False, job=RUNNING, events=[exited(137), exited(170, 9)], restarts={W0: 5, W1: 9}), False),
     "started again as often as may be": (Seen(done=False, job=RUNNING, events=[exited(170, 9)], again=RESTARTS), False),
     "started again once more": (Seen(done=False, job=RUNNING, events=[exited(170, 9)], again=RESTARTS + 1), TransientError),
     "deleted over and over, which leaves no code": (Seen(done=False, job=RUNNING, again=RESTARTS + 1), TransientError),
@@ -119,7 +131,7 @@ def test_conditions_that_no_longer_hold_do_not_count():
 
 def test_equal_events_are_counted_as_often_as_they_happened():
     events = [exited(170, 3, "2026-11-24T12:05:00Z"), exited(137, 1, "2026-11-24T12:01:00Z"), {"message": None}]
-    assert exit_codes(events) == [137, 170, 170, 170]
+    assert exits(events) == [(W0, 137), (W0, 170), (W0, 170), (W0, 170)]
 
 
 def test_a_line_tells_step_loss_speed_workers_and_age_of_the_checkpoint():
@@ -134,3 +146,18 @@ def test_a_line_says_what_a_worker_waits_for():
     pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: no GPU"}]
     told = line("naive", 1, Seen(done=False, job=RUNNING, pods=[worker(0), pod]), None, steps=100, workers=2, now=0.0)
     assert told == "train naive seed 1: step 0/100, 1/2 workers, worker-1 waits: Unschedulable: 0/3 nodes: no GPU"
+
+
+def test_a_line_says_why_a_worker_is_not_created():
+    events = [not_created('pods "w-1" is forbidden: exceeded quota: gpus, requested: nvidia.com/gpu=1, used: 8')]
+    told = line("naive", 1, Seen(done=False, job=RUNNING, pods=[worker(0)], events=events), None, steps=100, workers=2, now=0.0)
+    assert told.endswith("1/2 workers, 1 not created: exceeded quota: gpus, requested: nvidia.com/gpu=1, used: 8")
+    there = line("naive", 1, Seen(done=False, job=RUNNING, pods=BOTH, events=events), None, steps=100, workers=2, now=0.0)
+    assert there.endswith("2/2 workers"), "the event stays for an hour"
+
+
+def test_workers_are_short_while_one_has_no_node():
+    unscheduled = worker(1, "Pending")
+    unscheduled["status"]["conditions"] = [{"type": "PodScheduled", "status": "False"}]
+    assert short([worker(0), unscheduled], 2) and short([worker(0)], 2)
+    assert not short([worker(0), worker(1, "Pending", waits=("ContainerCreating", ""))], 2)
