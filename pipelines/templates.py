@@ -30,10 +30,12 @@ JOB_YAML = "/etc/synaug/training-job.yaml"  # a ConfigMap of the chart
 USER = 65532
 
 # Argo 3.7.18 (buildRetryStrategyLocalScope): all variables are strings. exitCode is "-1" where the main container left none: the pod was
-# deleted, evicted, lost with its node, or never created. `retries` is 0 after the first failure and counts every retry, not only those of
-# 137 (out of memory). What the API server will not have stays so, and so does a deadline: both are told by how their messages begin.
+# deleted, evicted, lost with its node, or never created. `retries` is 0 after the first failure and counts retries of all causes: Argo can
+# not count by code. Out of memory is told from another SIGKILL by how inferFailedReason begins: `main: OOMKilled (exit code 137)`. What the
+# API server will not have stays so, and so does a deadline: both are told by how their messages begin.
 RETRIED = (
-    '(lastRetry.exitCode in ["-1", "64", "143", "170"] || (lastRetry.exitCode == "137" && retries in ["0", "1"]))'
+    '(lastRetry.exitCode in ["-1", "64", "137", "143", "170"]'
+    ' && !(lastRetry.message matches "^main: OOMKilled" && !(retries in ["0", "1"])))'
     ' && !(lastRetry.message matches "^[Pp]ods? .* is (forbidden|invalid)|^Pod was active on the node longer")'
 )
 

@@ -146,7 +146,7 @@ def terminations(pods: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
 
 
 def exits(events: list[dict[str, Any]]) -> list[tuple[str, int]]:
-    """(pod, exit code) of workers that ended, at least once for each, in the order of their last events; one event may count for several."""
+    """(pod, exit code) of workers that ended, at least once for each, in the order of their last events; one may count for several."""
     found = []
     for event in sorted(events, key=lambda each: each.get("lastTimestamp") or ""):
         if said := ENDED.search(event.get("message") or ""):

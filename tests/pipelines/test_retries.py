@@ -18,6 +18,11 @@ CASES = [
     ("137", "main: OOMKilled (exit code 137)", 0, True),
     ("137", "main: OOMKilled (exit code 137)", 1, True),
     ("137", "main: OOMKilled (exit code 137)", 2, False),
+    ("137", "main: OOMKilled (exit code 137)", 7, False),  # after preemptions, too: Argo's count is of all causes
+    ("137", "main: Error (exit code 137)", 0, True),
+    ("137", "main: Error (exit code 137)", 7, True),  # a node that takes no time to end its pods
+    ("137", "main: Error (exit code 137): the line says OOMKilled", 7, True),
+    ("-1", "The node was low on resource: memory. Container main was using 9Gi, OOMKilled", 7, True),
     ("143", "main: Error (exit code 143)", 19, True),
     ("143", "Pod was active on the node longer than the specified deadline", 0, False),
     ("170", "main: Error (exit code 170): s3://bucket did not answer for 5 minutes", 0, True),
