@@ -15,12 +15,16 @@ from k8s.tools import ARGO, BUILDS, OPERATOR, VERSITYGW, binary, source, tool
 
 STORAGE = "storage"  # namespace of the S3 server
 BUCKET = "synaug"
+# Without it a Workflow may name any account and Secret of its namespace, and so may whoever may create one. What the client sends passes:
+# ValidateUserOverrides (workflow/util/merge.go of 3.7.18) lets arguments and shutdown through.
+RESTRICTIONS = {"templateReferencing": "Strict"}
 DEPLOYMENTS = (("argo", "workflow-controller"), ("kubeflow", "training-operator"), (STORAGE, "s3"))
 
 
 def install(settings: Settings) -> None:
     """Applies everything, once for the same versions, then waits until it is rolled out. Raises BootError."""
     note, versions = settings.state / "prerequisites", "".join(f"{build.module} {build.version}\n" for build in BUILDS)
+    versions += f"{RESTRICTIONS}\n"
     if not note.exists() or note.read_text() != versions:
         install_operator(settings)  # first: its readiness probe begins after ten seconds, which Argo's CRDs take anyway
         install_storage(settings)
@@ -50,18 +54,26 @@ def namespace(name: str, **labels: str) -> dict:
 
 
 def install_argo(settings: Settings) -> None:
-    """cluster-install with Argo's defaults, and the full CRDs: cluster-install's own are minimal and accept any field."""
+    """cluster-install with RESTRICTIONS, and the full CRDs: cluster-install's own are minimal and accept any field."""
     manifests = source(tool("argo"), ARGO) / "manifests"
     apply(settings, "\n---\n".join(path.read_text() for path in sorted((manifests / "base/crds/full").glob("argoproj.io_*.yaml"))))
     documents = list(yaml.safe_load_all(kubectl(settings, "kustomize", str(manifests / "cluster-install-no-crds"))))
+    apply(settings, [namespace("argo"), *(in_namespace(document, "argo") for document in adapted(documents))])
+
+
+def adapted(documents: list[dict]) -> list[dict]:
+    """Argo's cluster-install with this cluster's images and RESTRICTIONS."""
     for document in documents:
-        if document["kind"] == "Deployment" and document["metadata"]["name"] == "argo-server":
+        kind, name = document["kind"], document["metadata"]["name"]
+        if (kind, name) == ("ConfigMap", "workflow-controller-configmap"):
+            document["data"] = {"workflowRestrictions": yaml.safe_dump(RESTRICTIONS)}
+        if (kind, name) == ("Deployment", "argo-server"):
             document["spec"]["replicas"] = 0  # the UI is not built from a Go module
-        if document["kind"] == "Deployment" and document["metadata"]["name"] == "workflow-controller":
+        if (kind, name) == ("Deployment", "workflow-controller"):
             container = document["spec"]["template"]["spec"]["containers"][0]
             container["image"] = image_name("workflow-controller")
             container["args"] = ["--executor-image", image_name("argoexec")]
-    apply(settings, [namespace("argo"), *(in_namespace(document, "argo") for document in documents)])
+    return documents
 
 
 CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "Namespace"}

@@ -124,9 +124,10 @@ def argo_pod(workflow: dict, template: dict) -> dict:
 
 
 def apply_patch(spec: dict, patch: dict) -> None:
-    """A strategic merge: containers by name, other fields replaced, maps merged."""
+    """A strategic merge: containers by name, their other fields and the pod's plain ones replaced."""
     for field in ("initContainers", "containers"):
         for container in patch.pop(field, ()):
             known = {each["name"]: each for each in spec[field]}
             known[container["name"]].update(container)
-    assert not patch, f"the patch has more than containers: {list(patch)}"
+    assert set(patch) <= {"runtimeClassName"}, f"the patch has more than this merge knows: {list(patch)}"
+    spec.update(patch)

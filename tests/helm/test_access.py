@@ -9,17 +9,16 @@ RIGHTS = {
     "synaug-executor": {("argoproj.io", "workflowtaskresults"): {"create", "patch"}},
     "synaug-launcher": {
         ("kubeflow.org", "pytorchjobs"): {"get", "list", "create", "delete"},
-        ("", "pods"): {"get", "list"},
-        ("", "pods/log"): {"get", "list"},
-        ("", "events"): {"get", "list"},
+        ("", "pods"): {"list"},
+        ("", "pods/log"): {"get"},
+        ("", "events"): {"list"},
     },
     "synaug-submitter": {
         ("argoproj.io", "workflows"): {"get", "list", "watch", "create", "delete", "patch"},
-        ("argoproj.io", "workflowtemplates"): {"get", "list"},
-        ("kubeflow.org", "pytorchjobs"): {"get", "list"},
-        ("", "pods"): {"get", "list", "watch"},
-        ("", "pods/log"): {"get", "list", "watch"},
-        ("", "events"): {"get", "list", "watch"},
+        ("argoproj.io", "workflowtemplates"): {"get"},
+        ("", "pods"): {"get", "list"},  # get: of kubectl describe and logs, which docs/stuck.md advises
+        ("", "pods/log"): {"get"},
+        ("", "events"): {"list"},
     },
 }
 NAMESPACED = {

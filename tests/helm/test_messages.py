@@ -49,7 +49,7 @@ def test_notes_lead_to_the_next_commands_in_this_namespace(tmp_path):
                 "make submit NAMESPACE=team"]  # fmt: skip
     places = [text.index(command) for command in commands]
     assert places == sorted(places)
-    assert "kubectl -n argo port-forward service/argo-server 2746" in text
+    assert "kubectl -n argo port-forward deployment/argo-server 2746:2746" in text
 
 
 def test_notes_say_what_will_not_work_yet(tmp_path):
@@ -57,6 +57,13 @@ def test_notes_say_what_will_not_work_yet(tmp_path):
     assert "make images PUSH=registry/prefix" in text
     assert "No credentials for the store are set" in text
     assert "Nobody but you may submit" in text
+
+
+def test_notes_name_the_accounts_of_a_workload_identity(tmp_path):
+    role = {"serviceAccounts": {"stage": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/synaug"}}}}
+    text = notes(STORE | role, tmp_path)
+    assert "system:serviceaccount:team:synaug-stage and\nsystem:serviceaccount:team:synaug-launcher" in text
+    assert "No credentials" not in text
 
 
 def test_notes_are_silent_about_what_is_set(tmp_path):

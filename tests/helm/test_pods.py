@@ -1,11 +1,13 @@
 """Every pod that comes out of the chart, whatever the values."""
 
 import copy
+import re
 
 import pytest
 import yaml
 
 from synaug import __version__
+from synaug.__main__ import parser_of
 from tests.helm.chart import CHART, DEVELOPMENT, SCENARIOS, SECRETS, STORE, Pod, one, pods, rendered, scenario, training_job
 from tests.helm.restricted import violations
 
@@ -82,6 +84,33 @@ def test_without_a_gpu_resource_none_is_asked_for_and_no_gpu_node_wanted():
         assert not pod.spec.get("nodeSelector"), pod.name
 
 
+def test_pods_that_ask_for_a_gpu_compute_on_it_or_fail(defaults):
+    for pod in by_kind(defaults).values():
+        assert ("compute.device=cuda" in pod.main.get("args", ())) == (pod.kind in GPU_KINDS), pod.name
+        if pod.kind in GPU_KINDS:
+            name, *arguments = [re.sub(r"\{\{.*?\}\}", "0", each) for each in pod.main["args"]]  # what Argo fills in
+            if pod.kind == "worker":  # what the launcher fills in
+                arguments = ["--store", "s3://b", "--run", "first", "--arm", "naive", "--seed", "0", *arguments]
+            assert parser_of(name).parse_intermixed_args(arguments).overrides == ["compute.device=cuda"], pod.name
+    for values in ({"gpu": {"device": "auto"}}, {"gpu": {"resource": ""}}):
+        assert not [pod.name for pod in pods(rendered(STORE | values)) if "compute.device=cuda" in pod.main.get("args", ())], values
+    on_cpu = by_kind(rendered(STORE | {"pods": {"images": {"gpus": 0}}}))["images"]
+    assert "compute.device=cuda" not in on_cpu.main["args"]
+
+
+def test_a_runtime_class_goes_to_the_pods_that_ask_for_a_gpu(defaults):
+    assert not [pod.name for pod in pods(defaults) if "runtimeClassName" in pod.spec]
+    found = by_kind(rendered(STORE | {"gpu": {"runtimeClass": "nvidia"}}))
+    assert {kind for kind, pod in found.items() if pod.spec.get("runtimeClassName") == "nvidia"} == GPU_KINDS
+
+
+def test_progress_is_told_every_ten_seconds(defaults):
+    for pod in pods(defaults):
+        wait = next((each for each in pod.spec["containers"] if each["name"] == "wait"), None)
+        told = {"name": "ARGO_PROGRESS_PATCH_TICK_DURATION", "value": "10s"}
+        assert wait is None or wait["env"] == [told], pod.name
+
+
 def test_the_gpu_pool_selects_nodes_and_goes_to_plan_with_the_number_of_gpus():
     documents = rendered(STORE | {"gpu": {"pool": "a100", "nodeSelector": {"gpu": "a100"}}, "limits": {"gpus": 8}})
     found = by_kind(documents)
@@ -125,6 +154,8 @@ def _without_chart_values(document: dict) -> dict:
         for field in ("volumes", "tolerations", "nodeSelector", "activeDeadlineSeconds"):
             template.pop(field, None)
         template.get("metadata", {}).pop("annotations", None)
+        if "args" in template.get("container", {}):
+            template["container"]["args"] = [each for each in template["container"]["args"] if not each.startswith("compute.")]
         for field in ("image", "imagePullPolicy", "resources", "env", "volumeMounts", "ports"):
             template.get("container", {}).pop(field, None)
     return document
@@ -155,6 +186,7 @@ def test_credentials_come_from_the_named_keys_and_models_only_where_they_are_rea
         assert claims == ([{"claimName": "weights", "readOnly": True}] if loads else []), pod.name
         assert (env.get("HF_TOKEN") == {"name": "hub", "key": "token"}) == loads, pod.name
         assert (env.get("HF_HUB_CACHE") == "/models/hub") == loads, pod.name
+        assert (env.get("HF_HUB_OFFLINE") == "1") == loads, f"{pod.name}: nothing can be downloaded to a claim that is mounted read-only"
 
 
 def test_values_of_a_kind_are_added_to_those_of_all_kinds():
@@ -192,6 +224,23 @@ def test_the_job_has_the_workers_processes_and_shared_memory_of_the_values():
     memory = [v["emptyDir"]["sizeLimit"] for v in worker["template"]["spec"]["volumes"] if v.get("emptyDir", {}).get("medium") == "Memory"]
     assert memory == ["64Gi"]
     assert worker["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "8"
+
+
+def test_a_workers_deadline_counts_hours_of_running_not_of_waiting_for_gpus():
+    spec = training_job(rendered(STORE | {"pods": {"worker": {"deadlineHours": 2}}}))["spec"]
+    assert spec["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["activeDeadlineSeconds"] == 7200
+    assert "activeDeadlineSeconds" not in spec["runPolicy"]  # the operator counts it from the job's start
+
+
+def test_the_launcher_outlives_the_waiting_of_its_workers(defaults):
+    templates = {each["name"]: each for each in one(defaults, "WorkflowTemplate", "synaug-run")["spec"]["templates"]}
+    worker = training_job(defaults)["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]
+    assert templates["train"]["activeDeadlineSeconds"] > worker["activeDeadlineSeconds"]
+
+
+def test_the_weights_of_the_hub_have_room_on_disk(defaults):
+    asked = {kind: pod.main["resources"]["requests"].get("ephemeral-storage") for kind, pod in by_kind(defaults).items()}
+    assert {kind: size for kind, size in asked.items() if size} == {"prompts": "24Gi", "images": "24Gi", "preview": "40Gi"}
 
 
 def test_the_mounted_job_is_immutable_stays_on_upgrade_and_is_named_by_its_content():

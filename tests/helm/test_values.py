@@ -108,6 +108,7 @@ def test_a_misspelled_value_is_refused_by_name(misspelled, field):
         ({"image": {"repository": "Registry/Synaug"}}, "/image/repository"),
         ({"models": {"path": "models"}}, "/models/path"),
         ({"gpu": {"resource": "gpu"}}, "/gpu/resource"),
+        ({"gpu": {"device": "cpu"}}, "/gpu/device"),
         ({"training": {"workers": 0}}, "/training/workers"),
         ({"training": {"sharedMemory": "8"}}, "/training/sharedMemory"),
         ({"limits": {"gpus": "64"}}, "/limits/gpus"),

@@ -49,6 +49,10 @@ def test_both_images_run_as_the_pods_user_and_end_with_the_code():
         assert "USER 65532:65532" in last and not [line for line in last if line.startswith("RUN")]
 
 
+def test_torch_finds_the_driver_where_gke_mounts_it():
+    assert "ENV LD_LIBRARY_PATH=/usr/local/nvidia/lib64" in stages()["stages-packages"]
+
+
 def test_the_code_is_readable_for_the_pods_user_whatever_the_modes_here():
     assert stages()["code"][-1].endswith("chmod -R a+rX /opt/synaug")
 

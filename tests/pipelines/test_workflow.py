@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from pipelines import names, render
+from pipelines import names, render, request
 from synaug import __version__
 from synaug.__main__ import COMMANDS, STAGES, parser_of
 from synaug.job import Task
@@ -79,6 +79,17 @@ def test_arms_train_one_after_another_also_while_one_waits_to_be_tried_again(obj
     by_name = templates(objects["run"])
     assert by_name["trainings"]["parallelism"] == 1
     assert "dag" in by_name[by_name["trainings"]["dag"]["tasks"][0]["template"]]  # Argo counts pods and dags; a pod in its backoff is none
+
+
+def test_what_people_send_passes_a_controller_that_runs_templates_only():
+    """templateReferencing: Strict; ValidateUserOverrides (workflow/util/merge.go of Argo 3.7.18) has the list."""
+    allowed = {"arguments", "entrypoint", "shutdown", "suspend", "activeDeadlineSeconds", "priority", "ttlStrategy", "podGC",
+               "volumeClaimGC", "archiveLogs", "workflowMetadata", "workflowTemplateRef", "metrics", "artifactGC"}  # fmt: skip
+    for name in names.TEMPLATES:
+        sent = request.workflow(name, "first-4f2a", {"run": "first"}, "first")
+        assert set(sent) == {"apiVersion", "kind", "metadata", "spec"}
+        assert "workflowTemplateRef" in sent["spec"] and set(sent["spec"]) <= allowed
+    assert set(request.stop()["spec"]) <= allowed
 
 
 def test_no_dag_fails_fast(objects):

@@ -7,8 +7,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 
-from k8s import cluster, host, images, tools
+from k8s import cluster, host, images, prerequisites, tools
 from k8s.errors import BootError
 from k8s.process import OWNER
 from k8s.settings import ADDRESSES, Settings
@@ -45,6 +46,14 @@ def test_a_cluster_of_another_checkout_is_left_alone(act, tmp_path, monkeypatch)
     finally:
         other.kill()
         other.wait()
+
+
+def test_argo_runs_only_workflows_that_refer_to_a_template():
+    config = {"kind": "ConfigMap", "metadata": {"name": "workflow-controller-configmap"}}  # as Argo ships it
+    server = {"kind": "Deployment", "metadata": {"name": "argo-server"}, "spec": {}}
+    adapted = prerequisites.adapted([config, server])
+    assert yaml.safe_load(adapted[0]["data"]["workflowRestrictions"]) == {"templateReferencing": "Strict"}
+    assert adapted[1]["spec"]["replicas"] == 0 and "data" not in adapted[1]
 
 
 @pytest.mark.parametrize("build", tools.BUILDS, ids=lambda build: build.module)

@@ -33,7 +33,7 @@ env:
   - {name: SYNAUG_MODELS, value: {{ $values.models.path | quote }}}
   {{- end }}
   {{- end }}
-  {{- if $values.models.offline }}
+  {{- if or $values.models.offline $values.models.claim }}{{/* the hub's newest revision could not be written to the claim */}}
   - {name: HF_HUB_OFFLINE, value: "1"}
   {{- end }}
   {{- if $values.models.tokenSecret.name }}

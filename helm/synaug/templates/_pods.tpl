@@ -1,3 +1,16 @@
+{{- /* GPUs of a kind of pod (root, kind); empty: none. */ -}}
+{{- define "synaug.gpus" -}}
+{{- $values := .root.Values -}}
+{{- $own := index $values.pods .kind | default dict -}}
+{{- $gpus := eq .kind "worker" | ternary $values.training.processesPerWorker ($own.gpus | default 0) | int -}}
+{{- if and $values.gpu.resource $gpus -}}{{- $gpus -}}{{- end -}}
+{{- end -}}
+
+{{- /* The runtime class of a kind of pod (root, kind); empty: the cluster's default. */ -}}
+{{- define "synaug.runtimeClass" -}}
+{{- if include "synaug.gpus" . -}}{{- .root.Values.gpu.runtimeClass -}}{{- end -}}
+{{- end -}}
+
 {{- /*
 What the values say about one kind of pod (root, kind), as YAML: image, resources, env, volumes, volumeMounts, nodeSelector, tolerations, labels,
 annotations, deadlineSeconds. `pods.default`, then `pods.KIND`; see values.yaml.
@@ -8,8 +21,7 @@ annotations, deadlineSeconds. `pods.default`, then `pods.KIND`; see values.yaml.
 {{- $own := index $values.pods .kind | default dict -}}
 {{- $both := mergeOverwrite (deepCopy $default) (deepCopy $own) -}}
 {{- $environment := include "synaug.environment" . | fromYaml -}}
-{{- $gpus := eq .kind "worker" | ternary $values.training.processesPerWorker ($own.gpus | default 0) | int -}}
-{{- if not $values.gpu.resource -}}{{- $gpus = 0 -}}{{- end -}}
+{{- $gpus := include "synaug.gpus" . | int -}}
 {{- $resources := $both.resources | default dict -}}
 {{- $tolerations := concat ($default.tolerations | default list) ($own.tolerations | default list) -}}
 {{- $selector := deepCopy ($default.nodeSelector | default dict) -}}
@@ -50,6 +62,10 @@ annotations: {{- toJson (merge (deepCopy ($both.annotations | default dict)) $un
 {{- $_ := set $container "resources" $pod.resources -}}
 {{- range $field := list "env" "volumeMounts" -}}
 {{- $_ := set $container $field (include "synaug.byName" (list (index $container $field) (index $pod $field)) | fromJsonArray) -}}
+{{- end -}}
+{{- /* `auto` would compute on the CPU, for weeks, where the driver is out of reach. */ -}}
+{{- if and (include "synaug.gpus" .) (ne .root.Values.gpu.device "auto") -}}
+{{- $_ := set $container "args" (append $container.args (print "compute.device=" .root.Values.gpu.device)) -}}
 {{- end -}}
 {{- if has .kind (list "prompts" "images" "worker") -}}
 {{- $port := dict "name" "metrics" "containerPort" .root.Values.metrics.port -}}

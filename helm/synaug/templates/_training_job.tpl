@@ -7,12 +7,14 @@
 {{- $_ := set $job.spec "nprocPerNode" ($training.processesPerWorker | toString) -}}
 {{- $_ := set $job.spec.elasticPolicy "minReplicas" $training.workers -}}
 {{- $_ := set $job.spec.elasticPolicy "maxReplicas" $training.workers -}}
-{{- $_ := set $job.spec.runPolicy "activeDeadlineSeconds" (include "synaug.pod" $given | fromYaml).deadlineSeconds -}}
 {{- $worker := $job.spec.pytorchReplicaSpecs.Worker -}}
 {{- $_ := set $worker "replicas" $training.workers -}}
 {{- $pod := $worker.template -}}
 {{- $_ := set $pod "metadata" (include "synaug.metadata" (merge (dict "metadata" $pod.metadata) $given) | fromJson) -}}
 {{- $spec := include "synaug.scheduling" (merge (dict "spec" $pod.spec) $given) | fromJson -}}
+{{- /* The pod's: the operator's own, runPolicy.activeDeadlineSeconds, counts the hours that workers wait for GPUs. */ -}}
+{{- $_ := set $spec "activeDeadlineSeconds" (include "synaug.pod" $given | fromYaml).deadlineSeconds -}}
+{{- with include "synaug.runtimeClass" $given -}}{{- $_ := set $spec "runtimeClassName" . -}}{{- end -}}
 {{- with .Values.imagePullSecrets -}}{{- $_ := set $spec "imagePullSecrets" . -}}{{- end -}}
 {{- $containers := list -}}
 {{- range $container := $spec.containers -}}

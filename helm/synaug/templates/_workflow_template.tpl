@@ -44,6 +44,9 @@ pods in values.yaml. It is parsed, never rendered, so that Argo's {{ }} stay as 
 {{- $_ := set $template "container" $container -}}
 {{- $_ := set $template "metadata" (include "synaug.metadata" (merge (dict "metadata" $template.metadata) $given) | fromJson) -}}
 {{- $_ := set $template "activeDeadlineSeconds" (include "synaug.pod" $given | fromYaml).deadlineSeconds -}}
+{{- with include "synaug.runtimeClass" $given -}}
+{{- $_ := set $template "podSpecPatch" (toJson (dict "runtimeClassName" .)) -}}{{- /* no field of Argo's own */ -}}
+{{- end -}}
 {{- else if and (has .kind (list "shards" "evaluations")) $values.limits.gpus -}}
 {{- $_ := set $template "parallelism" $values.limits.gpus -}}
 {{- end -}}
@@ -52,10 +55,13 @@ pods in values.yaml. It is parsed, never rendered, so that Argo's {{ }} stay as 
 
 {{- /*
 Argo gives its init and wait containers neither a securityContext nor resources, unless the controller is configured to; a namespace that
-enforces *restricted*, or has a quota, would refuse the pods. User and seccomp profile come from the pod.
+enforces *restricted*, or has a quota, would refuse the pods. User and seccomp profile come from the pod. `wait` also tells progress: every
+minute, unless its own environment says otherwise.
 */ -}}
 {{- define "synaug.podSpecPatch" -}}
 {{- $context := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
 {{- $patch := dict "securityContext" $context "resources" .Values.executor.resources -}}
-{{- toJson (dict "initContainers" (list (merge (dict "name" "init") $patch)) "containers" (list (merge (dict "name" "wait") $patch))) -}}
+{{- $often := list (dict "name" "ARGO_PROGRESS_PATCH_TICK_DURATION" "value" "10s") -}}
+{{- $wait := merge (dict "name" "wait" "env" $often) $patch -}}
+{{- toJson (dict "initContainers" (list (merge (dict "name" "init") $patch)) "containers" (list $wait)) -}}
 {{- end -}}
