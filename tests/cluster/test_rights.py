@@ -4,7 +4,7 @@ import itertools
 
 from kubernetes import client
 
-from tests.cluster.development import NAMESPACE
+from tests.cluster.development import NAMESPACE, until
 from tests.helm.test_access import RIGHTS
 
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
@@ -51,3 +51,20 @@ def test_people_may_do_what_is_listed_in_this_namespace_and_nothing_in_another(c
     people = {"user": "someone", "groups": [SUBMITTERS, "system:authenticated"]}
     assert found(cluster, **people) == RIGHTS["synaug-submitter"]
     assert found(cluster, **people, namespace="default") == {}
+
+
+def test_a_workflow_that_brings_its_own_pod_is_not_run(cluster):
+    """Else who may create one could run any pod with any Secret of the namespace: k8s/prerequisites.py sets templateReferencing: Strict."""
+    where = ("argoproj.io", "v1alpha1", NAMESPACE, "workflows")
+    own = {"entrypoint": "main", "templates": [{"name": "main", "container": {"image": "localhost/pause", "command": ["true"]}}]}
+    overridden = {"workflowTemplateRef": {"name": "synaug-fetch"}, "serviceAccountName": "synaug-launcher",
+                  "arguments": {"parameters": [{"name": "run", "value": "none"}]}}  # fmt: skip
+    for name, spec, said in (("own-pod", own, "workflowTemplateRef"), ("own-account", overridden, "ServiceAccountName")):
+        body = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": name}, "spec": spec}
+        cluster.custom.create_namespaced_custom_object(*where, body)
+        try:
+            status = until(lambda name=name: (cluster.workflow(name) or {}).get("status"), f"{name} has a status", seconds=60)
+            assert status["phase"] == "Error" and said in status["message"], status
+            assert not cluster.nodes(name)
+        finally:
+            cluster.delete_workflow(name)

@@ -49,7 +49,7 @@ def test_notes_lead_to_the_next_commands_in_this_namespace(tmp_path):
                 "make submit NAMESPACE=team"]  # fmt: skip
     places = [text.index(command) for command in commands]
     assert places == sorted(places)
-    assert "kubectl -n argo port-forward deployment/argo-server 2746:2746" in text
+    assert "kubectl -n argo port-forward service/argo-server 2746" in text
 
 
 def test_notes_say_what_will_not_work_yet(tmp_path):
