@@ -3,7 +3,8 @@
 import pytest
 
 from pipelines import fetch, names
-from pipelines.observing import ARGO_LABEL, NODE_ANNOTATION
+from pipelines.observing import ARGO_LABEL
+from pipelines.pods import NODE_ANNOTATION
 from synaug.config.load import load_config
 from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
 
