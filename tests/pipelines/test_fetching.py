@@ -63,6 +63,20 @@ def test_the_report_comes_back_whole(cluster, client, tmp_path):
     assert (asked, cluster.workflows) == (["report"], {})
 
 
+def test_a_pod_that_came_and_went_between_two_looks_is_read_all_the_same(cluster, client, tmp_path):
+    def at_once(made):
+        name = made["metadata"]["name"]
+        nodes = Nodes(name).add("fetch", "Succeeded", attempt("Succeeded"))
+        cluster.put(made | {"status": workflow(name, "Succeeded", nodes, **FINISHED)["status"]})
+        cluster.pods = [pod_for(name, f"{name}-fetch--0", "Succeeded", terminated={"exitCode": 0})]
+        cluster.logs[f"{name}-pod"] = "\n".join([*fetch.encode("report", b"<html>"), ""])
+
+    cluster.on_create = at_once
+    code, _, err = client("fetch-report", "--run", "first")
+    assert code == 0, err
+    assert (tmp_path / "work" / "first-report.html").read_bytes() == b"<html>"
+
+
 def test_a_report_that_is_not_made_yet_is_said_by_the_pod(cluster, client):
     serves(cluster)
     code, _, err = client("fetch-report", "--run", "first")
