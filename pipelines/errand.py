@@ -24,7 +24,10 @@ def note(line: str) -> None:
 
 
 def run(cluster: Cluster, workflow: dict, *, replace_live: bool, watching: Callable[[dict], None] = lambda workflow: None) -> dict:
-    """Creates the Workflow and returns it finished. watching: called with each state on the way, and with the last. Raises what its pod failed of."""
+    """Creates the Workflow and returns it finished. Raises what its pod failed of.
+
+    watching: called with each state on the way, and with the last.
+    """
     name = workflow["metadata"]["name"]
     submission.create(cluster, workflow, replace_live=replace_live)
     said: set[str] = set()

@@ -12,6 +12,7 @@ EXIT_CODE = re.compile(r"\(exit code (-?\d+)\)")
 ARGO_S = re.compile(r"retryStrategy\.expression evaluated to false|No more retries left")  # of a Retry node: why no other attempt comes
 RETRIED = (-1, 64, 137, 143, 170)  # exit codes that another attempt may follow
 HEAD = re.compile(r"^(?:\w[\w-]*: )?\w* ?\(exit code -?\d+\)(?:: )?")  # `main: Error (exit code 4): ` before the stage's own line
+OOM = re.compile(r"(?:\w[\w-]*: )?OOMKilled \(exit code 137\)")
 SHUTDOWN = "workflow shutdown with strategy"  # in the message of each pod that `make stop` ended
 LOST = -1  # Argo's exit code of a pod that is gone
 
@@ -22,6 +23,7 @@ class Attempt:
 
     phase: Argo's; code: its exit code, None while it runs; done, total: of its ARGO_PROGRESS_FILE. created: Argo calls it startedAt, but
     it is when the pod was made, which may then wait for hours. gpu_seconds: of its container, as Argo measured them at its end.
+    out_of_memory: the kernel killed it for that.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Attempt:
     total: int = 0
     summary: dict = field(default_factory=dict)
     gpu_seconds: float | None = None
+    out_of_memory: bool = False
 
     @property
     def running(self) -> bool:
@@ -72,6 +75,10 @@ class Task:
     @property
     def code(self) -> int | None:
         return self.attempts[-1].code if self.attempts else None
+
+    @property
+    def out_of_memory(self) -> bool:
+        return bool(self.attempts) and self.attempts[-1].out_of_memory
 
     @property
     def ended(self) -> datetime | None:
@@ -126,7 +133,7 @@ def attempt(pod: dict) -> Attempt:
     return Attempt(
         id=pod["id"], phase=phase, code=_code(pod, phase, message), line=own_words(message), created=moment(pod.get("startedAt")),
         ended=moment(pod.get("finishedAt")), done=done, total=total, summary=json.loads(summary) if summary else {},
-        gpu_seconds=_gpu_seconds(pod.get("resourcesDuration")),
+        gpu_seconds=_gpu_seconds(pod.get("resourcesDuration")), out_of_memory=OOM.match(message) is not None,
     )  # fmt: skip
 
 

@@ -168,7 +168,7 @@ def counts(measures: Measures) -> list[str]:
         facts.append(f"rejects {total:,} ({100 * total / (images + total):.2g} %): {kinds}")
     retried = measures.retried()
     if retried:
-        causes = Counter(reasons.cause(attempt.code) for _, attempt in retried)
+        causes = Counter(reasons.cause(attempt) for _, attempt in retried)
         facts.append(f"retries {len(retried)}: " + ", ".join(f"{name} {number}" for name, number in causes.most_common()))
     shown = ["     ".join(facts)] if facts else []
     waiting_again = [(task, attempt) for task, attempt in retried if attempt is task.attempts[-1] or task.attempts[-1].code is None]

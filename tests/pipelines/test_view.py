@@ -179,9 +179,14 @@ def test_a_used_up_quota_is_pending_with_its_reason():
 
 
 FAILURES = [
-    ("images", attempt("Failed", exit=137), "exit 137", "more memory: pods.images.resources.limits.memory", "make logs SHARD=1"),
+    ("images", attempt("Failed", exit=137, message="main: OOMKilled (exit code 137)"), "exit 137",
+     "more memory: pods.images.resources.limits.memory", "make logs SHARD=1"),
+    ("images", attempt("Failed", exit=137), "exit 137", "the node killed it, not for its own limit of memory", "make logs SHARD=1"),
     ("prompts", attempt("Failed", exit=2, line="no such field"), "exit 2, no such field", "mend the configuration", "STAGE=prompts"),
-    ("images", attempt("Failed", exit=170, line="store gone"), "exit 170, store gone", "bring the store or endpoint back", "SHARD=1"),
+    ("images", attempt("Failed", exit=170, line="s3://b/p stayed out of reach after 9 attempts: refused"), "exit 170, s3://b/p stayed out",
+     "bring the store or endpoint back", "SHARD=1"),
+    ("images", attempt("Failed", exit=170, line="the hub stays out of reach (timed out)"), "exit 170, the hub stays out of reach",
+     "bring the hub into reach of the pods", "SHARD=1"),
     ("images", attempt("Error"), "its pod is gone", "its pods were lost again and again", "SHARD=1"),
     ("images", attempt("Error", message='pods "x" is forbidden: violates PodSecurity "restricted:latest"'), "no pod, pods",
      "the cluster does not admit the pod", "SHARD=1"),
@@ -200,6 +205,28 @@ def test_each_failure_has_its_line_and_its_fix(stage, last, what, fix, log):
     assert what in failed
     assert fix in mended
     assert mended.endswith(log)
+
+
+RETRIES = [  # lines as synaug and the launcher write them
+    (170, "main: Error (exit code 170): the hub stays out of reach (timed out) and m is not in the local cache; run again", "hub"),
+    (170, "main: Error (exit code 170): the store file:///store failed at runs/a: Input/output error", "store"),
+    (170, "main: Error (exit code 170): s3://b/p stayed busy or broken (503) at runs/a after 9 attempts", "store"),
+    (170, "main: Error (exit code 170): the PyTorchJob failed (w-0: rank 1 lost its peers (reset)); it goes on", "lost peer"),
+    (170, "main: Error (exit code 170): workers were started again 21 times and the arm did not come through", "lost peer"),
+    (170, "main: Error (exit code 170): the Kubernetes API server stays out of reach to list pods: 503", "API server"),
+    (170, "main: Error (exit code 170): no progress for 15 minutes (compute.stall_minutes); run again to go on", "stalled"),
+    (170, "main: Error (exit code 170)", "exit 170"),
+    (137, "main: OOMKilled (exit code 137)", "out of memory"),
+    (137, "main: Error (exit code 137)", "killed"),
+    (143, "main: Error (exit code 143)", "preempted"),
+]
+
+
+@pytest.mark.parametrize(("code", "message", "cause"), RETRIES)
+def test_a_retry_is_counted_under_what_caused_it(code, message, cause):
+    nodes, run = small()
+    nodes.add("images", "Running", attempt("Failed", exit=code, message=message), attempt(), inputs={"shard": "000"})
+    assert f"retries 1: {cause} 1\n" in shown(view.Snapshot(run, NOW))
 
 
 def test_a_run_that_is_being_stopped_says_so():
