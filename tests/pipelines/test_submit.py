@@ -36,7 +36,7 @@ def test_submit_plans_then_starts_the_run(cluster, client):
     assert (code, created(cluster)) == (0, [f"{RUN}-plan", RUN]), err
     assert "run           first, scale 1x" in out
     assert "make watch RUN=demo" in out
-    assert f"port-forward deployment/argo-server 2746:2746, then https://localhost:2746/workflows/synaug/{RUN}" in out
+    assert f"port-forward service/argo-server 2746, then https://localhost:2746/workflows/synaug/{RUN}" in out
     made = cluster.workflows[RUN]
     parameters = {p["name"]: p["value"] for p in made["spec"]["arguments"]["parameters"]}
     assert made["spec"]["workflowTemplateRef"] == {"name": "synaug-run"}
