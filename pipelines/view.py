@@ -82,7 +82,7 @@ def head(measures: Measures) -> str:
         state = "stopped" if state == "failed" and not measures.failed() else "stopping" if state != "failed" else state
     facts = [measures.workflow["metadata"]["name"], f"{state} {span(measures.elapsed)}"]
     estimate = measures.estimate or {}
-    planned = f" (plan {span(estimate['seconds'])})" if estimate.get("seconds") is not None else ""
+    planned = f" (plan {span(estimate['seconds'])})" if estimate.get("seconds") else ""
     left = measures.images_left() if phase == "Running" else None
     if left:
         facts.append(f"images left {span(left)}{planned}")
@@ -90,7 +90,7 @@ def head(measures: Measures) -> str:
         facts.append(f"images plan {span(estimate['seconds'])}")
     if phase == "Running" and not left and (training := measures.training_left()):
         facts.append(f"training left {span(training)}")
-    if (spent := measures.spent()) is not None:
+    if (spent := measures.spent()) is not None and estimate["images_left"]:
         facts.append(f"images cost {price(spent)}" + (f" of {price(estimate['cost'])}" if estimate.get("cost") is not None else ""))
     return "   ".join(facts)
 

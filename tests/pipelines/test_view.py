@@ -123,6 +123,11 @@ def test_pods_that_wait_for_a_node_cost_nothing_and_slow_nothing():
     assert text.startswith("first-4f2a   running 2 h   images left 2 h 40 m   images cost 10.80 of 30.00\n")
 
 
+def test_a_run_whose_images_were_there_says_nothing_of_their_hours_and_cost():
+    _, run = small(seconds=0.0, price=3.6, cost=0.0, images_left=0)
+    assert shown(view.Snapshot(run, NOW)).startswith("first-4f2a   running 6 h 12 m\n")
+
+
 def test_before_a_gpu_is_there_the_time_left_is_the_plan_s():
     nodes, run = small(seconds=7200.0, price=3.6, cost=7.2)
     nodes.add("images", "Running", attempt("Pending"), inputs={"shard": "000"})
