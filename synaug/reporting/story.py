@@ -2,6 +2,7 @@
 
 from synaug.reporting.facts import Facts
 from synaug.reporting.wording import brief, capital, change, count, listed, points, verdict
+from synaug.state import active_arms
 from synaug.statistics import REAL_KINDS, Estimate, better_real, estimate, gain, paired
 
 MIXED = ("naive", "auxbn")
@@ -52,7 +53,9 @@ def done(facts: Facts) -> str:
     kinds = {facts.results.first(arm).kind for arm in facts.results.arms}
     seeds = len({seed for _, seed in facts.results.evaluations})
     model = sorted({facts.results.first(arm).model for arm in facts.results.arms})
-    trained = f" {listed(model)} was trained on the real images alone and on the mix, {count(seeds, 'seed')} an arm." if kinds else ""
+    real, mixed = kinds & set(REAL_KINDS), kinds - set(REAL_KINDS)
+    data = "the real images alone and on the mix" if real and mixed else "the real images alone" if real else "the mix"
+    trained = f" {listed(model)} was trained on {data}, {count(seeds, 'seed')} an arm." if kinds else ""
     return f"{facts.real_images:,} real images of {count(len(facts.plan.classes), 'class')} were joined by {made}.{trained}"
 
 
@@ -131,9 +134,12 @@ def not_worked(facts: Facts) -> list[str]:
         told.append("There are too few training seeds for intervals: no gain is claimed.")
     if not any(results.first(arm).kind in REAL_KINDS for arm in results.arms) and results.arms:
         told.append("No real-only arm was evaluated: nothing to compare with.")
-    missing = len(facts.config.arms) * len(facts.config.seeds) - len(results.evaluations)
-    if missing:
-        told.append(f"{count(missing, 'training')} of {len(facts.config.arms) * len(facts.config.seeds)} not evaluated yet.")
+    active = active_arms(facts.config)
+    wanted = {(arm, seed) for arm in active for seed in facts.config.seeds}
+    if missing := len(wanted - set(results.evaluations)):
+        told.append(f"{count(missing, 'training')} of {len(wanted)} not evaluated yet.")
+    if waiting := [arm for arm in facts.config.arms if arm not in active]:
+        told.append(f"{listed(waiting)} {'waits' if len(waiting) == 1 else 'wait'} for a larger scale.")
     flagged = [facts.names[one.class_id] for one in facts.prompts if one.flagged]
     if flagged:
         told.append(f"The sense of {listed(flagged[:6])}{' and others' if len(flagged) > 6 else ''} was chosen by a small margin.")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from k8s.process import processes
+from k8s.settings import Settings
 from tests.cluster.development import STATE, Cluster, Objects, command
 from tests.cluster.phases import TIMES, phase
 
@@ -35,14 +37,18 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session")
 def cluster():
-    """As `make cluster` leaves it: booted, chart installed, embedded data imported. It stays up for the next time."""
+    """As `make cluster` leaves it: booted, chart installed, embedded data imported. One that was up before stays up."""
     if os.geteuid() != 0:
         pytest.skip("the development cluster needs root")
+    was_up = bool(processes(Settings()))
     with phase("cluster: boot, images, chart, import"):
         command("-m", "k8s", "up", timeout=1800)
     found = Cluster()
     found.check_marker()
-    return found
+    yield found
+    if not was_up:
+        with phase("cluster down"):
+            command("-m", "k8s", "down")
 
 
 @pytest.fixture(scope="session")

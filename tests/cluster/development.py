@@ -105,6 +105,10 @@ class Cluster:
         self.check_marker()
         self.custom.delete_namespaced_custom_object("argoproj.io", "v1alpha1", NAMESPACE, "workflows", name)
 
+    def patch_workflow(self, name: str, patch: dict) -> None:
+        self.check_marker()
+        self.custom.patch_namespaced_custom_object("argoproj.io", "v1alpha1", NAMESPACE, "workflows", name, patch)
+
     def scale(self, deployment: str, namespace: str, replicas: int) -> None:
         self.check_marker()
         self.apps.patch_namespaced_deployment_scale(deployment, namespace, {"spec": {"replicas": replicas}})

@@ -58,26 +58,42 @@ def test_training_ended_where_it_would_have(first_run, faults, objects):
     assert (done["steps"], done["ranks"]) == (undisturbed["steps"], undisturbed["ranks"])
 
 
-def nothing_left(cluster, run: str) -> bool:
-    jobs = [job for job in cluster.training_jobs() if job["metadata"]["labels"].get("synaug/run") == run]
-    return not jobs and not [pod for pod in cluster.pods(**{"synaug/run": run}) if pod.status.phase in ("Pending", "Running")]
+def jobs_of(cluster: Cluster, run) -> list[dict]:
+    return [job for job in cluster.training_jobs() if job["metadata"]["labels"].get("synaug/run") == run.run]
 
 
-def test_stopped_and_deleted_half_way_it_leaves_nothing_and_goes_on(cluster, faults, objects):
-    with phase("stopped, deleted, gone on with"):
-        faults.submit(scale="2x")
-        until(lambda: running(cluster, "images", faults.run), "an images pod runs")
-        faults.of("stop")
-        until(lambda: nothing_left(cluster, faults.run), "no pod after a stop")
-        stopped = objects.list(faults.key("synthetic/"))
+def nothing_left(cluster: Cluster, run) -> bool:
+    """Neither a training job nor a pod that works."""
+    return not jobs_of(cluster, run) and not [
+        pod for pod in cluster.pods(**{"synaug/run": run.run}) if pod.status.phase in ("Pending", "Running")
+    ]
 
-        faults.submit(scale="2x")
-        until(lambda: running(cluster, "train", faults.run, name="worker-0"), "worker-0 runs", seconds=400)
-        made = objects.list(faults.key("synthetic/"))
-        assert made.items() >= stopped.items(), "what was done before the stop is not made again"
-        cluster.delete_workflow(cluster.workflow_of(faults.run))
-        until(lambda: nothing_left(cluster, faults.run), "neither job nor pod after the deletion")
 
+def stop(cluster: Cluster, run) -> None:
+    """`make stop`: the exit handler removes the job."""
+    run.of("stop")
+
+
+def terminate(cluster: Cluster, run) -> None:
+    """No exit handler runs: the launcher removes its job when it is told to end."""
+    cluster.patch_workflow(cluster.workflow_of(run.run), {"spec": {"shutdown": "Terminate"}})
+
+
+def delete(cluster: Cluster, run) -> None:
+    """Nothing of ours runs: the job goes with its owner."""
+    cluster.delete_workflow(cluster.workflow_of(run.run))
+
+
+def test_ended_half_way_in_any_manner_it_leaves_nothing_and_goes_on(cluster, faults, objects):
+    for end in (stop, terminate, delete):
+        with phase(f"{end.__name__} during training"):
+            faults.submit(scale="2x")
+            until(lambda: jobs_of(cluster, faults), "a training job is there", seconds=400)
+            made = objects.list(faults.key("synthetic/"))
+            end(cluster, faults)
+            until(lambda: nothing_left(cluster, faults), f"neither job nor pod after {end.__name__}")
+    with phase("gone on with"):
         faults.submit(scale="2x")
         faults.watch()
-    assert objects.list(faults.key("synthetic/")) == made
+    assert objects.list(faults.key("synthetic/")) == made and [key for key in made if "/x2/" in key]
+    assert objects.list(faults.key("train/auxbn-2x/0/")).keys() >= {faults.key("train/auxbn-2x/0/done.json")}

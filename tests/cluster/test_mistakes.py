@@ -1,14 +1,13 @@
 """What a person may get wrong, on a real cluster: one line, the fix, an exit code; nothing is tried again that cannot get better."""
 
 import subprocess
-import sys
 import time
 
 import pytest
 import yaml
 
 from k8s.tools import binary
-from tests.cluster.development import NAMESPACE, ROOT, STATE, command, environment
+from tests.cluster.development import NAMESPACE, ROOT, STATE, command, until
 from tests.cluster.phases import phase
 
 
@@ -51,24 +50,37 @@ def test_a_bucket_that_is_not_there_fails_within_one_pod(cluster, commands, char
     assert len(cluster.nodes(cluster.workflow_of(run.run, "plan"), "plan")) == 1, "tried again"
 
 
-def test_a_store_that_pods_cannot_reach_is_tried_again_and_its_line_shown(cluster, commands, chart):
-    chart("store.endpoint=http://s3.storage:1", "pods.plan.env[0].name=AWS_MAX_ATTEMPTS", "pods.plan.env[0].value=2",
-          "pods.plan.env[1].name=PYTHONPATH", "pods.plan.env[1].value=/opt/site-packages")  # fmt: skip
-    run = commands("no-store")
+def test_a_store_that_pods_cannot_reach_is_tried_again_and_its_line_watched(cluster, first_run, chart):
+    """The server is gone for longer than a stage waits by itself: the pod ends with 170, and a later one does it."""
+    chart(*values_of_kinds("SYNAUG_STORE_PATIENCE", "5"))
     with phase("a store that pods cannot reach"):
-        submitting = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", "submit", "--config", run.config, "--run", run.run],
-            cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        lines = []
-        for line in submitting.stdout:
-            lines.append(line)
-            if "170" in line:
-                break
-        submitting.terminate()
-        submitting.wait()
-    assert "s3.storage:1" in "".join(lines)
-    cluster.delete_workflow(cluster.workflow_of(run.run, "plan"))
+        first_run.submit()
+        cluster.scale("s3", "storage", 0)
+        try:
+            until(lambda: "exit 170" in said(first_run.of("watch", "--once", check=False)), "a line with exit 170", every=2)
+            shown = said(first_run.of("watch", "--once", check=False))
+            assert "retrying" in shown and "s3.storage" in shown
+        finally:
+            cluster.scale("s3", "storage", 1)
+        first_run.watch()
+
+
+def values_of_kinds(name: str, value: str) -> list[str]:
+    """--set arguments that give every kind of pod one more variable, after those that k8s/values.yaml gives it."""
+    pods = yaml.safe_load((ROOT / "k8s/values.yaml").read_text())["pods"]
+    counts = {kind: len(given.get("env", ())) for kind, given in pods.items()}
+    return [f"pods.{kind}.env[{at}].{field}={text}" for kind, at in counts.items() for field, text in (("name", name), ("value", value))]
+
+
+def test_a_model_that_cannot_be_trained_ends_its_arm_and_watch_says_why(cluster, first_run):
+    with phase("an arm without a model"):
+        first_run.submit("arms={auxbn-1x: {kind: auxbn, scale: 1x}, broken: {kind: real, settings: {model: no_such_model}}}")
+        ended = first_run.watch(check=False)
+    assert ended.returncode == 4, said(ended)
+    assert "FAILED  train-broken-0: exit 4" in said(ended) and "no_such_model" in said(ended) and "fix: " in said(ended)
+    launchers = cluster.nodes(cluster.workflow_of(first_run.run), "train")
+    assert len(launchers) == 1, "tried again"
+    assert "no_such_model" in said(first_run.of("logs", "--arm", "broken", "--seed", "0"))
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,12 @@ def test_a_part_of_a_run_is_reported_as_such(tmp_path, written):
     assert ("Real beside synthetic" in said) == (written != "plan only")
 
 
+def test_an_arm_beyond_the_runs_scale_waits_and_is_not_missed(job):
+    config = small_run.config(arms={"naive-1x": {"kind": "naive", "scale": "1x"}, "naive-9x": {"kind": "naive", "scale": "9x"}})
+    said = text(html(replace(job, config=config)))
+    assert "naive-9x waits for a larger scale" in said and "not evaluated yet" not in said
+
+
 def test_a_second_run_is_joined_with_its_difference(job):
     other = small_run.job(job.store, small_run.config(arms={"naive-1x": {"kind": "naive", "scale": "1x"}}), run="senses-off")
     small_run.write_plan(other)
