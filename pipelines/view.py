@@ -132,7 +132,9 @@ def _word(measures: Measures, stage: str) -> str:
     task = next(iter(measures.of(stage)), None)
     if task is None:
         return "waiting" if stage != "report" else "-"
-    return "stopped" if task.stopped else STATES.get(task.phase, task.phase.lower())
+    if task.stopped:
+        return "stopped"
+    return "starting" if task.phase == "Running" and not task.running else STATES.get(task.phase, task.phase.lower())
 
 
 def _images(measures: Measures, snapshot: Snapshot) -> str:

@@ -70,6 +70,12 @@ def test_before_plan_is_done_it_says_so():
     )
 
 
+def test_a_stage_whose_pod_waits_is_starting():
+    nodes, run = small()
+    nodes.add("index", "Running", attempt("Pending"))
+    assert "index starting   train 0/2" in shown(view.Snapshot(run, NOW))
+
+
 def test_training_shows_the_launcher_s_newest_line():
     nodes, run = small()
     nodes.add("train", "Running", attempt(progress="1200/5000"), inputs={"arm": "auxbn-1x", "seed": "0"})
