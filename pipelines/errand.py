@@ -24,7 +24,10 @@ def note(line: str) -> None:
 
 
 def run(cluster: Cluster, workflow: dict, *, replace_live: bool, watching: Callable[[dict], None] = lambda workflow: None) -> dict:
-    """Creates the Workflow and returns it finished. watching: called with each state on the way. Raises what its pod failed of."""
+    """Creates the Workflow and returns it finished. Raises what its pod failed of.
+
+    watching: called with each state on the way, and with the last.
+    """
     name = workflow["metadata"]["name"]
     submission.create(cluster, workflow, replace_live=replace_live)
     said: set[str] = set()
@@ -38,7 +41,9 @@ def run(cluster: Cluster, workflow: dict, *, replace_live: bool, watching: Calla
         if now is None:
             raise DataError(f"Workflow {name} was deleted while it ran; run this again")
         if following.finished(now):
-            return _succeeded(now)
+            done = _succeeded(now)
+            watching(done)  # it may have come and gone between two looks
+            return done
         try:
             watching(now)
             seen = snapshot(cluster, now)

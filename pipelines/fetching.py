@@ -17,7 +17,7 @@ def fetch_object(cluster: Cluster, run: str, what: str) -> bytes:
     log: dict[str, str] = {}
 
     def read(workflow: dict) -> None:
-        """While the pod is there: a pod that has succeeded is removed by Argo seconds later."""
+        """From the pod, which stays until the Workflow is deleted."""
         for task in tasks(workflow):
             pod = pod_of(task, cluster.pods(f"{ARGO_LABEL}={name}"))
             if pod and pod["status"].get("phase") in ("Running", "Succeeded") and fetch.END not in log.get("text", ""):

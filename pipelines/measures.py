@@ -1,9 +1,10 @@
 """Numbers of a run from its Workflow: counts, rate, time left, cost. Pure; what is not known is None."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines import nodes
+from pipelines import names, nodes, pods
 from pipelines.nodes import RETRIED, Attempt, Task
 
 FANNED = {"prompts": "shards", "images": "shards", "train": "trainings", "evaluate": "evaluations"}  # stage -> plan's list of what is left
@@ -12,7 +13,7 @@ RUN_STAGES = ("plan", "prompts", "images", "index", "train", "evaluate", "report
 
 @dataclass(frozen=True)
 class Count:
-    """Units of a stage: tasks (class shards, arms and seeds). total None: plan has not said yet."""
+    """Units of a stage: tasks (class shards, arms and seeds). running: those whose pod runs; total None: plan has not said yet."""
 
     done: int
     total: int | None
@@ -36,11 +37,12 @@ class Images:
 
 
 class Measures:
-    """Of one Workflow at one moment."""
+    """Of one Workflow at one moment. seen: its pods, which alone know since when they run."""
 
-    def __init__(self, workflow: dict, now: datetime):
+    def __init__(self, workflow: dict, now: datetime, seen: Iterable[dict] = ()):
         self.workflow, self.now = workflow, now
-        self.tasks = nodes.tasks(workflow)
+        self.tasks, self.pods = nodes.tasks(workflow), list(seen)
+        self.by_node = {pods.node(pod): pod for pod in self.pods}
         self.estimate: dict | None = nodes.output(workflow, "plan", "estimate")
         self.left = {name: nodes.output(workflow, "plan", name) or [] for name in ("shards", "trainings", "evaluations")}
         status = workflow.get("status", {})
@@ -55,7 +57,7 @@ class Measures:
 
     def count(self, stage: str) -> Count:
         tasks = self.of(stage)
-        done, running = sum(task.phase == "Succeeded" for task in tasks), sum(task.phase == "Running" for task in tasks)
+        done, running = sum(task.phase == "Succeeded" for task in tasks), sum(task.running for task in tasks)
         if stage not in FANNED:
             return Count(done, 1, running)
         if self.estimate is None:
@@ -99,10 +101,16 @@ class Measures:
             for attempt in task.attempts:
                 if attempt.summary.get("made"):
                     made, seconds = made + attempt.summary["made"], seconds + attempt.summary["seconds"]
-                elif attempt.code is None and attempt.done > before:
-                    made, seconds = made + attempt.done - before, seconds + attempt.seconds(self.now)
+                elif attempt.done > before and (ran := self._ran(attempt)):
+                    made, seconds = made + attempt.done - before, seconds + ran
                 before = max(before, attempt.done)
         return made / seconds if seconds else None
+
+    def _ran(self, attempt: Attempt) -> float | None:
+        """Seconds since the container of a running attempt began; None where its pod was not seen running."""
+        pod = self.by_node.get(attempt.id)
+        begun = pods.began(pod) if pod and attempt.running else None
+        return (self.now - begun).total_seconds() if begun else None
 
     def rejects(self) -> tuple[dict[str, int], int]:
         """Of finished class shards: rejected attempts by reason, and images that those are among."""
@@ -130,33 +138,62 @@ class Measures:
         """The first to fail first: others may follow from it."""
         return sorted((task for task in self.tasks if task.failed), key=lambda task: task.ended or self.now)
 
-    def seconds_left(self) -> float | None:
-        """Of images and training, as fast as they go now; None while neither is known."""
-        images, trained = self.images(), self._training_left()
-        made = images.seconds_left if images else None
-        if made is None:
-            planned = (self.estimate or {}).get("seconds")
-            return max(0.0, planned - self.elapsed) if planned is not None else None
-        return made + trained if trained is not None else made or None
+    def images_left(self) -> float | None:
+        """Seconds, as fast as they are made now; before anything is measured, as plan has it. None while neither is known."""
+        images = self.images()
+        if images is None or images.seconds_left is not None:
+            return images and images.seconds_left
+        planned, left = self.estimate["seconds"], self.estimate["images_left"]
+        return planned * (images.total - images.done) / left if planned is not None and left else None
 
-    def _training_left(self) -> float | None:
-        """Arms come one after another; steps of those to come are taken for those of the one that runs."""
-        tasks = self.of("train")
-        measured = [(t, t.attempts[-1]) for t in tasks if t.attempts and t.attempts[-1].done]
-        if not measured:
+    def training_left(self) -> float | None:
+        """Seconds of training. Arms come one after another; those to come are taken for as long as the one that runs, or the last.
+
+        None before a step is measured: plan makes no forecast of training.
+        """
+        count, rest, each = self.count("train"), 0.0, None
+        for task in self.of("train"):
+            if task.phase == "Succeeded" and each is None:
+                each = sum((attempt.ended - attempt.created).total_seconds() for attempt in task.attempts)
+            elif step := self._step(task):
+                last = task.attempts[-1]
+                rest, each = step * (last.total - last.done), step * last.total
+        to_come = max(0, (count.total or 0) - count.done - count.running)
+        return None if each is None else rest + each * to_come
+
+    def _step(self, task: Task) -> float | None:
+        """Seconds of a training step: the launcher's time, without that in which its first worker waited for a node."""
+        before, last = max((attempt.done for attempt in task.attempts[:-1]), default=0), task.attempts[-1] if task.attempts else None
+        ran = self._ran(last) if last and last.done > before else None
+        job = names.training_job(self.workflow["metadata"]["name"], task.inputs["arm"], int(task.inputs["seed"]))
+        workers = [pod for pod in self.pods if pods.job(pod) == job]
+        waits = [wait for pod in workers if (wait := pods.waited(pod)) is not None]
+        if ran is None or (workers and not waits):
             return None
-        count = self.count("train")
-        task, attempt = measured[-1]
-        whole = attempt.seconds(self.now) * attempt.total / attempt.done
-        rest = whole * (1 - attempt.done / attempt.total) if task.phase == "Running" else 0.0
-        return rest + whole * max(0, (count.total or 0) - count.done - count.running)
+        return (ran - min(waits, default=0.0)) / (last.done - before)
 
     def spent(self) -> float | None:
-        """Price of the images pods' time so far, in the currency of compute.price."""
+        """Price of the GPUs of the images pods so far, in the currency of compute.price. Time in which a pod waits costs nothing."""
         price = (self.estimate or {}).get("price")
         if price is None:
             return None
-        return sum(attempt.seconds(self.now) for task in self.of("images") for attempt in task.attempts) / 3600 * price
+        tasks = self.of("images")
+        base, rate = self._made_before(self.estimate["images"]), self._rate(tasks, self._made_before(self.estimate["images"]))
+        return sum(seconds for task in tasks for seconds in self._gpu_seconds(task, base, rate)) / 3600 * price
+
+    def _gpu_seconds(self, task: Task, base: float, rate: float | None) -> Iterator[float]:
+        """Of each attempt. One that is gone without a word took as long as its images take at the measured rate."""
+        before = base
+        for attempt in task.attempts:
+            if attempt.running:
+                yield (self._ran(attempt) or 0.0) * (pods.gpus(self.by_node[attempt.id]) if attempt.id in self.by_node else 1)
+            elif attempt.gpu_seconds is not None:
+                yield attempt.gpu_seconds
+            elif attempt.summary:
+                yield attempt.summary["seconds"]
+            elif rate:
+                yield max(0.0, attempt.done - before) / rate
+            before = max(before, attempt.done)
 
 
 def _done(task: Task, base: float) -> float:

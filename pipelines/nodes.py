@@ -12,26 +12,36 @@ EXIT_CODE = re.compile(r"\(exit code (-?\d+)\)")
 ARGO_S = re.compile(r"retryStrategy\.expression evaluated to false|No more retries left")  # of a Retry node: why no other attempt comes
 RETRIED = (-1, 64, 137, 143, 170)  # exit codes that another attempt may follow
 HEAD = re.compile(r"^(?:\w[\w-]*: )?\w* ?\(exit code -?\d+\)(?:: )?")  # `main: Error (exit code 4): ` before the stage's own line
+OOM = re.compile(r"(?:\w[\w-]*: )?OOMKilled \(exit code 137\)")
 SHUTDOWN = "workflow shutdown with strategy"  # in the message of each pod that `make stop` ended
 LOST = -1  # Argo's exit code of a pod that is gone
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One pod. phase: Argo's; code: its exit code, None while it runs; done, total: of its ARGO_PROGRESS_FILE."""
+    """One pod.
+
+    phase: Argo's; code: its exit code, None while it runs; done, total: of its ARGO_PROGRESS_FILE. created: Argo calls it startedAt, but
+    it is when the pod was made, which may then wait for hours. gpu_seconds: of its container, as Argo measured them at its end.
+    out_of_memory: the kernel killed it for that.
+    """
 
     id: str
     phase: str
     code: int | None
     line: str
-    started: datetime | None
+    created: datetime | None
     ended: datetime | None
     done: int = 0
     total: int = 0
     summary: dict = field(default_factory=dict)
+    gpu_seconds: float | None = None
+    out_of_memory: bool = False
 
-    def seconds(self, now: datetime) -> float:
-        return ((self.ended or now) - self.started).total_seconds() if self.started else 0.0
+    @property
+    def running(self) -> bool:
+        """Its containers run: one that waits for a node is Pending, while its task may be Running."""
+        return self.phase == "Running"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +65,20 @@ class Task:
         return self.phase in ("Failed", "Error") and not self.stopped
 
     @property
+    def running(self) -> bool:
+        return bool(self.attempts) and self.attempts[-1].running
+
+    @property
     def stopped(self) -> bool:
         return SHUTDOWN in self.message or (bool(self.attempts) and SHUTDOWN in self.attempts[-1].line)
 
     @property
     def code(self) -> int | None:
         return self.attempts[-1].code if self.attempts else None
+
+    @property
+    def out_of_memory(self) -> bool:
+        return bool(self.attempts) and self.attempts[-1].out_of_memory
 
     @property
     def ended(self) -> datetime | None:
@@ -113,9 +131,16 @@ def attempt(pod: dict) -> Attempt:
     done, total = progress(pod)
     summary = _parameters(pod.get("outputs")).get("summary")
     return Attempt(
-        id=pod["id"], phase=phase, code=_code(pod, phase, message), line=own_words(message), started=moment(pod.get("startedAt")),
+        id=pod["id"], phase=phase, code=_code(pod, phase, message), line=own_words(message), created=moment(pod.get("startedAt")),
         ended=moment(pod.get("finishedAt")), done=done, total=total, summary=json.loads(summary) if summary else {},
+        gpu_seconds=_gpu_seconds(pod.get("resourcesDuration")), out_of_memory=OOM.match(message) is not None,
     )  # fmt: skip
+
+
+def _gpu_seconds(durations: dict[str, int] | None) -> float | None:
+    """Of Argo's resourcesDuration: seconds of each container times what it asks for; None for a pod that was gone, or asked for none."""
+    found = [seconds for resource, seconds in (durations or {}).items() if resource.endswith("/gpu")]
+    return float(sum(found)) if found else None
 
 
 def _code(pod: dict, phase: str, message: str) -> int | None:

@@ -1,12 +1,12 @@
 """Reading what `view` shows: the Workflow's pods, their events, the launchers' last lines."""
 
 from pipelines import following, names, nodes
+from pipelines import pods as of
 from pipelines.cluster import Cluster
 from pipelines.view import Snapshot
 from synaug.errors import SynaugError, TransientError
 
 ARGO_LABEL = "workflows.argoproj.io/workflow"
-NODE_ANNOTATION = "workflows.argoproj.io/node-id"
 
 
 def snapshot(cluster: Cluster, workflow: dict) -> Snapshot:
@@ -39,5 +39,4 @@ def pod_of(task: nodes.Task, pods: list[dict]) -> dict | None:
     """The pod of a task's last attempt, while it exists."""
     if not task.attempts:
         return None
-    wanted = task.attempts[-1].id
-    return next((pod for pod in pods if pod["metadata"].get("annotations", {}).get(NODE_ANNOTATION) == wanted), None)
+    return next((pod for pod in pods if of.node(pod) == task.attempts[-1].id), None)

@@ -2,9 +2,24 @@
 
 import re
 
-from pipelines.nodes import LOST, Task
+from pipelines.nodes import LOST, Attempt, Task
 
-CAUSES = {LOST: "preempted", 143: "preempted", 137: "out of memory", 64: "Argo's executor", 170: "store"}
+CAUSES = {LOST: "preempted", 143: "preempted", 137: "killed", 64: "Argo's executor"}
+PASSING = [  # exit 170: what stands in the stage's line -> the cause; the first that is found
+    (r"\bthe hub\b", "hub"),
+    (r"\b(s3|file)://|\bthe store\b|stayed (out of reach after|busy or broken)", "store"),
+    (r"\bAPI server\b", "API server"),
+    (r"\bno progress\b", "stalled"),
+    (r"\b(ranks?|peers?|workers?|PyTorchJob)\b", "lost peer"),
+]
+COME_BACK = {  # where it does not pass by itself
+    "hub": "bring the hub into reach of the pods, or have the models in a claim (models.claim of the chart), then make submit",
+    "store": "bring the store or endpoint back (store.url, store.endpoint of the chart), then make submit",
+    "API server": "once the cluster's API server is back, make submit",
+    "stalled": "the log has the stacks of its threads; for work that is only slow, more compute.stall_minutes; then make submit",
+    "lost peer": "workers were lost again and again: look at their nodes' events and the network, then make submit: it goes on",
+    None: "what it waited for did not come back; the log says more; then make submit",
+}
 NODES = re.compile(r"(\d+)/(\d+) nodes are available: (.*?)(?: preemption: .*|$)", re.DOTALL)
 SCALING = re.compile(r"pod didn't trigger scale-up[^:]*: (.*)", re.DOTALL)
 WAITING = {  # a container's waiting reason that does not pass by itself -> what to do
@@ -21,23 +36,32 @@ FIXES = {
     64: "Argo's own executor failed: its log is `kubectl logs POD -c wait`; then make submit",
     70: "a defect of synaug: the log says where; please report it",
     143: "it was ended again and again: look at the nodes' preemptions and the quota, then make submit",
-    170: "bring the store or endpoint back (store.url, store.endpoint of the chart), then make submit",
+    137: "the node killed it, not for its own limit of memory: look at the node's memory and the pod's events, then make submit",
     LOST: "its pods were lost again and again: look at the nodes' events, then make submit",
 }
 
 
-def cause(code: int | None) -> str:
-    return CAUSES.get(code, f"exit {code}")
+def cause(attempt: Attempt) -> str:
+    """In a word or two."""
+    if attempt.out_of_memory:
+        return "out of memory"
+    passing = _passing(attempt.line) if attempt.code == 170 else None
+    return passing or CAUSES.get(attempt.code, f"exit {attempt.code}")
+
+
+def _passing(line: str) -> str | None:
+    return next((name for pattern, name in PASSING if re.search(pattern, line)), None)
 
 
 def fix(task: Task) -> str:
-    if task.code == 137:
-        pod = "worker" if task.stage == "train" else task.stage
-        return f"more memory: pods.{pod}.resources.limits.memory of the chart, helm upgrade, then make submit"
+    if task.out_of_memory:
+        return f"more memory: pods.{task.stage}.resources.limits.memory of the chart, helm upgrade, then make submit"
     if overdue(task):
         return f"more time: pods.{task.stage}.deadlineHours of the chart, helm upgrade, then make submit: it goes on"
     if refused(task):
         return "the cluster does not admit the pod: mend the chart's values by that line, helm upgrade, then make submit"
+    if task.code == 170:
+        return COME_BACK[_passing(task.line)]
     return FIXES.get(task.code, "the log says more; then make submit")
 
 

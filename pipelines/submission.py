@@ -80,4 +80,4 @@ def ui_line(cluster: Cluster, template: dict, workflow: str) -> str:
     if url := annotations.get(UI_ANNOTATION):
         return f"{url.rstrip('/')}{path}"
     argo = annotations.get(ARGO_ANNOTATION) or "argo"
-    return f"kubectl -n {argo} port-forward deployment/argo-server 2746:2746, then https://localhost:2746{path}"
+    return f"kubectl -n {argo} port-forward service/argo-server 2746, then https://localhost:2746{path}"

@@ -1,11 +1,14 @@
 """The log of one stage's unit: from its pod while that exists, else from the store."""
 
-from pipelines import fetching, following, nodes, submission
+import sys
+
+from pipelines import fetching, following, names, nodes, submission
 from pipelines.cluster import Cluster
 from pipelines.observing import ARGO_LABEL, pod_of
 from synaug.errors import DataError, SynaugError, UsageError
 
 OF_SHARD, OF_ARM, SINGLE = ("images", "prompts"), ("train", "evaluate"), ("plan", "index", "report", "finish")
+WORKER_LOG = "--- the end of the log of "  # what a launcher prints of a worker that failed (pipelines.launcher)
 STARTED = ("Running", "Succeeded", "Failed")
 
 
@@ -23,7 +26,10 @@ def wanted(stage: str | None, shard: int | None, arm: str | None, seed: int | No
 
 
 def show_pod(cluster: Cluster, workflow: dict, stage: str, unit: str) -> bool:
-    """Prints it to the end, waiting for a pod that is to start. False where there is no pod any more, or no such task yet."""
+    """Prints it to the end, waiting for a pod that is to start. False where there is no pod any more, or no such task yet.
+
+    Of a training it is the launcher's; where that failed and said nothing of its workers' log, theirs is shown after it.
+    """
     name = workflow["metadata"]["name"]
     for now in following.follow(cluster, name):
         task = next((t for t in nodes.tasks(now or {}) if (t.stage, t.unit) == (stage, unit)), None)
@@ -33,11 +39,22 @@ def show_pod(cluster: Cluster, workflow: dict, stage: str, unit: str) -> bool:
         if pod is None and (task.phase != "Running" or following.finished(now)):
             return False
         if pod and _started(pod):
+            told = False
             for line in cluster.follow_log(pod["metadata"]["name"]):
+                told = told or line.startswith(WORKER_LOG)
                 if " argo=true" not in line:  # argoexec's own
                     print(line, flush=True)
+            if stage == "train" and pod["status"]["phase"] == "Failed" and not told:
+                _show_workers(cluster, workflow["metadata"]["labels"][names.RUN_LABEL], unit)
             return True
     return False
+
+
+def _show_workers(cluster: Cluster, run: str, unit: str) -> None:
+    try:
+        show_stored(cluster, run, "train", unit, title=f"{WORKER_LOG}its workers, from the store:")
+    except DataError:
+        print(f"its workers left no log in the store: train-{unit} ended before they ran, or was killed", file=sys.stderr)
 
 
 def _started(pod: dict) -> bool:
@@ -45,7 +62,7 @@ def _started(pod: dict) -> bool:
     return pod["status"].get("phase") in STARTED and any("running" in state or "terminated" in state for state in states)
 
 
-def show_stored(cluster: Cluster, run: str, stage: str, unit: str) -> None:
+def show_stored(cluster: Cluster, run: str, stage: str, unit: str, title: str = "") -> None:
     """Prints the end of the failed stage's log. Raises DataError where it left none."""
     submission.check_chart(cluster, "fetch")
     try:
@@ -55,4 +72,4 @@ def show_stored(cluster: Cluster, run: str, stage: str, unit: str) -> None:
             raise
         name = f"{stage}-{unit}" if unit else stage
         raise DataError(f"{name} of run {run} has no pod, and left no log: it has not begun, or it did not fail ({error})") from error
-    print(data.decode(errors="replace"), end="")
+    print("".join(f"{line}\n" for line in [*([title] if title else []), *data.decode(errors="replace").splitlines()]), end="")

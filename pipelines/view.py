@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipelines import reasons
+from pipelines import pods, reasons
 from pipelines.measures import RUN_STAGES, Count, Measures
 from pipelines.nodes import Task, nodes_of
 
@@ -59,7 +59,7 @@ def price(number: float) -> str:
 
 
 def lines(snapshot: Snapshot) -> list[Line]:
-    measures = Measures(snapshot.workflow, snapshot.now)
+    measures = Measures(snapshot.workflow, snapshot.now, snapshot.pods)
     shown = [Line("head", head(measures)), *stages(measures, snapshot)]
     shown += [Line("note", text) for text in counts(measures)]
     shown += [Line("waiting", text) for text in waiting(measures, snapshot)]
@@ -74,6 +74,7 @@ def lines(snapshot: Snapshot) -> list[Line]:
 
 
 def head(measures: Measures) -> str:
+    """Time left and cost are said of what they are of: plan forecasts images only, and training is measured once it takes steps."""
     status = measures.workflow.get("status", {})
     phase = status.get("phase", "")
     state = STATES.get(phase, phase)
@@ -81,13 +82,16 @@ def head(measures: Measures) -> str:
         state = "stopped" if state == "failed" and not measures.failed() else "stopping" if state != "failed" else state
     facts = [measures.workflow["metadata"]["name"], f"{state} {span(measures.elapsed)}"]
     estimate = measures.estimate or {}
-    planned = f" (plan {span(estimate['seconds'])})" if estimate.get("seconds") is not None else ""
-    if phase == "Running" and (left := measures.seconds_left()) is not None:
-        facts.append(f"left {span(left)}{planned}")
+    planned = f" (plan {span(estimate['seconds'])})" if estimate.get("seconds") else ""
+    left = measures.images_left() if phase == "Running" else None
+    if left:
+        facts.append(f"images left {span(left)}{planned}")
     elif planned:
-        facts.append(planned.strip(" ()"))
-    if (spent := measures.spent()) is not None:
-        facts.append(f"cost {price(spent)}" + (f" of {price(estimate['cost'])}" if estimate.get("cost") is not None else ""))
+        facts.append(f"images plan {span(estimate['seconds'])}")
+    if phase == "Running" and not left and (training := measures.training_left()):
+        facts.append(f"training left {span(training)}")
+    if (spent := measures.spent()) is not None and estimate["images_left"]:
+        facts.append(f"images cost {price(spent)}" + (f" of {price(estimate['cost'])}" if estimate.get("cost") is not None else ""))
     return "   ".join(facts)
 
 
@@ -128,7 +132,9 @@ def _word(measures: Measures, stage: str) -> str:
     task = next(iter(measures.of(stage)), None)
     if task is None:
         return "waiting" if stage != "report" else "-"
-    return "stopped" if task.stopped else STATES.get(task.phase, task.phase.lower())
+    if task.stopped:
+        return "stopped"
+    return "starting" if task.phase == "Running" and not task.running else STATES.get(task.phase, task.phase.lower())
 
 
 def _images(measures: Measures, snapshot: Snapshot) -> str:
@@ -140,20 +146,11 @@ def _images(measures: Measures, snapshot: Snapshot) -> str:
         facts += f"  {images.rate * images.gpus:.3g} img/s ({each})"
     elif images.rate:
         facts += f"  {images.rate:.3g} img/s a GPU"
-    if images.gpus:
+    running = [pod for pod in snapshot.pods if pod["status"].get("phase") == "Running" and pods.stage(pod) == "images"]
+    if at_work := sum(pods.gpus(pod) for pod in running):
         limit = measures.gpu_limit
-        facts += f"  {gpus(snapshot.pods)}" + (f" of {limit} GPUs" if limit else " GPUs")
+        facts += f"  {at_work}" + (f" of {limit} GPUs" if limit else " GPUs")
     return facts
-
-
-def gpus(pods: list[dict]) -> int:
-    """Pods of the stage `images` that run, by the GPUs that each asks for (1 where none is named)."""
-    used = 0
-    for pod in pods:
-        if pod["status"].get("phase") == "Running" and pod["metadata"].get("labels", {}).get("synaug/stage") == "images":
-            limits = [c.get("resources", {}).get("limits", {}) for c in pod["spec"]["containers"]]
-            used += sum(int(n) for limit in limits for resource, n in limit.items() if resource.endswith("/gpu")) or 1
-    return used
 
 
 def _training(task: Task, snapshot: Snapshot) -> str:
@@ -173,7 +170,7 @@ def counts(measures: Measures) -> list[str]:
         facts.append(f"rejects {total:,} ({100 * total / (images + total):.2g} %): {kinds}")
     retried = measures.retried()
     if retried:
-        causes = Counter(reasons.cause(attempt.code) for _, attempt in retried)
+        causes = Counter(reasons.cause(attempt) for _, attempt in retried)
         facts.append(f"retries {len(retried)}: " + ", ".join(f"{name} {number}" for name, number in causes.most_common()))
     shown = ["     ".join(facts)] if facts else []
     waiting_again = [(task, attempt) for task, attempt in retried if attempt is task.attempts[-1] or task.attempts[-1].code is None]
@@ -188,11 +185,11 @@ def counts(measures: Measures) -> list[str]:
 def waiting(measures: Measures, snapshot: Snapshot) -> list[str]:
     """Pods that should run and do not, by reason, with the longest time."""
     grouped: dict[str, list[float]] = {}
-    pods = [pod for pod in snapshot.pods if pod["status"].get("phase") == "Pending"]
-    ours = {pod["metadata"]["uid"] for pod in pods}
+    pending = [pod for pod in snapshot.pods if pod["status"].get("phase") == "Pending"]
+    ours = {pod["metadata"]["uid"] for pod in pending}
     events = [event for event in snapshot.events if event["involvedObject"].get("uid") in ours]
     autoscaler = reasons.autoscaler(events)
-    for pod in pods:
+    for pod in pending:
         if reason := reasons.pending(pod, events, autoscaler):
             begun = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
             grouped.setdefault(reason, []).append((snapshot.now - begun).total_seconds())

@@ -6,6 +6,8 @@ from hera.workflows.models import EmptyDirVolumeSource, ExecutorConfig, Metadata
 from pipelines import names, templates
 from synaug import __version__
 
+FAILED_STAY = PodGC(strategy="OnPodSuccess")  # failed pods, to be looked at
+
 
 def run() -> WorkflowTemplate:
     """plan -> every shard: prompts -> images -> index -> every arm and seed: train -> evaluate -> report; at the end, finish.
@@ -54,8 +56,8 @@ def fan_out(name: str, each, arguments: dict[str, str], **more) -> DAG:
     return made
 
 
-def one_pod(name: str, what: str, parameters: dict[str, str | None], pod) -> WorkflowTemplate:
-    with template(name, what, parameters, entrypoint=name) as made:
+def one_pod(name: str, what: str, parameters: dict[str, str | None], pod, **more) -> WorkflowTemplate:
+    with template(name, what, parameters, entrypoint=name, **more) as made:
         pod()
     return made
 
@@ -70,7 +72,9 @@ def import_() -> WorkflowTemplate:
 
 
 def fetch() -> WorkflowTemplate:
-    return one_pod("fetch", "one small object of the store, printed to the log", {"run": None, "what": "report"}, templates.fetch)
+    """Its pod's log is the result: the pod stays until the client has read it and deletes the workflow."""
+    parameters = {"run": None, "what": "report"}
+    return one_pod("fetch", "one small object of the store, printed to the log", parameters, templates.fetch, pod_gc=None)
 
 
 def preview() -> WorkflowTemplate:
@@ -82,7 +86,9 @@ def preview() -> WorkflowTemplate:
     return made
 
 
-def template(name: str, what: str, parameters: dict[str, str | None] | None = None, **more) -> WorkflowTemplate:
+def template(
+    name: str, what: str, parameters: dict[str, str | None] | None = None, pod_gc: PodGC | None = FAILED_STAY, **more
+) -> WorkflowTemplate:
     """What all have in common. parameters: with their defaults; those of None must be given."""
     given = {"run": None, "config": None} if parameters is None else parameters
     labels = {"app.kubernetes.io/name": "synaug", names.WORKFLOW_LABEL: "{{workflow.name}}"}
@@ -96,7 +102,7 @@ def template(name: str, what: str, parameters: dict[str, str | None] | None = No
         archive_logs=False,  # a controller that archives would need an artifact store; the end of a failed stage's log is in ours
         automount_service_account_token=False,
         executor=ExecutorConfig(service_account_name="synaug-executor"),
-        pod_gc=PodGC(strategy="OnPodSuccess"),  # failed pods stay, to be looked at
+        pod_gc=pod_gc,
         pod_metadata=Metadata(labels=labels),
         security_context=templates.pod_security(),
         service_account_name="synaug-stage",

@@ -17,10 +17,10 @@ def plan_text(run: str, config: Config, plan: Plan, notes: list[str]) -> str:
         ("class shards", f"{len(shards)} of {_range(shards)} classes, parts of {plan.part_images:,} images, {forecast['tars']:,} tars"),
         ("size", _size(forecast["bytes"])),
         ("rate", f"{forecast['rate']:.3g} images/s a GPU ({forecast['rate_source']})" if forecast["rate"] else forecast["rate_source"]),
-        ("GPU time", _hours(forecast["gpu_hours"])),
-        ("wall time", f"{_hours(forecast['wall_hours'])} on {forecast['gpus']} {config.compute.gpu_name or 'GPU'}"),
-        ("cost", _cost(forecast["cost"], forecast["price"])),
-        ("training", f"{len(config.arms)} arms x {len(config.seeds)} seeds, {len(config.tests)} test sets"),
+        ("GPU time", f"{_hours(forecast['gpu_hours'])}, images only"),
+        ("wall time", f"{_hours(forecast['wall_hours'])} on {forecast['gpus']} {config.compute.gpu_name or 'GPU'}, images only"),
+        ("cost", f"{_cost(forecast['cost'], forecast['price'])}, images only"),
+        ("training", f"{len(config.arms)} arms x {len(config.seeds)} seeds, {len(config.tests)} test sets; its time and cost: no forecast"),
     ]
     rows += [(model.role, f"{model.name}@{model.revision[:12]}, licence {model.license}") for model in plan.models]
     rows += [("note", note) for note in notes]

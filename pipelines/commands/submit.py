@@ -37,17 +37,25 @@ def main(args: argparse.Namespace) -> None:
 
 
 def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
-    """Asks above limits.cost, or where the cost is unknown. Raises UsageError for a no, and where nobody can be asked."""
+    """Asks above limits.cost, or where the cost of all that is left is unknown; plan forecasts that of images only.
+
+    Raises UsageError for a no, and where nobody can be asked.
+    """
     from synaug.errors import UsageError
 
-    cost = estimate["cost"]
-    if limit is None or yes or not estimate["images_left"] or (cost is not None and cost <= limit):
+    cost, images_left = estimate["cost"], estimate["images_left"]
+    trained = all(estimate["stages"][name]["done"] >= estimate["stages"][name]["total"] for name in ("train", "evaluate"))
+    if limit is None or yes or (trained and not images_left):
         return
-    if cost is None:
+    if images_left and cost is not None and cost <= limit:
+        return
+    if not images_left:
+        why = f"the cost is unknown, since only training is left, which plan does not forecast, and limits.cost is {limit:,.2f}"
+    elif cost is None:
         missing = "compute.price is not given" if estimate.get("price") is None else "no rate is measured (make preview does)"
         why = f"the cost is unknown, since {missing}, and limits.cost is {limit:,.2f}"
     else:
-        why = f"the run would cost {cost:,.2f}, more than limits.cost {limit:,.2f}"
+        why = f"the images would cost {cost:,.2f}, more than limits.cost {limit:,.2f}"
     if not sys.stdin.isatty():
         raise UsageError(f"{why}; YES=1 spends it, or raise the limit")
     if input(f"{why}. Start it? [y/N] ").strip().lower() not in ("y", "yes"):

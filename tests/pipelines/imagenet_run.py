@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from pipelines.pods import NODE_ANNOTATION
 from pipelines.view import Snapshot
 from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
 
@@ -44,18 +45,28 @@ def nodes() -> Nodes:
                        "rejected": {"black": 2, "flagged": 5} if n else {"flagged": 48}}  # fmt: skip
             made.add("images", "Succeeded", *lost[n : n + 1], attempt("Succeeded", summary=summary), inputs=inputs)
         elif n < 232:
-            made.add("images", "Running", attempt(progress=f"100/{SHARD}", startedAt=text(NOW - timedelta(seconds=62))), inputs=inputs)
+            made.add("images", "Running", attempt(progress=f"100/{SHARD}"), inputs=inputs)
         elif n < 235:
-            made.add("images", "Pending", attempt("Pending"), inputs=inputs)
+            made.add("images", "Running", attempt("Pending"), inputs=inputs)
     return made
 
 
-def pod(name: str, phase: str, *, stage: str = "images", uid: str = "", age: timedelta = timedelta(), **status) -> dict:
+def pod(name: str, phase: str, *, stage: str = "images", age: timedelta = timedelta(), node: str = "", labels=(), **status) -> dict:
+    """node: of the Workflow."""
     return {
-        "metadata": {"name": name, "uid": uid or name, "labels": {"synaug/stage": stage}, "creationTimestamp": text(NOW - age)},
+        "metadata": {
+            "name": name, "uid": name, "labels": {"synaug/stage": stage, **dict(labels)}, "creationTimestamp": text(NOW - age),
+            "annotations": {NODE_ANNOTATION: node},
+        },
         "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
         "status": {"phase": phase} | status,
-    }
+    }  # fmt: skip
+
+
+def running(name: str, since: datetime, *, container: str = "main", created: datetime | None = None, **more) -> dict:
+    """One whose container runs since then, and waited before."""
+    state = {"running": {"startedAt": text(since)}}
+    return pod(name, "Running", age=NOW - (created or since), containerStatuses=[{"name": container, "state": state}], **more)
 
 
 def unschedulable(name: str, message: str, **more) -> dict:
@@ -72,7 +83,8 @@ def snapshot() -> Snapshot:
         "0/71 nodes are available: 64 Insufficient nvidia.com/gpu. preemption: 0/71 nodes are available: "
         "7 Preemption is not helpful for scheduling, 64 No preemption victims found for incoming pod."
     )
-    pods = [pod(f"images-{n}", "Running") for n in range(61)]
+    begun = NOW - timedelta(seconds=62)
+    pods = [running(f"images-{n}", begun, created=STARTED, node=f"{NAME}-images-{n}-0") for n in range(171, 232)]
     pods += [unschedulable(f"waits-{n}", full, age=timedelta(minutes=9)) for n in range(3)]
     scaler = "pod didn't trigger scale-up: 1 max node group size reached"
     return Snapshot(workflow(NAME, "Running", nodes(), run="imagenet-6x"), NOW, pods, [event("waits-0", "NotTriggerScaleUp", scaler)])

@@ -3,7 +3,8 @@
 import pytest
 
 from pipelines import fetch, names
-from pipelines.observing import ARGO_LABEL, NODE_ANNOTATION
+from pipelines.observing import ARGO_LABEL
+from pipelines.pods import NODE_ANNOTATION
 from synaug.config.load import load_config
 from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
 
@@ -60,6 +61,20 @@ def test_the_report_comes_back_whole(cluster, client, tmp_path):
     assert (code, out) == (0, f"work/first-report.html: {len(page):,} bytes, digest checked\n"), err
     assert (tmp_path / "work" / "first-report.html").read_bytes() == page
     assert (asked, cluster.workflows) == (["report"], {})
+
+
+def test_a_pod_that_came_and_went_between_two_looks_is_read_all_the_same(cluster, client, tmp_path):
+    def at_once(made):
+        name = made["metadata"]["name"]
+        nodes = Nodes(name).add("fetch", "Succeeded", attempt("Succeeded"))
+        cluster.put(made | {"status": workflow(name, "Succeeded", nodes, **FINISHED)["status"]})
+        cluster.pods = [pod_for(name, f"{name}-fetch--0", "Succeeded", terminated={"exitCode": 0})]
+        cluster.logs[f"{name}-pod"] = "\n".join([*fetch.encode("report", b"<html>"), ""])
+
+    cluster.on_create = at_once
+    code, _, err = client("fetch-report", "--run", "first")
+    assert code == 0, err
+    assert (tmp_path / "work" / "first-report.html").read_bytes() == b"<html>"
 
 
 def test_a_report_that_is_not_made_yet_is_said_by_the_pod(cluster, client):
@@ -151,6 +166,38 @@ def test_of_a_pod_that_is_gone_the_stored_end_is_shown(cluster, client):
     asked = serves(cluster, ("logs/images-017", b"the last line\n"))
     code, out, err = client("logs", "--run", "first", "--shard", "17")
     assert (code, out, asked) == (0, "the last line\n", ["logs/images-017"]), err
+
+
+def failed_training(api, said: str) -> None:
+    """Its launcher's pod stays, as failed pods do."""
+    nodes = Nodes(NAME).add("train", "Failed", attempt("Failed", exit=3), inputs={"arm": "real", "seed": "0"})
+    api.put(workflow(NAME, "Failed", nodes, **FINISHED))
+    api.pods = [pod_for(NAME, f"{NAME}-train-real-0-0", "Failed", terminated={"exitCode": 3})]
+    api.logs[f"{NAME}-pod"] = said
+
+
+def test_a_failed_launcher_s_log_is_followed_by_its_workers_from_the_store(cluster, client):
+    failed_training(cluster, "train real seed 0: step 8/40\n")
+    asked = serves(cluster, ("logs/train-real-0", b"Traceback\nloss is nan\n"))
+    code, out, err = client("logs", "--run", "first", "--arm", "real")
+    assert (code, asked) == (0, ["logs/train-real-0"]), err
+    assert out == ("train real seed 0: step 8/40\n--- the end of the log of its workers, from the store:\nTraceback\nloss is nan\n")
+
+
+def test_a_launcher_that_told_its_worker_s_log_needs_no_other(cluster, client):
+    said = "train real seed 0: step 8/40\n--- the end of the log of w-0:\nTraceback\n---\n"
+    failed_training(cluster, said)
+    asked = serves(cluster, ("logs/train-real-0", b"Traceback\n"))
+    assert client("logs", "--run", "first", "--arm", "real")[:2] == (0, said)
+    assert asked == []
+
+
+def test_a_launcher_whose_workers_left_nothing_shows_its_own_log(cluster, client):
+    failed_training(cluster, "workers are not admitted\n")
+    serves(cluster)
+    code, out, err = client("logs", "--run", "first", "--arm", "real")
+    assert (code, out) == (0, "workers are not admitted\n")
+    assert "its workers left no log in the store: train-real-0 ended before they ran, or was killed" in err
 
 
 def test_a_workflow_that_is_gone_leaves_its_logs_in_the_store(cluster, client):

@@ -36,7 +36,7 @@ def test_submit_plans_then_starts_the_run(cluster, client):
     assert (code, created(cluster)) == (0, [f"{RUN}-plan", RUN]), err
     assert "run           first, scale 1x" in out
     assert "make watch RUN=demo" in out
-    assert f"port-forward deployment/argo-server 2746:2746, then https://localhost:2746/workflows/synaug/{RUN}" in out
+    assert f"port-forward service/argo-server 2746, then https://localhost:2746/workflows/synaug/{RUN}" in out
     made = cluster.workflows[RUN]
     parameters = {p["name"]: p["value"] for p in made["spec"]["arguments"]["parameters"]}
     assert made["spec"]["workflowTemplateRef"] == {"name": "synaug-run"}
@@ -150,8 +150,9 @@ LIMITED = ("submit", "--config", "demo", "limits.cost=10", "compute.price=2")
 @pytest.mark.parametrize(
     ("forecast", "reason"),
     [
-        ({"cost": 12.5, "price": 2.0}, "the run would cost 12.50, more than limits.cost 10.00; YES=1 spends it, or raise the limit"),
+        ({"cost": 12.5, "price": 2.0}, "the images would cost 12.50, more than limits.cost 10.00; YES=1 spends it, or raise the limit"),
         ({"cost": None, "price": 2.0}, "the cost is unknown, since no rate is measured (make preview does), and limits.cost is 10.00"),
+        ({"cost": 0.0, "price": 2.0, "images_left": 0}, "only training is left, which plan does not forecast, and limits.cost is 10.00"),
     ],
 )
 def test_above_the_limit_or_unknown_the_cost_must_be_confirmed(cluster, client, forecast, reason):
@@ -170,12 +171,15 @@ def test_at_a_terminal_a_person_is_asked(cluster, client, monkeypatch, answer, e
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
     assert client(*LIMITED)[0] == expected
-    assert asked == ["the run would cost 12.50, more than limits.cost 10.00. Start it? [y/N] "]
+    assert asked == ["the images would cost 12.50, more than limits.cost 10.00. Start it? [y/N] "]
     assert (RUN in cluster.workflows) == (expected == 0)
 
 
-@pytest.mark.parametrize("forecast", [{"cost": 9.0, "price": 2.0}, {"cost": None, "price": 2.0, "images_left": 0}])
-def test_below_the_limit_nobody_is_asked(cluster, client, forecast):
+DONE = {name: stage | {"done": stage["total"]} for name, stage in estimate()["stages"].items()}
+
+
+@pytest.mark.parametrize("forecast", [{"cost": 9.0, "price": 2.0}, {"cost": None, "price": 2.0, "images_left": 0, "stages": DONE}])
+def test_below_the_limit_or_with_nothing_left_nobody_is_asked(cluster, client, forecast):
     planned(cluster, **forecast)
     assert client(*LIMITED)[0] == 0
 

@@ -96,3 +96,9 @@ def test_a_very_long_line_is_cut_to_what_the_kubelet_keeps(tmp_path, monkeypatch
     monkeypatch.setenv(outputs.TERMINATION, str(tmp_path / "log"))
     outputs.leave_line("é" * 5000)
     assert len((tmp_path / "log").read_bytes()) <= 4096
+
+
+def test_hours_and_cost_of_the_text_say_that_they_are_of_images_only(planned, folder):
+    rows = {line[:13].strip(): line for line in written(planned, folder)["estimate"]["text"].splitlines()}
+    assert [name for name, line in rows.items() if line.endswith(", images only")] == ["GPU time", "wall time", "cost"]
+    assert rows["training"].endswith("its time and cost: no forecast")
