@@ -11,7 +11,7 @@ import threading
 import traceback
 
 from synaug.errors import UsageError
-from synaug.failure import INTERRUPTED, TERMINATED, describe
+from synaug.failure import INTERRUPTED, TERMINATED, describe, end_process
 from synaug.store import add_store_argument
 
 COMMANDS = ("init", "import", "preview", "run", "status", "show", "config")
@@ -57,7 +57,6 @@ def main(arguments: list[str] | None = None) -> int:
         prefix = f"synaug {name}" if name in (*STAGES, *COMMANDS) else "synaug"
         print(f"{prefix}: {line}", file=sys.stderr, flush=True)
         from synaug.outputs import leave_line
-        from synaug.training.launch import end_process
 
         leave_line(line)
         if "TORCHELASTIC_RUN_ID" in os.environ:

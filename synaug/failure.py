@@ -1,12 +1,17 @@
-"""From an exception to one line and an exit code (docs/design.md §3)."""
+"""From an exception to one line and an exit code (docs/design.md §3), and to the process's end."""
 
 import errno
+import json
+import os
 import signal
+import sys
+from pathlib import Path
 
 from synaug.errors import DataError, SynaugError
 
 INTERNAL = 70  # a defect of ours: never 1, never Argo's 64
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+FAILURES = "SYNAUG_RANK_FAILURES"  # folder where the ranks of a training leave code and line, a file each
 
 FULL = {errno.ENOSPC: "is full", errno.EDQUOT: "is over its quota", errno.EROFS: "is read-only"}
 
@@ -30,3 +35,15 @@ def describe(error: BaseException) -> tuple[int, str]:
         return ours.exit_code, " ".join(str(ours).split())
     first = (str(error).strip().splitlines() or [""])[0]
     return INTERNAL, f"unexpected {type(error).__name__}: {first[:300]} (a defect of synaug; --debug shows where)"
+
+
+def end_process(code: int, line: str) -> None:
+    """Ends this process at once: the interpreter's orderly end could wait for a peer, or a thread, that never comes.
+
+    Of a rank, code and line are left for the command that started torchrun.
+    """
+    if folder := os.environ.get(FAILURES):
+        (Path(folder) / os.environ["RANK"]).write_text(json.dumps({"code": code, "line": line}))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

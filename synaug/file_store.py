@@ -51,6 +51,7 @@ class FileStore:
 
     def put(self, key: str, data: bytes | Path, *, if_absent: bool = False) -> bool:
         path = self._path(key)
+        self._require_root()
         with uploading(), self._errors(key, writing=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             partial, file = self._partial()

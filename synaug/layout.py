@@ -82,5 +82,10 @@ def log(run: str, stage: str, unit: str) -> str:
     return f"runs/{run}/logs/{stage}-{unit}.txt"
 
 
+def import_log(split: str) -> str:
+    """Beside the runs, as an import belongs to none."""
+    return f"logs/import-{split}.txt"
+
+
 def preview(run: str, name: str) -> str:
     return f"runs/{run}/preview/{name}"

@@ -46,6 +46,7 @@ ABANDONED = timedelta(days=1)  # age of an upload in parts that no living proces
 CREDENTIALS = {
     "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccountProblem", "AllAccessDisabled",
     "403", "Forbidden", "InvalidClientTokenId", "RequestTimeTooSkewed",
+    "XAdminUserNotFound",  # versitygw's for an unknown access key, with status 404
 }  # fmt: skip
 FULL = {"QuotaExceeded", "QuotaExceededException", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge", "507"}
 BUSY = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests", "InternalError", "ServiceUnavailable", "429"}
@@ -151,9 +152,7 @@ class S3Store:
             except ClientError as error:
                 if _status(error) != 404:
                     raise
-            if not self._bucket_seen:
-                self._client.head_bucket(Bucket=self.bucket)
-                self._bucket_seen = True
+            self._see_bucket()
             return False
 
     @outlasting
@@ -217,13 +216,27 @@ class S3Store:
             if upload["Key"] == self._key(key) and datetime.now(UTC) - upload["Initiated"] > ABANDONED:
                 self._client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
+    def _see_bucket(self) -> None:
+        """A HEAD's answer has no text: whether 404 means the object, the bucket or (versitygw) the access key, only another can say."""
+        if not self._bucket_seen:
+            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1)
+            self._bucket_seen = True
+
+    def _told(self, error: ClientError) -> ClientError:
+        if error.operation_name == "HeadObject" and _status(error) == 404:
+            try:
+                self._see_bucket()
+            except ClientError as cause:
+                return cause
+        return error
+
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
         try:
             yield
             beat()
         except ClientError as error:
-            raise self._translated(error, key) from error
+            raise self._translated(self._told(error), key) from error
         except (NoCredentialsError, PartialCredentialsError, ProfileNotFound, TokenRetrievalError, CredentialRetrievalError) as error:
             raise ModelError(
                 f"no usable credentials for {self.url}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
@@ -238,13 +251,13 @@ class S3Store:
     def _translated(self, error: ClientError, key: str) -> SynaugError:
         code, status = error.response["Error"].get("Code", ""), _status(error)
         said = f"{code} {error.response['Error'].get('Message', '')}".strip()
-        if code == "NoSuchBucket" or (status == 404 and error.operation_name == "HeadBucket"):
+        if code == "NoSuchBucket":
             return DataError(f"no store at {self.url}: there is no bucket {self.bucket!r}; make it, or correct the URL or AWS_ENDPOINT_URL")
         if code == "NoSuchUpload":
             return TransientError(f"the upload of {key} to {self.url} was aborted by someone else; run again to put it anew")
         if code == "InvalidRange":
             return DataError(f"{self.url}/{key} is truncated: the range asked for begins after its end")
-        if status == 404:
+        if status == 404 and code not in CREDENTIALS:
             return DataError(f"no {key} in the store {self.url}")
         if code in FULL or status == 507:
             return DataError(f"the store {self.url} is full ({said}) at {key}; free some space and run again")

@@ -41,6 +41,8 @@ class FaultyProxy:
                     self._answer(503, [], b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
                 elif fault == "denied":
                     self._answer(403, [], b"<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>")
+                elif fault == "stranger":  # as versitygw answers an unknown access key
+                    self._answer(404, [], b"<Error><Code>XAdminUserNotFound</Code><Message>The user is not found.</Message></Error>")
                 elif fault == "dropped":
                     self.close_connection = True
                 else:

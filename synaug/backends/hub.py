@@ -1,6 +1,7 @@
 """A model's name to what it is: a commit of the hub, or the digest of a local folder. Nothing heavy is loaded."""
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ def folder_digest(folder: Path) -> str:
 
 
 def resolve(name: str, revision: str | None, *, role: str) -> tuple[str, str]:
-    """(revision, licence) of a hub name or folder.
+    """(revision, licence) of a hub name or folder. A cache that cannot be written, as a mounted claim, decides before the hub is asked.
 
     Raises ModelError when there is no such model or revision, or no right to it; TransientError while the hub does not answer.
     """
@@ -40,6 +41,8 @@ def resolve(name: str, revision: str | None, *, role: str) -> tuple[str, str]:
     wanted = f"{name}" + (f" at {revision!r}" if revision else "")
     own = "give images.model a folder or another hub name"
     fix = own if role == "diffusion" else f"give prompts.{role}.model a folder, another hub name, or `embedded`"
+    if (held := _only_here(name, revision)) is not None:
+        return held.name, _card_license(held)
     away = None
     try:
         if not constants.HF_HUB_OFFLINE:
@@ -64,6 +67,19 @@ def resolve(name: str, revision: str | None, *, role: str) -> tuple[str, str]:
             ) from away
         raise ModelError(f"no such model or revision, offline: {wanted} is not in the local cache; connect once, or {fix}") from error
     return Path(snapshot).name, _card_license(Path(snapshot))
+
+
+def _only_here(name: str, revision: str | None) -> Path | None:
+    """The snapshot in a cache that cannot be written: the hub's newest commit could not be downloaded there."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    if os.access(constants.HF_HUB_CACHE, os.W_OK):
+        return None
+    try:
+        return Path(snapshot_download(name, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        return None
 
 
 def _ask(question: Callable[[], Any]) -> Any:

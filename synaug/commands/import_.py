@@ -38,12 +38,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    from synaug import layout
+    from synaug.config.run import Compute
     from synaug.errors import UsageError
+    from synaug.real import check_split
     from synaug.store import open_store
+    from synaug.tail import Tail, ended_if_stalled, kept
 
     if args.tar_bytes < 1:
         raise UsageError(f"--tar-bytes {args.tar_bytes}: a tar has at least 1 byte")
     open_store(args.store)  # a wrong URL is said before SOURCE is read; a folder is made after SOURCE was found good
+    tail = Tail("import", args.store, layout.import_log(check_split(args.split)))
+    with kept(tail), ended_if_stalled(Compute().stall_minutes, tail):
+        _import(args)
+
+
+def _import(args: argparse.Namespace) -> None:
+    from synaug.store import open_store
+
     if args.source == "embedded":
         from synaug.embedded import datasets
 
@@ -99,6 +111,8 @@ def _bar(unit: str):
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from synaug import watchdog
+
     columns = (
         TextColumn("import"),
         BarColumn(),
@@ -112,6 +126,7 @@ def _bar(unit: str):
         task = progress.add_task("import", total=None, rate="")
 
         def report(done: int, total: int) -> None:
+            watchdog.progress()
             speed = progress.tasks[task].speed
             progress.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
 

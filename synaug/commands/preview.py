@@ -26,26 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Raises UsageError for an unknown class or a number of images below 1."""
-    from dataclasses import replace
-
     from synaug import layout
     from synaug.errors import UsageError
-    from synaug.execute import Tail, ended_if_stalled, reported
-    from synaug.job import Task, open_job
-    from synaug.overlay import Overlay
-    from synaug.progress import LineReporter
+    from synaug.job import open_job
+    from synaug.tail import Tail, ended_if_stalled, kept
 
     if args.images < 1:
         raise UsageError(f"--images {args.images}: give 1 or more")
-    job = open_job(args.store, args.run, overrides=args.overrides)
-    classes = chosen(job.plan, job.config.seed, args.classes, args.images)
-    store = job.store
-    for key in list(store.list(layout.preview(args.run, ""))):
-        store.delete(key)
-    plan = job.plan.model_copy(update={"class_shards": [classes]})
-    report = reported(LineReporter(every=5))
-    with ended_if_stalled(job.config.compute.stall_minutes, Task(stage="preview"), args.store, args.run, Tail()):
-        _preview(replace(job, store=Overlay(store, args.run), plan=plan, shard=0, report=report), store, args.images)
+    tail = Tail("preview", args.store, layout.log(args.run, "preview", "all"), beside=layout.plan(args.run))
+    with kept(tail):
+        job = open_job(args.store, args.run, overrides=args.overrides)
+        classes = chosen(job.plan, job.config.seed, args.classes, args.images)
+        with ended_if_stalled(job.config.compute.stall_minutes, tail):
+            _preview(job, classes, args.images)
 
 
 def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
@@ -65,14 +58,22 @@ def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
     return [class_id for class_id in every if class_id in picked]
 
 
-def _preview(job, store, images: int) -> None:
+def _preview(job, classes: list[str], images: int) -> None:
     import json
+    from dataclasses import replace
 
     from synaug import layout, outputs
     from synaug.contact_sheet import contact_sheet
     from synaug.generation.trial import rows, trial
+    from synaug.overlay import Overlay
+    from synaug.progress import LineReporter
     from synaug.stages import prompts
+    from synaug.tail import reported
 
+    store, plan = job.store, job.plan.model_copy(update={"class_shards": [classes]})
+    for key in list(store.list(layout.preview(job.run, ""))):
+        store.delete(key)
+    job = replace(job, store=Overlay(store, job.run), plan=plan, shard=0, report=reported(LineReporter(every=5)))
     prompts.run(job)
     result = trial(job, images)
     store.put(layout.preview(job.run, "contact-sheet.png"), contact_sheet(rows(job, REAL)))

@@ -43,14 +43,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    from synaug.tail import Tail, ended_if_stalled, kept
+
+    tail = Tail("plan", args.store, layout.log(check_name(args.run, "run"), "plan", "all"))
+    with kept(tail):
+        config = configured(args)
+        with ended_if_stalled(config.compute.stall_minutes, tail):
+            _plan(open_store(args.store), args.run, config)
+
+
+def _plan(store: Store, run: str, config: Config) -> None:
     from synaug.plan_text import plan_text
 
-    config, store = configured(args), open_store(args.store)
-    plan, notes = make_plan(store, args.run, config)
-    text = plan_text(args.run, config, plan, notes)
+    plan, notes = make_plan(store, run, config)
+    text = plan_text(run, config, plan, notes)
     print(text)
     if outputs.FOLDER in os.environ:
-        outputs.write_plan(args.run, config, plan, read_state(store, args.run, *open_run(store, args.run)), text)
+        outputs.write_plan(run, config, plan, read_state(store, run, *open_run(store, run)), text)
 
 
 def configured(args: argparse.Namespace) -> Config:

@@ -1,7 +1,8 @@
 """train: one arm and seed."""
 
+from synaug import layout
 from synaug.errors import UsageError
-from synaug.job import Job
+from synaug.job import Job, Task
 
 HELP = "train one arm with one seed"
 EPILOG = """\
@@ -29,6 +30,8 @@ def run(job: Job) -> None:
     torch.set_flush_denormal(True)  # denormals, which small gradients become, cost a CPU a hundredfold
     try:
         with distributed.joined(job.config.compute.device) as ranks:
+            if ranks.first:  # the log of an attempt before: a rank that loses its peers writes over none
+                job.store.delete(layout.log(job.run, "train", Task(stage="train", arm=job.arm, seed=job.seed).unit))
             loop.train(job, recipe, ranks)
     finally:
         torch.set_flush_denormal(False)

@@ -6,15 +6,13 @@ torchrun turns every failure of a worker into its own exit 1. Which code a worke
 import json
 import os
 import signal
-import sys
 import tempfile
 from pathlib import Path
 
 from synaug.errors import SynaugError, TransientError, UsageError
-from synaug.failure import INTERNAL, TERMINATED
+from synaug.failure import FAILURES, INTERNAL, TERMINATED
 from synaug.job import Task, open_job
 
-FAILURES = "SYNAUG_RANK_FAILURES"  # folder of rank files
 OUT_OF_MEMORY = 128 + signal.SIGKILL
 PERMANENT = (2, 3, 4, INTERNAL)
 CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
@@ -26,18 +24,6 @@ class RankFailed(SynaugError):
     def __init__(self, code: int, line: str):
         self.exit_code = code
         super().__init__(line)
-
-
-def end_process(code: int, line: str) -> None:
-    """Ends this process at once: the interpreter's orderly end could wait for a peer, or a thread, that never comes.
-
-    Of a rank, code and line are left for the command that started torchrun.
-    """
-    if folder := os.environ.get(FAILURES):
-        (Path(folder) / os.environ["RANK"]).write_text(json.dumps({"code": code, "line": line}))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def train(task: Task, store: str, run: str, overrides: list[str], processes: int) -> None:

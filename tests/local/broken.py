@@ -53,10 +53,10 @@ class Site:
         return Site(folder)
 
     def content(self) -> dict[str, bytes]:
-        """All objects but the logs of failed stages, which may come."""
+        """All objects but the logs of what failed, which may come."""
         root = self.folder / "store"
         files = (path for path in sorted(root.rglob("*")) if path.is_file())
-        return {name: path.read_bytes() for path in files if "/logs/" not in (name := path.relative_to(root).as_posix())}
+        return {name: path.read_bytes() for path in files if "logs/" not in (name := path.relative_to(root).as_posix())}
 
 
 def prompts_exist(site: Site) -> None:

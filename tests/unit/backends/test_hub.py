@@ -91,6 +91,44 @@ def test_a_hub_that_fails_while_weights_are_loaded_is_transient(answering):
     assert isinstance(hub.load_error(OSError("no file named model.safetensors"), "the LLM", "x"), ModelError)
 
 
+COMMIT = "a" * 40
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A hub cache that holds nobody/nothing at COMMIT."""
+    model = tmp_path / "models--nobody--nothing"
+    (model / "snapshots" / COMMIT).mkdir(parents=True)
+    (model / "snapshots" / COMMIT / "README.md").write_text("---\nlicense: mit\n---\n")
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(COMMIT)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def read_only(monkeypatch, folder):
+    """root, as which tests may run, could write what only its mode protects."""
+    access = hub.os.access
+    monkeypatch.setattr(hub.os, "access", lambda path, mode: str(path) != str(folder) and access(path, mode))
+
+
+def test_a_cache_that_cannot_be_written_decides_before_the_hub(answering, cache, monkeypatch):
+    asked = answering(200)
+    assert hub.resolve("nobody/nothing", None, role="llm") == ("0123", "not stated")
+    read_only(monkeypatch, cache)
+    del asked[:]
+    for revision in (None, "main", COMMIT):
+        assert hub.resolve("nobody/nothing", revision, role="llm") == (COMMIT, "mit")
+    assert asked == []
+
+
+@pytest.mark.parametrize(("name", "revision"), [("nobody/nothing", "v2"), ("nobody/other", None)])
+def test_what_such_a_cache_does_not_hold_is_asked_of_the_hub(answering, cache, monkeypatch, name, revision):
+    answering(200)
+    read_only(monkeypatch, cache)
+    assert hub.resolve(name, revision, role="llm")[0] == "0123"
+
+
 def test_offline_mode_asks_nobody(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="not in the local cache"):

@@ -55,8 +55,11 @@ def training(stderr) -> None:
 
 
 def test_two_ranks_train_and_a_second_call_ends_at_once_without_a_rendezvous(disk):
+    log = layout.log("r", "train", "auxbn-0")
+    disk.put(log, b"of an attempt before")
     first = started(planned(disk))
     assert first.wait(120) == 0, first.stderr.read()
+    assert not disk.exists(log)
     assert json.loads(disk.get(layout.training("r", "auxbn", 0, "done.json")))["ranks"] == 2
     nowhere = {"PET_NNODES": "2", "PET_RDZV_BACKEND": "c10d", "PET_RDZV_ENDPOINT": f"127.0.0.1:{free_ports(1)[0]}"}
     assert started(disk, **nowhere).wait(60) == 0
