@@ -44,8 +44,9 @@ def faults(cluster, commands, first_run, objects):
 def test_every_fault_was_a_retry_and_the_run_succeeded(cluster, faults):
     name = cluster.workflow_of(faults.run)
     assert cluster.workflow(name)["status"]["phase"] == "Succeeded"
-    assert [node for node in cluster.nodes(name, "prompts") if node["phase"] != "Succeeded"], "the deleted prompts pod"
-    assert [node for node in cluster.nodes(name, "images") if node["phase"] != "Succeeded"], "the deleted images pod"
+    pods = [(node.get("templateName"), node["phase"], node.get("message")) for node in cluster.nodes(name)]
+    ended = {template for template, phase, _ in pods if phase in ("Failed", "Error")}
+    assert ended >= {"prompts", "images"}, pods
 
 
 def test_the_bytes_are_those_of_the_run_without_faults(first_run, faults, objects):
