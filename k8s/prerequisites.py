@@ -9,7 +9,7 @@ import yaml
 from k8s.control_plane import kubectl, write_private
 from k8s.errors import BootError
 from k8s.images import image_name
-from k8s.process import direct, run
+from k8s.process import await_condition, direct, run
 from k8s.settings import Settings
 from k8s.tools import ARGO, BUILDS, OPERATOR, VERSITYGW, binary, source, tool
 
@@ -18,6 +18,7 @@ BUCKET = "synaug"
 # Without it a Workflow may name any account and Secret of its namespace, and so may whoever may create one. What the client sends passes:
 # ValidateUserOverrides (workflow/util/merge.go of 3.7.18) lets arguments and shutdown through.
 RESTRICTIONS = {"templateReferencing": "Strict"}
+KINDS = ("workflowtemplates.argoproj.io", "pytorchjobs.kubeflow.org")
 DEPLOYMENTS = (("argo", "workflow-controller"), ("kubeflow", "training-operator"), (STORAGE, "s3"))
 
 
@@ -30,12 +31,19 @@ def install(settings: Settings) -> None:
         install_storage(settings)
         install_argo(settings)
         note.write_text(versions)
+    if not await_condition(lambda: discovered(settings), 60):
+        raise BootError(f"the API server does not announce {', '.join(KINDS)} within a minute; its log is {settings.logs}/kube-apiserver.log")
     for space, name in DEPLOYMENTS:
         try:
             kubectl(settings, "rollout", "status", "--namespace", space, f"deployment/{name}", "--timeout=120s")
         except BootError as error:
             look = f"kubectl --kubeconfig {settings.kubeconfig} --namespace {space} describe pods"
             raise BootError(f"{name} does not become ready: {error}; see: {look}") from error
+
+
+def discovered(settings: Settings) -> bool:
+    """A CRD that is there is announced seconds later, on a busy machine; helm's preflight looks at what is announced."""
+    return set(KINDS) <= set(kubectl(settings, "api-resources", "--output", "name").split())
 
 
 def available(settings: Settings, space: str, name: str) -> bool:

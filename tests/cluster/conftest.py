@@ -21,6 +21,7 @@ SETTINGS = [
 
 
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name != "test_boot.py")  # it needs a machine without a cluster
     for item in items:
         if FOLDER in item.path.parents:
             item.add_marker(pytest.mark.cluster)
