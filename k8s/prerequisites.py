@@ -32,7 +32,7 @@ def install(settings: Settings) -> None:
         install_argo(settings)
         note.write_text(versions)
     if not await_condition(lambda: discovered(settings), 60):
-        raise BootError(f"the API server does not announce {', '.join(KINDS)} within a minute; its log is {settings.logs}/kube-apiserver.log")
+        raise BootError(f"{settings.server} does not announce {KINDS} within a minute; its log: {settings.logs}/kube-apiserver.log")
     for space, name in DEPLOYMENTS:
         try:
             kubectl(settings, "rollout", "status", "--namespace", space, f"deployment/{name}", "--timeout=120s")
