@@ -64,20 +64,15 @@ class Jobs:
         return self._plain("pods", lambda: self.core.list_namespaced_pod(self.namespace, label_selector=selector, **RAW))
 
     def log(self, pod: str, lines: int) -> str:
-        """The end of a worker's log, empty where there is none: the pod is gone, or never started."""
+        """The end of a worker's log; empty where none is to be had: its pod or its node is gone. Waits for nothing: it only helps."""
         from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
 
         query = {"container": training_job.CONTAINER, "tail_lines": lines}
-
-        def call() -> str:
-            try:
-                return self.core.read_namespaced_pod_log(pod, self.namespace, **query, **RAW).data.decode(errors="replace")
-            except ApiException as error:
-                if error.status not in (400, 404):
-                    raise
-                return ""
-
-        return self._call("read", call, what="pods' logs")
+        try:
+            return self.core.read_namespaced_pod_log(pod, self.namespace, **query, **RAW).data.decode(errors="replace")
+        except (ApiException, HTTPError):
+            return ""
 
     def events(self, uid: str) -> list[dict[str, Any]]:
         """Of one job, by its uid: events of an older one of the name are kept for an hour."""

@@ -60,9 +60,10 @@ class Launcher:
                 self.linger()
                 return
             if end is not False:
-                self.tell_log(seen)
-                if seen.job and not ended(seen.job):
-                    self.jobs.delete(self.name)
+                if seen.job:
+                    self.tell_log(seen)
+                    if not ended(seen.job):
+                        self.jobs.delete(self.name)
                 raise end
 
     def begin(self) -> None:

@@ -134,8 +134,10 @@ def test_jobs_of_a_workflow_pods_and_events_of_a_job(server, jobs):
 
 def test_the_end_of_a_workers_log_and_of_one_that_has_none(server, jobs):
     path = "GET /api/v1/namespaces/synaug/pods/a/log"
-    server.answers = {path: [(200, "step 40\n"), (404, {"kind": "Status", "reason": "NotFound"}), (400, {"reason": "BadRequest"})]}
-    assert [jobs.log("a", 100) for _ in range(3)] == ["step 40\n", "", ""]
+    answers = [(200, "step 40\n"), (404, {"reason": "NotFound"}), (400, {"reason": "BadRequest"}), (502, "no route to host"), (None, "")]
+    server.answers = {path: [*answers]}
+    assert [jobs.log("a", 100) for _ in answers] == ["step 40\n", "", "", "", ""]
+    assert len(server.asked) == len(answers), "a log is not waited for: the verdict matters more"
     assert server.asked[0] == f"{path}?container=pytorch&tailLines=100"
 
 
