@@ -17,6 +17,14 @@ def running(cluster: Cluster, stage: str, run: str, *, name: str = ""):
     return next((pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp), None)
 
 
+def delete_and_see_another(cluster: Cluster, stage: str, run: str) -> None:
+    """A running pod of the stage, killed at once. Argo makes another, of the same attempt if it was young, else of the next."""
+    pod = until(lambda: running(cluster, stage, run), f"a pod of {stage} runs", seconds=400)
+    before = {each.metadata.uid for each in cluster.pods(stage, **{"synaug/run": run})}
+    cluster.delete_pod(pod.metadata.name)
+    until(lambda: {each.metadata.uid for each in cluster.pods(stage, **{"synaug/run": run})} - before, f"another pod of {stage}")
+
+
 @pytest.fixture(scope="module")
 def faults(cluster, commands, first_run, objects):
     """The first run's configuration under another name, with every fault on the way."""
@@ -24,10 +32,8 @@ def faults(cluster, commands, first_run, objects):
     run = commands("faults")
     with phase("a run with faults"):
         run.submit()
-        pod = until(lambda: running(cluster, "prompts", run.run), "a prompts pod runs")
-        cluster.delete_pod(pod.metadata.name)
-        pod = until(lambda: running(cluster, "images", run.run), "an images pod runs")
-        cluster.delete_pod(pod.metadata.name)
+        delete_and_see_another(cluster, "prompts", run.run)
+        delete_and_see_another(cluster, "images", run.run)
         for controller in cluster.core.list_namespaced_pod("argo", label_selector="app=workflow-controller").items:
             cluster.delete_pod(controller.metadata.name, namespace="argo")
         until(lambda: running(cluster, "images", run.run), "an images pod runs again")
@@ -41,12 +47,8 @@ def faults(cluster, commands, first_run, objects):
     return run
 
 
-def test_every_fault_was_a_retry_and_the_run_succeeded(cluster, faults):
-    name = cluster.workflow_of(faults.run)
-    assert cluster.workflow(name)["status"]["phase"] == "Succeeded"
-    pods = [(node.get("templateName"), node["phase"], node.get("message")) for node in cluster.nodes(name)]
-    ended = {template for template, phase, _ in pods if phase in ("Failed", "Error")}
-    assert ended >= {"prompts", "images"}, pods
+def test_the_run_with_faults_succeeded(cluster, faults):
+    assert cluster.workflow(cluster.workflow_of(faults.run))["status"]["phase"] == "Succeeded"
 
 
 def test_the_bytes_are_those_of_the_run_without_faults(first_run, faults, objects):
