@@ -17,12 +17,21 @@ def running(cluster: Cluster, stage: str, run: str, *, name: str = ""):
     return next((pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp), None)
 
 
+def shard_of(pod) -> str:
+    """Argo's name of the task, without the number of the attempt."""
+    return pod.metadata.annotations["workflows.argoproj.io/node-name"].rpartition("(")[0]
+
+
 def delete_and_see_another(cluster: Cluster, stage: str, run: str) -> None:
     """A running pod of the stage, killed at once. Argo makes another, of the same attempt if it was young, else of the next."""
     pod = until(lambda: running(cluster, stage, run), f"a pod of {stage} runs", seconds=400)
-    before = {each.metadata.uid for each in cluster.pods(stage, **{"synaug/run": run})}
     cluster.delete_pod(pod.metadata.name)
-    until(lambda: {each.metadata.uid for each in cluster.pods(stage, **{"synaug/run": run})} - before, f"another pod of {stage}")
+
+    def again() -> bool:
+        pods = cluster.pods(stage, **{"synaug/run": run})
+        return any(each.metadata.uid != pod.metadata.uid and shard_of(each) == shard_of(pod) for each in pods)
+
+    until(again, f"another pod of {stage}")
 
 
 @pytest.fixture(scope="module")
