@@ -1,6 +1,7 @@
 """Stores for the tests: every test of the `store` fixture runs on disk and on a real S3 server, with the same assertions."""
 
 import uuid
+from multiprocessing import forkserver
 
 import pytest
 
@@ -56,3 +57,11 @@ def store(store_url):
     from synaug.store import open_store
 
     return open_store(store_url)
+
+
+@pytest.fixture
+def own_forkserver():
+    """The server that an earlier test of this process started has other modules preloaded and another environment."""
+    forkserver._forkserver._stop()  # there for unit tests, says its comment
+    yield
+    forkserver._forkserver._stop()

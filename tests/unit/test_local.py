@@ -25,7 +25,7 @@ FAKES = "tests.unit.fake_stages"
 
 
 @pytest.fixture
-def planned(tmp_path, monkeypatch):
+def planned(tmp_path, monkeypatch, own_forkserver):
     for name in (*THREAD_VARIABLES, *MALLOC, *QUIET):
         monkeypatch.setenv(name, os.environ.get(name, "1"))
     monkeypatch.setattr(planning, "_resolvers", lambda: [lambda config, role=role: INFO[role] for role in INFO])

@@ -41,7 +41,7 @@ def finish(workers: Workers) -> list:
 
 
 @pytest.fixture
-def workers(monkeypatch):
+def workers(monkeypatch, own_forkserver):
     for name in (*THREAD_VARIABLES, *MALLOC, *QUIET):
         monkeypatch.setenv(name, os.environ.get(name, "1"))
     pool = Workers(2, threads=1, preload=[])
@@ -91,7 +91,7 @@ def test_threads_and_allocator_are_set_before_a_worker_starts(workers):
     assert finish(workers) == [("env", "done", ["1", "536870912"])]
 
 
-def test_close_ends_busy_workers():
+def test_close_ends_busy_workers(own_forkserver):
     pool = Workers(1, threads=1, preload=[])
     pool.submit("waits", wait_forever, None)
     ((_, _, pid),) = pool.events()
