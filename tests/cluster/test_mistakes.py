@@ -25,8 +25,9 @@ def chart(cluster):
     ]  # fmt: skip
 
     def upgrade(*values: str) -> None:
-        given = [part for value in values for part in ("--set", value)]
-        subprocess.run([*helm, *given], check=True, capture_output=True)
+        given = [part for value in values for part in ("--set-string", value)]
+        done = subprocess.run([*helm, *given], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
     yield upgrade
     upgrade()
