@@ -25,7 +25,7 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ("KUBECONFIG", "KUBECONTEXT")} | {"PYTHONPATH": str(ROOT)}
 
 
-def command(*arguments: str, check: bool = True, timeout: float = 900, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+def command(*arguments: str, check: bool = True, timeout: float = 1800, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
     """A command of this checkout, like `-m pipelines watch`; its output is shown when it fails."""
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, env=environment() | (env or {}), capture_output=True, text=True, timeout=timeout,
@@ -36,7 +36,7 @@ def command(*arguments: str, check: bool = True, timeout: float = 900, env: dict
     return done
 
 
-def until(condition: Callable[[], Any], what: str, *, seconds: float = 180, every: float = 0.5) -> Any:
+def until(condition: Callable[[], Any], what: str, *, seconds: float = 400, every: float = 0.5) -> Any:
     """The first true value of the condition; an AssertionError that names it after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
