@@ -72,11 +72,15 @@ class Cluster:
                 return None
             raise
 
-    def workflow_of(self, run: str, purpose: str = "") -> str:
-        """The name of the run's workflow, or of its one-pod workflow for a purpose such as plan."""
+    def workflows(self, run: str, purpose: str = "") -> list[dict]:
+        """The run's workflow, or its one-pod workflow for a purpose such as plan."""
         listed = self.custom.list_namespaced_custom_object("argoproj.io", "v1alpha1", NAMESPACE, "workflows")["items"]
         wanted = re.compile(rf"{run}-[0-9a-f]{{4}}" + (f"-{purpose}" if purpose else ""))
-        found = [name for item in listed if wanted.fullmatch(name := item["metadata"]["name"])]
+        return [item for item in listed if wanted.fullmatch(item["metadata"]["name"])]
+
+    def workflow_of(self, run: str, purpose: str = "") -> str:
+        """Its name."""
+        found = [item["metadata"]["name"] for item in self.workflows(run, purpose)]
         assert len(found) == 1, f"workflows of {run}: {found}"
         return found[0]
 

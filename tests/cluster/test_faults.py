@@ -81,6 +81,10 @@ def nothing_left(cluster: Cluster, run) -> bool:
     ]
 
 
+def live(cluster: Cluster, run) -> bool:
+    return any(workflow["status"].get("phase") in ("Pending", "Running") for workflow in cluster.workflows(run.run))
+
+
 def stop(cluster: Cluster, run) -> None:
     """`make stop`: the exit handler removes the job."""
     run.of("stop")
@@ -104,6 +108,7 @@ def test_ended_half_way_in_any_manner_it_leaves_nothing_and_goes_on(cluster, fau
             made = objects.list(faults.key("synthetic/"))
             end(cluster, faults)
             until(lambda: nothing_left(cluster, faults), f"neither job nor pod after {end.__name__}")
+            until(lambda: not live(cluster, faults), f"no live workflow after {end.__name__}")  # a live one is not submitted again
     with phase("gone on with"):
         faults.submit(scale="2x")
         faults.watch()
