@@ -82,7 +82,7 @@ def nothing_left(cluster: Cluster, run) -> bool:
 
 
 def live(cluster: Cluster, run) -> bool:
-    return any(workflow["status"].get("phase") in ("Pending", "Running") for workflow in cluster.workflows(run.run))
+    return any(workflow.get("status", {}).get("phase") in ("Pending", "Running") for workflow in cluster.workflows(run.run))
 
 
 def stop(cluster: Cluster, run) -> None:
