@@ -65,10 +65,11 @@ def config_file(tmp_path_factory) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Commands:
-    """The commands for people, on one run."""
+    """The commands for people, on one run. templates: those of the pods of its first Workflow."""
 
     run: str
     config: str
+    templates: frozenset[str] = frozenset()
 
     def key(self, path: str) -> str:
         """Of an object of the run in the store."""
@@ -110,4 +111,5 @@ def first_run(cluster, commands):
     with phase("first run, 1x"):
         run.submit()
         run.watch()
-    return run
+    pods = cluster.nodes(cluster.workflow_of(run.run))  # now: the next submission replaces the Workflow
+    return dataclasses.replace(run, templates=frozenset(pod["templateName"] for pod in pods))
