@@ -1,25 +1,17 @@
 """The command line on a cluster: `python -m pipelines COMMAND`, behind the Makefile's targets and in the launcher's pods."""
 
 import argparse
-import difflib
 import importlib
 import os
 import signal
 import sys
 import traceback
 
-from synaug.errors import UsageError
+from synaug.command_line import command_parser, unknown
 from synaug.failure import INTERNAL, INTERRUPTED, TERMINATED, describe
 
 PEOPLE = ("import", "preview", "plan", "submit", "watch", "stop", "logs", "fetch-report", "render")
 PODS = ("launch", "finish", "fetch")
-
-
-class Parser(argparse.ArgumentParser):
-    """Mistakes are raised, for the one place that prints them."""
-
-    def error(self, message):
-        raise UsageError(f"{message}; `{self.prog} --help` shows what is needed")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,19 +56,13 @@ def overview() -> str:
 def _module(name: str):
     if name in (*PEOPLE, *PODS):
         return importlib.import_module(f"pipelines.commands.{ {'import': 'import_'}.get(name, name.replace('-', '_')) }")
-    near = difflib.get_close_matches(name, [*PEOPLE, *PODS], n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise UsageError(f"no command {name!r}{hint}; there are {', '.join([*PEOPLE, *PODS])}")
+    raise unknown("command", name, [*PEOPLE, *PODS])
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The argument parser of one command."""
     module = _module(name)
-    parser = Parser(
-        prog=f"python -m pipelines {name}", description=module.HELP[0].upper() + module.HELP[1:] + ".", epilog=module.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-    )  # fmt: skip
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser = command_parser(f"python -m pipelines {name}", module)
     module.add_arguments(parser)
     return parser
 

@@ -104,12 +104,11 @@ class Jobs:
                     return missing
                 if error.status not in (0, 429) and error.status < 500:
                     raise _permanent(error, verb, what, self.namespace) from error
-                reason = f"{error.status} {error.reason}"
-                if time.monotonic() > until:
-                    raise TransientError(f"the Kubernetes API server stays out of reach to {verb} {what}: {reason}") from error
+                away, reason = error, f"{error.status} {error.reason}"
             except HTTPError as error:
-                if time.monotonic() > until:
-                    raise TransientError(f"the Kubernetes API server stays out of reach to {verb} {what}: {error}") from error
+                away, reason = error, error
+            if time.monotonic() > until:
+                raise TransientError(f"the Kubernetes API server stays out of reach to {verb} {what}: {reason}") from away
             time.sleep(PAUSE)
 
 

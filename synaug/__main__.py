@@ -1,7 +1,6 @@
 """The command line: `python -m synaug STAGE --store URL --run NAME ...`, the one entry everywhere (docs/design.md §3)."""
 
 import argparse
-import difflib
 import importlib
 import logging
 import os
@@ -10,7 +9,7 @@ import sys
 import threading
 import traceback
 
-from synaug.errors import UsageError
+from synaug.command_line import command_parser, unknown
 from synaug.failure import INTERRUPTED, TERMINATED, describe, end_process
 from synaug.store import add_store_argument
 
@@ -25,13 +24,6 @@ STAGES = {  # what each needs beside --store and --run
     "report": ("join",),
 }
 FINISH_SECONDS = 5  # that a SIGTERM leaves for an orderly end
-
-
-class Parser(argparse.ArgumentParser):
-    """Mistakes are raised, for the one place that prints them."""
-
-    def error(self, message):
-        raise UsageError(f"{message}; `synaug {self.prog.removeprefix('synaug').strip()} --help` shows what is needed".replace("  ", " "))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,19 +80,13 @@ def _module(name: str):
         return importlib.import_module(f"synaug.stages.{name}")
     if name in COMMANDS:
         return importlib.import_module(f"synaug.commands.{'import_' if name == 'import' else name}")
-    near = difflib.get_close_matches(name, [*STAGES, *COMMANDS], n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise UsageError(f"no stage or command {name!r}{hint}; there are {', '.join([*STAGES, *COMMANDS])}")
+    raise unknown("stage or command", name, [*STAGES, *COMMANDS])
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The argument parser of one stage or command."""
     module = _module(name)
-    parser = Parser(
-        prog=f"synaug {name}", description=module.HELP[0].upper() + module.HELP[1:] + ".", epilog=module.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-    )  # fmt: skip
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser = command_parser(f"synaug {name}", module)
     needs = STAGES.get(name)
     if needs is None:
         module.add_arguments(parser)
