@@ -79,14 +79,14 @@ class Jobs:
         selector = f"involvedObject.uid={uid}"
         return self._plain("events", lambda: self.core.list_namespaced_event(self.namespace, field_selector=selector, **RAW))
 
-    def remove(self, name: str, *, wait: Callable[[float], Any] = time.sleep, within: float = PATIENCE) -> None:
+    def remove(self, name: str, *, within: float = PATIENCE) -> None:
         """Delete and await. Raises TransientError when it is still there after `within` seconds."""
         self.delete(name)
         until = time.monotonic() + within
         while self.get(name) is not None:
             if time.monotonic() > until:
                 raise TransientError(f"PyTorchJob {name} was deleted but its pods do not end within {within:.0f} s; is their node lost?")
-            wait(PAUSE)
+            time.sleep(PAUSE)
 
     def _plain(self, what: str, call: Callable[[], Any]) -> list[dict[str, Any]]:
         return json.loads(self._call("list", call, what=what).data)["items"]

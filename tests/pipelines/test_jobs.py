@@ -105,7 +105,7 @@ def test_a_refusal_is_permanent_and_says_what_to_do(server, jobs, answer, error,
 
 def test_removing_waits_until_the_job_is_gone_with_its_pods(server, jobs):
     server.answers = {f"DELETE {JOBS}/a": [(200, {})], f"GET {JOBS}/a": [(200, {}), (200, {}), NO_SUCH_OBJECT]}
-    jobs.remove("a", wait=lambda seconds: None)
+    jobs.remove("a")
     assert server.asked[0] == f"DELETE {JOBS}/a?propagationPolicy=Foreground" and len(server.asked) == 4
 
 

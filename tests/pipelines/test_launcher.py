@@ -252,7 +252,7 @@ def test_a_stop_removes_the_job_and_ends_with_143(run, terminated):
 def test_a_stop_does_not_wait_for_a_store_that_is_away(run, terminated, monkeypatch):
     jobs = Jobs()
     made = launcher(run, jobs)
-    done = iter([lambda: False, lambda: time.sleep(60)])
+    done = iter([lambda: False, lambda: time.sleep(60)])  # the store that is away: SIGTERM must end this wait
     monkeypatch.setattr(made, "done", lambda: next(done)())
     threading.Timer(0.3, terminated).start()
     began = time.monotonic()
