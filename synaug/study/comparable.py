@@ -10,7 +10,8 @@ from synaug.training.arms import differences, recipe
 
 TREATMENT = ("synthetic_weight", "synthetic_share")  # settings that only a mixed arm has a use for
 PER_MODEL = (  # what is tuned for a model: equal within one, free between two
-    "model", "model_kwargs", "pretrained", "optimizer", "lr", "weight_decay", "momentum", "warmup_steps", "ema", "amp", "channels_last", "compile",
+    "model", "model_kwargs", "pretrained", "optimizer", "lr", "weight_decay", "momentum", "warmup_steps", "ema", "amp",
+    "channels_last", "compile",
 )  # fmt: skip
 
 
@@ -45,7 +46,8 @@ def check_comparable(study: Study) -> None:
         members = {reference: member(study, reference) for reference in comparison.references}
         for reference in comparison.real:
             if members[reference].kind not in REAL_KINDS:
-                raise UsageError(f"comparison {name}: {reference} under `real` is of kind {members[reference].kind}; allowed are real and real-half")
+                kind = members[reference].kind
+                raise UsageError(f"comparison {name}: {reference} under `real` is of kind {kind}; allowed are real and real-half")
         table = [members[reference] for reference in [*comparison.real, *comparison.arms]]
         for other in table[1:]:
             _refuse(name, table[0], other, _unlike(table[0], other, apart=(*TREATMENT, *PER_MODEL)))
@@ -87,5 +89,6 @@ def _unlike(a: Member, b: Member, *, apart: tuple[str, ...]) -> list[str]:
 def _refuse(name: str, a: Member, b: Member, lines: list[str]) -> None:
     if lines:
         raise UsageError(
-            f"comparison {name}: {a.reference} and {b.reference} cannot be compared: {'; '.join(lines)}; give both the same, or compare other arms"
+            f"comparison {name}: {a.reference} and {b.reference} cannot be compared: {'; '.join(lines)}; "
+            "give both the same, or compare other arms"
         )

@@ -129,7 +129,8 @@ def _check_names(study: Study) -> None:
         for reference in comparison.references:
             run, _, arm = reference.partition("/")
             if not REFERENCE.fullmatch(reference) or run not in study.configs:
-                raise UsageError(f"comparison {name}: {reference!r} names no run of the study; write RUN/ARM, runs: {', '.join(study.configs)}")
+                known = ", ".join(study.configs)
+                raise UsageError(f"comparison {name}: {reference!r} names no run of the study; write RUN/ARM, runs: {known}")
             if arm not in study.configs[run].arms:
                 arms = ", ".join(study.configs[run].arms) or "none"
                 raise UsageError(f"comparison {name}: run {run} has no arm {arm!r}; it has {arms}")

@@ -1,0 +1,90 @@
+"""study: several runs and the comparisons of their arms, from the estimate to the page."""
+
+import argparse
+from pathlib import Path
+
+from synaug.store import add_store_argument
+
+HELP = "several runs and what their arms show beside each other: tables, figures, a page"
+EPILOG = """\
+reads    the study's files (runs, arms, comparisons), the imported images in the store
+writes   runs/NAME/ of each run in the store; results.md, study/outcome.json, study/figures/ and study/report.html in --out
+needs    what `run` needs
+
+First every run is planned and its time told; arms that cannot be compared are refused before anything is spent. Stop it at any
+moment and start it again: it goes on. --plan ends after the estimate; --draw only draws what is there.
+
+example  synaug study docs/study/headline.yaml --store work/study --out docs
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="docs/study/NAME.yaml; several are one study")
+    add_store_argument(parser)
+    parser.add_argument("--only", metavar="A,B", help="do these runs, draw nothing")
+    parser.add_argument("--out", type=Path, default=Path("docs"), metavar="FOLDER", help="where results are written (default: docs)")
+    parser.add_argument("--set", nargs="*", default=[], dest="overrides", metavar="FIELD=VALUE", help="execution settings, like compute.workers=2")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--plan", action="store_true", help="plan and estimate, then stop")
+    only.add_argument("--draw", action="store_true", help="draw what the store holds; a missing run is named")
+
+
+def main(args: argparse.Namespace) -> None:
+    from synaug.store import open_store
+    from synaug.study.comparable import check_comparable
+    from synaug.study.file import load_study
+
+    study = load_study(args.files)
+    check_comparable(study)
+    runs = _chosen(args.only, list(study.configs))
+    store = open_store(args.store)
+    if not args.draw:
+        _plan(store, study, runs)
+        if args.plan:
+            return
+        for run in runs:
+            _do(args, run)
+    if not args.only:
+        _draw(args, store, study)
+
+
+def _chosen(only: str | None, runs: list[str]) -> list[str]:
+    from synaug.errors import UsageError
+
+    chosen = [run.strip() for run in only.split(",")] if only else runs
+    for run in chosen:
+        if run not in runs:
+            raise UsageError(f"--only {run}: the study has no such run; its runs are {', '.join(runs)}")
+    return chosen
+
+
+def _plan(store, study, runs: list[str]) -> None:
+    """Plans every run, and tells what is left of each."""
+    from synaug.stages.plan import make_plan
+    from synaug.state import read_state
+    from synaug.job import open_run
+
+    for run in runs:
+        plan, notes = make_plan(store, run, study.configs[run])
+        config, plan = open_run(store, run)
+        stages = read_state(store, run, config, plan).stages
+        left = {stage: state.left for stage, state in stages.items() if stage in ("prompts", "images", "train")}
+        print(f"{run:<24} left: {left['images']:,} images, {left['train']:,} training steps" + "".join(f"; {note}" for note in notes))
+
+
+def _do(args: argparse.Namespace, run: str) -> None:
+    from synaug.commands.run import Failed
+    from synaug.local import run_locally
+    from synaug.local_display import Display
+
+    outcome = run_locally(args.store, run, overrides=args.overrides, display=Display())
+    if outcome.failures:
+        raise Failed(outcome.failures)
+
+
+def _draw(args: argparse.Namespace, store, study) -> None:
+    from synaug.study.measure import outcome
+
+    found = outcome(store, study, machine="", versions={})
+    args.out.mkdir(parents=True, exist_ok=True)
+    print(found.model_dump_json(indent=1)[:2000])
