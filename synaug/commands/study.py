@@ -19,11 +19,10 @@ example  synaug study docs/study/headline.yaml --store work/study --out docs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="docs/study/NAME.yaml; several are one study")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="docs/study/NAME.yaml, several are one study; then FIELD=VALUE, execution settings")
     add_store_argument(parser)
     parser.add_argument("--only", metavar="A,B", help="do these runs, draw nothing")
     parser.add_argument("--out", type=Path, default=Path("docs"), metavar="FOLDER", help="where results are written (default: docs)")
-    parser.add_argument("--set", nargs="*", default=[], dest="overrides", metavar="FIELD=VALUE", help="execution settings, like compute.workers=2")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--plan", action="store_true", help="plan and estimate, then stop")
     only.add_argument("--draw", action="store_true", help="draw what the store holds; a missing run is named")
@@ -34,7 +33,9 @@ def main(args: argparse.Namespace) -> None:
     from synaug.study.comparable import check_comparable
     from synaug.study.file import load_study
 
-    study = load_study(args.files)
+    files = [Path(given) for given in args.files if "=" not in given]
+    overrides = [given for given in args.files if "=" in given]
+    study = load_study(files)
     check_comparable(study)
     runs = _chosen(args.only, list(study.configs))
     store = open_store(args.store)
@@ -43,7 +44,7 @@ def main(args: argparse.Namespace) -> None:
         if args.plan:
             return
         for run in runs:
-            _do(args, run)
+            _do(args.store, run, overrides)
     if not args.only:
         _draw(args, store, study)
 
@@ -60,31 +61,32 @@ def _chosen(only: str | None, runs: list[str]) -> list[str]:
 
 def _plan(store, study, runs: list[str]) -> None:
     """Plans every run, and tells what is left of each."""
+    from synaug.job import open_run
     from synaug.stages.plan import make_plan
     from synaug.state import read_state
-    from synaug.job import open_run
 
     for run in runs:
-        plan, notes = make_plan(store, run, study.configs[run])
+        _, notes = make_plan(store, run, study.configs[run])
         config, plan = open_run(store, run)
         stages = read_state(store, run, config, plan).stages
         left = {stage: state.left for stage, state in stages.items() if stage in ("prompts", "images", "train")}
         print(f"{run:<24} left: {left['images']:,} images, {left['train']:,} training steps" + "".join(f"; {note}" for note in notes))
 
 
-def _do(args: argparse.Namespace, run: str) -> None:
+def _do(store_url: str, run: str, overrides: list[str]) -> None:
     from synaug.commands.run import Failed
     from synaug.local import run_locally
     from synaug.local_display import Display
 
-    outcome = run_locally(args.store, run, overrides=args.overrides, display=Display())
+    outcome = run_locally(store_url, run, overrides=overrides, display=Display())
     if outcome.failures:
         raise Failed(outcome.failures)
 
 
 def _draw(args: argparse.Namespace, store, study) -> None:
+    from synaug import machine
     from synaug.study.measure import outcome
 
-    found = outcome(store, study, machine="", versions={})
+    found = outcome(store, study, machine=machine.sentence(), versions=machine.versions())
     args.out.mkdir(parents=True, exist_ok=True)
     print(found.model_dump_json(indent=1)[:2000])

@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     from slugify import slugify
 
     from synaug.failure import describe
-    from tests.benchmarks import machine
+    from synaug import machine
 
     chosen, console = parse(arguments), Console(width=None if sys.stdout.isatty() else 140)
     begun = datetime.datetime.now(datetime.UTC)
