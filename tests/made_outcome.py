@@ -74,8 +74,8 @@ PAIRS = {
 def outcome(*tables: Table, **changes) -> Outcome:
     facts = {"digest": "0123456789abcdef", "real_images": 500, "synthetic_images": 3000, "seconds": {"train": 4000.0, "images": 900.0}}
     given = {
-        "titles": ["Accuracy against scale"], "texts": ["Invented figures."], "files": ["headline.yaml"], "machine": "2 cores of no machine",
-        "versions": {"torch": "2.0", "timm": "1.0"}, "hours": 2.72,
+        "titles": ["Accuracy against scale"], "texts": ["Invented figures."], "files": ["headline.yaml"],
+        "machine": "2 cores of no machine", "versions": {"torch": "2.0", "timm": "1.0"}, "hours": 2.72,
         "runs": {"main": RunFacts(changed={}, **facts), "again": RunFacts(changed={"seed": "1"}, **facts)},
         "tables": list(tables) or [table(pairs=PAIRS)],
     }  # fmt: skip

@@ -18,6 +18,8 @@ VARIABLES |= {colour: f"--{kind}" for kind, colour in KIND_COLOURS.items()}
 MARKERS = {"real": "s", "real-half": "D", "naive": "o", "auxbn": "^", "oracle": "v"}
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif'
 
+MARGIN = 10  # points around a figure that stands alone
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -66,12 +68,16 @@ def inline(figure, number: int, label: str) -> str:
     svg = re.sub(r'\b(id="|url\(#|href="#)', lambda match: f"{match[1]}f{number}-", svg)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
-    svg = re.sub(r"font: (?:(bold|\d+) )?([\d.]+px) [^;\"]*", lambda m: (f"font-weight: {m[1]}; " if m[1] else "") + f"font-size: {m[2]}", svg)
+    svg = re.sub(r"font: (?:(bold|\d+) )?([\d.]+px) [^;\"]*", _weight_and_size, svg)
     svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
     head = re.match(r"<svg[^>]*>", svg)[0]
     box = re.search(r'viewBox="[^"]*"', head)[0]
     spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     return f'<svg {spaces} {box} role="img" aria-label="{escape(label)}">{svg[len(head) :]}'
+
+
+def _weight_and_size(font: re.Match) -> str:
+    return (f"font-weight: {font[1]}; " if font[1] else "") + f"font-size: {font[2]}"
 
 
 def standalone(svg: str) -> str:
@@ -81,11 +87,21 @@ def standalone(svg: str) -> str:
     """
     palette = (resources.files("synaug.reporting") / "templates/palette.css").read_text()
     head = re.match(r"<svg[^>]*>", svg)[0]
-    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', head).groups()
+    width, height = (float(one) + 2 * MARGIN for one in re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', head).groups())
     style = f"<style>\n{palette}text {{ font-family: {FONT}; }}\n</style>"
-    ground = '<rect width="100%" height="100%" rx="10" style="fill: var(--card)"/>'
-    sized = head.replace(" viewBox", f' width="{float(width):.0f}" height="{float(height):.0f}" viewBox')
+    ground = f'<rect x="{-MARGIN}" y="{-MARGIN}" width="{width:.0f}" height="{height:.0f}" rx="10" style="fill: var(--card)"/>'
+    box = f'width="{width:.0f}" height="{height:.0f}" viewBox="{-MARGIN} {-MARGIN} {width:.0f} {height:.0f}"'
+    sized = re.sub(r'viewBox="[^"]*"', box, head)
     return f"{sized}\n{style}\n{ground}{svg[len(head) :]}"
+
+
+def heading(axes, title: str, note: str) -> None:
+    """Of a panel: the title, and what one has to know of it below."""
+    from matplotlib import rcParams
+
+    size = rcParams["font.size"]
+    axes.set_title(title, fontsize=size, fontweight="bold", color=INK, loc="left", pad=1.8 * size)
+    axes.annotate(note, (0, 1), (0, 0.5 * size), "axes fraction", "offset points", color=MUTED, fontsize=size - 1.5)
 
 
 def bars(one: WithInterval) -> list[list[float]] | None:

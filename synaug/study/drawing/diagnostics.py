@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from synaug.reporting.wording import points
+from synaug.reporting.wording import MINUS, points
 
 MEASURES = ("precision", "recall", "density", "coverage")
+STATISTICS = ("mean", "variance", "divergence")
 
 
 @dataclass(frozen=True)
@@ -19,31 +20,32 @@ class Panel:
     rows: list[list[str]]
 
 
-def tables(found: dict[str, Any]) -> list[Panel]:
+def panels(found: dict[str, Any]) -> list[Panel]:
     """found: the contents of runs/{run}/diagnostics/{fidelity,coverage,branches}.json, those that there are."""
-    panels = []
+    told = []
     if "fidelity" in found:
-        panels.append(_fidelity(found["fidelity"]))
+        told.append(_fidelity(found["fidelity"]))
     if "coverage" in found:
-        panels += [_coverage(view) for view in found["coverage"]["views"]]
+        told += [_coverage(view) for view in found["coverage"]["views"]]
     if "branches" in found:
-        panels += [_branches(arm, by_seed) for arm, by_seed in found["branches"]["arms"].items()]
-    return panels
+        told += [_branches(arm, by_seed) for arm, by_seed in found["branches"]["arms"].items()]
+    return told
 
 
 def _fidelity(found: dict) -> Panel:
     rows = [[f"synthetic, {kind}", points(one["top1"]), f"{one['n']:,}"] for kind, one in found["kinds"].items()]
     rows += [[f"real, {test}", points(one["top1"]), f"{one['n']:,}"] for test, one in found["real"].items()]
-    text = f"Top-1 in % of a classifier trained on real images ({found['inputs']['classifier']}) on synthetic images, and on real ones it has not seen."
+    classifier = found["inputs"]["classifier"]
+    text = f"Top-1 in % of a classifier trained on real images, {classifier}, on synthetic ones and on real ones that it has not seen."
     return Panel("Fidelity", text, ["images", "top-1", "n"], rows)
 
 
 def _coverage(view: dict) -> Panel:
     inputs = view["inputs"]
-    rows = [[kind, *(f"{row['by_class'][measure]:.2f}" for measure in MEASURES)] for kind, row in view["rows"].items()]
+    rows = [[kind, *(decimal(row["by_class"][measure]) for measure in MEASURES)] for kind, row in view["rows"].items()]
     text = (
-        f"Of synthetic against real images ({inputs['reference']}) in the features of {inputs['model']}, within each class, k = {view['k']}; "
-        "`real`: real against other real images, what a perfect generator would reach. Every row has the same number of images."
+        f"Of synthetic against real images ({inputs['reference']}), within each class, {view['k']} neighbours in the features of "
+        f"{inputs['model']}, equally many of each row. `real`: real against other real images, what a perfect generator would reach."
     )
     return Panel(f"Coverage, {inputs['features']} features", text, ["images", *MEASURES], rows)
 
@@ -51,11 +53,15 @@ def _coverage(view: dict) -> Panel:
 def _branches(arm: str, by_seed: dict[str, list[dict]]) -> Panel:
     layers = list(zip(*by_seed.values(), strict=True))
     rows = [
-        [same[0]["name"], str(same[0]["channels"]), *(f"{mean(one[column] for one in same):.2f}" for column in ("mean", "variance", "divergence"))]
+        [same[0]["name"], str(same[0]["channels"]), *(decimal(mean(one[column] for one in same)) for column in STATISTICS)]
         for same in layers
-    ]
+    ]  # fmt: skip
     text = (
-        "Main against auxiliary batch norm, layer by layer, mean over channels and seeds: distance of the running means in standard deviations, "
-        "ln(aux variance / main variance), symmetric KL divergence in nats."
+        "Batch norm of real images against that of synthetic ones, layer by layer, mean over channels and seeds: distance of the running "
+        "means in standard deviations, ln(aux variance / main variance), symmetric KL divergence in nats."
     )
     return Panel(f"Main against aux statistics, {arm}", text, ["layer", "channels", "means", "variances", "divergence"], rows)
+
+
+def decimal(value: float) -> str:
+    return f"{value:.2f}".replace("-", MINUS)

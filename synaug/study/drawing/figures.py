@@ -3,10 +3,10 @@
 import textwrap
 from collections.abc import Callable
 
-from synaug.reporting.drawing import GAIN, INK, LOSS, MUTED, Figure, Mark, canvas, forest, inline, kind_mark
+from synaug.reporting.drawing import GAIN, LOSS, MUTED, Figure, Mark, canvas, forest, heading, inline, kind_mark
 from synaug.reporting.wording import verdict
+from synaug.study.drawing.labels import DOMAINS, name, tests
 from synaug.study.drawing.scale import scale_figure
-from synaug.study.drawing.statements import DOMAINS, name, tests
 from synaug.study.outcome import Outcome, Table
 
 WIDTH = 11.0  # inches of a figure as wide as a page; 12 points are 12 pixels of a README then
@@ -46,10 +46,10 @@ def _forests(table: Table, marks: dict[str, list[Mark]], number: int, *, title: 
     if not rows:
         return None
     lines = sum(mark.label.count("\n") + 1 for mark in rows)
-    several = canvas(WIDTH, 1.1 + 0.26 * max(lines, 1.25 * len(rows)), size=11, ncols=len(marks), sharey=True)
+    several = canvas(WIDTH, 1.3 + 0.26 * max(lines, 1.25 * len(rows)), size=11, ncols=len(marks), sharey=True)
     said = []
     for axes, (test, own) in zip(several, marks.items(), strict=True):
-        axes.set_title(f"{test}, {DOMAINS[table.tests[test]]}", fontsize=11, color=INK, loc="left")
+        heading(axes, test, DOMAINS[table.tests[test]])
         said.append(f"On {test}: {forest(axes, own, label=label)}.")
     says = f"{title}, {label}, with 95% intervals. " + " ".join(said).replace("\n", " ")
     return Figure(title, inline(several[0].figure, number, says), says)

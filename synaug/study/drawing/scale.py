@@ -4,10 +4,10 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from synaug.reporting.drawing import GRID, INK, KIND_COLOURS, MARKERS, MUTED, Figure, bars, canvas, inline
+from synaug.reporting.drawing import GRID, KIND_COLOURS, MARKERS, MUTED, Figure, bars, canvas, heading, inline
 from synaug.reporting.wording import listed, points
 from synaug.statistics import REAL_KINDS
-from synaug.study.drawing.statements import DOMAINS, name, seeds, tests
+from synaug.study.drawing.labels import DOMAINS, name, seeds, tests
 from synaug.study.outcome import Interval, Row, Table
 
 WIDTH, HEIGHT = 11.0, 4.1  # inches
@@ -49,7 +49,7 @@ def scale_figure(table: Table, number: int) -> Figure | None:
     scales = sorted({row.scale for row in table.rows if row.scale})
     if not scales or not order:
         return None
-    several = canvas(WIDTH * (0.25 + 0.75 * min(len(order), 4) / 4), HEIGHT, size=SIZE, ncols=len(order))
+    several = canvas(WIDTH * max(2, len(order)) / 4, HEIGHT, size=SIZE, ncols=len(order))
     limits = {test: _limits(table, test) for test in order}
     for axes, test in zip(several, order, strict=True):
         _panel(axes, table, test, drawn, scales, limits[test])
@@ -75,7 +75,7 @@ def _panel(axes, table: Table, test: str, drawn: list[Curve], scales: list[int],
     span = max(1, scales[-1] - scales[0])
     ends: dict[str, tuple[float, str]] = {}
     for curve in drawn:
-        found = sorted(((row.scale or 0, row.top1[test]) for row in curve.rows if test in row.top1), key=lambda one: one[0])
+        found = sorted([(row.scale or 0, row.top1[test]) for row in curve.rows if test in row.top1], key=lambda one: one[0])
         if not found:
             continue
         if curve.kind in REAL_KINDS:
@@ -92,15 +92,15 @@ def _panel(axes, table: Table, test: str, drawn: list[Curve], scales: list[int],
     axes.spines["bottom"].set_bounds(scales[0] - 0.12 * span, scales[-1] + 0.12 * span)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color=GRID, linewidth=0.7)
-    axes.set_title(f"{test}, {DOMAINS[table.tests[test]]}", fontsize=SIZE, fontweight="bold", color=INK, loc="left", pad=22)
-    axes.text(0, 1.025, f"%, axis from {limits[0]:g}", transform=axes.transAxes, color=MUTED, fontsize=SIZE - 1.5)
+    heading(axes, test, f"{DOMAINS[table.tests[test]]}, % from {limits[0]:g}")
 
 
 def _across(axes, curve: Curve, one: Interval, left: float, right: float) -> None:
     style = "-" if curve.kind == "real" else (0, (4, 3))
-    axes.plot([left, right], [100 * one.mean] * 2, color=KIND_COLOURS[curve.kind], linewidth=1.0 if curve.again else 1.6, linestyle=style, zorder=2)
+    colour, width = KIND_COLOURS[curve.kind], 1.0 if curve.again else 1.6
+    axes.plot([left, right], [100 * one.mean] * 2, color=colour, linewidth=width, linestyle=style, zorder=2)
     if one.low is not None:
-        axes.fill_between([left, right], 100 * one.low, 100 * one.high, color=KIND_COLOURS[curve.kind], alpha=0.14, linewidth=0)
+        axes.fill_between([left, right], 100 * one.low, 100 * one.high, color=colour, alpha=0.14, linewidth=0)
 
 
 def _along(axes, curve: Curve, found: list[tuple[float, Interval]]) -> None:
@@ -128,7 +128,7 @@ def _direct_labels(axes, ends: dict[str, tuple[float, str]], at: float, limits: 
 def _legend(table: Table, drawn: list[Curve]) -> str:
     again = sorted({curve.run for curve in drawn if curve.again})
     thin = f"; thin: run {listed(again)}" if again else ""
-    return f"synthetic images for each real one; bars and bands: 95% intervals, {seeds(table)}{thin}"
+    return f"top-1 against synthetic images for each real one; bars and bands: 95% intervals, {seeds(table)}{thin}"
 
 
 def _in_words(table: Table, test: str) -> str:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from synaug.reporting.wording import brief, count, listed, signed, verdict
+from synaug.reporting.wording import brief, signed, verdict
 from synaug.statistics import REAL_KINDS
+from synaug.study.drawing.labels import DOMAINS, name, tests
 from synaug.study.outcome import Interval, Outcome, Row, Table
 
-DOMAINS = {"in": "in domain", "out": "out of domain"}
 WORDS = {"gain": "above", "loss": "below"}  # against real-only
 PAIR_WORDS = {"gain": "higher", "loss": "lower"}
 
@@ -33,17 +33,6 @@ class Statement:
 
 def _without(one: Interval) -> str:
     return "one seed, no interval" if one.n < 2 else "the same at all seeds, no interval"
-
-
-def tests(table: Table) -> list[str]:
-    """In domain first."""
-    return sorted(table.tests, key=lambda test: table.tests[test] != "in")
-
-
-def name(table: Table, row: Row) -> str:
-    """The arm's, with its run where the table has several."""
-    one_run = len({one.arm.partition("/")[0] for one in table.rows}) == 1
-    return row.arm.partition("/")[2] if one_run else row.arm
 
 
 def claimed(table: Table) -> list[Statement]:
@@ -94,13 +83,20 @@ def leading(table: Table) -> Row | None:
     return max(mixed, key=lambda row: row.scale or 0, default=None)
 
 
+def foremost(table: Table) -> list[Statement]:
+    """Of the arms of the largest scale and of the pairs: what the first screen has room for."""
+    largest = max((row.scale or 0 for row in table.rows), default=0)
+    names = {name(table, row) for row in table.rows if (row.scale or 0) == largest}
+    return [one for one in statements(table) if one.pair or one.subject in names]
+
+
 def headline(table: Table | None) -> str:
     """`naive-6x over real images alone: +1.5 points in domain, +18.1 to +38.9 out of domain`"""
     row = leading(table) if table else None
     if row is None:
         return "Nothing to compare with real-only arms"
     parts = [part for domain in DOMAINS if (part := _in_domain(table, row, domain))]
-    return f"{name(table, row)} over real images alone: {', '.join(parts)}"
+    return f"{row.arm.partition('/')[2]} over real images alone: {', '.join(parts)}"
 
 
 def _in_domain(table: Table, row: Row, domain: str) -> str:
@@ -113,27 +109,3 @@ def _in_domain(table: Table, row: Row, domain: str) -> str:
         return f"nothing shown {where}"
     told = f"{signed(shown[0])} points" if shown[0] == shown[-1] else f"{signed(shown[0])} to {signed(shown[-1])} points"
     return f"{told} {where}" + ("" if len(shown) == len(found) else f" (shown on {len(shown)} of {len(found)} sets)")
-
-
-def seeds(table: Table) -> str:
-    """`10 training seeds an arm`, or the least and most of them."""
-    numbers = sorted({len(by_seed) for row in table.rows for by_seed in row.seeds.values()})
-    return f"{numbers[0]} to {count(numbers[-1], 'training seed')} an arm" if len(numbers) > 1 else f"{count(numbers[0], 'training seed')} an arm"
-
-
-def baselines(table: Table) -> str:
-    """What gains are against, where that is the same for all rows on each test set; else empty: rows name their own."""
-    by_test = {test: {row.gain[test].against for row in table.rows if test in row.gain} for test in tests(table)}
-    if any(len(found) > 1 for found in by_test.values()):
-        return ""
-    arms: dict[str, list[str]] = {}
-    for test, found in by_test.items():
-        for arm in found:
-            arms.setdefault(arm, []).append(test)
-    return " and ".join(f"{arm} on {listed(on)}" for arm, on in arms.items())
-
-
-def against(row: Row) -> str:
-    """The row's own baselines: one arm, or the arm of each test set."""
-    found = {test: one.against for test, one in row.gain.items()}
-    return next(iter(found.values())) if len(set(found.values())) == 1 else ", ".join(f"{test}: {arm}" for test, arm in found.items())
