@@ -48,7 +48,8 @@ def row(arm: str, values: dict[str, dict[int, float]], real: dict[str, dict[str,
 
 
 def table(arms=tuple(MEANS), *, real=REAL, pairs=None, name="scale", figure="scale", tests=tuple(TESTS), seeds=10) -> Table:
-    values = {arm: {test: accuracies(arm, test, seeds=seeds) for test in tests} for arm in {*arms, *real}}
+    paired = [arm for pair in (pairs or {}).values() for arm in pair]
+    values = {arm: {test: accuracies(arm, test, seeds=seeds) for test in tests} for arm in dict.fromkeys([*arms, *real, *paired])}
     differences = [
         Difference(
             label=label, first=first, second=second,
