@@ -11,6 +11,7 @@ samples make it too narrow (normal values, simulated: 92% at 5 values and 95% at
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -20,6 +21,19 @@ CONFIDENCE = 0.95
 RESAMPLES = 20_000
 METHOD = "Student's t over training seeds, paired by seed for differences"
 REAL_KINDS = ("real", "real-half")
+
+
+class WithInterval(Protocol):
+    """What is told and drawn of a mean or a difference; low and high are None without an interval."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def shown(self) -> bool: ...
 
 
 @dataclass(frozen=True)

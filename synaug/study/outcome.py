@@ -15,6 +15,15 @@ class Interval(Section):
     t: tuple[float, float] | None
 
     @property
+    def low(self) -> float | None:
+        """Of the bootstrap interval, which is the one that is printed and drawn."""
+        return self.bootstrap and self.bootstrap[0]
+
+    @property
+    def high(self) -> float | None:
+        return self.bootstrap and self.bootstrap[1]
+
+    @property
     def shown(self) -> bool:
         """Whether both intervals exclude 0."""
         return all(one is not None and (one[0] > 0 or one[1] < 0) for one in (self.bootstrap, self.t))

@@ -1,0 +1,53 @@
+"""What the parts of a comparison are called, and what stands beside their names."""
+
+from synaug.reporting.wording import count, listed
+from synaug.study.outcome import Row, Table
+
+DOMAINS = {"in": "in domain", "out": "out of domain"}
+LONGEST = 60  # characters of a changed setting beside a name; the list of runs has all of it
+
+
+def tests(table: Table) -> list[str]:
+    """In domain first."""
+    return sorted(table.tests, key=lambda test: table.tests[test] != "in")
+
+
+def name(table: Table, row: Row) -> str:
+    """The arm's, with its run where the table has several."""
+    one_run = len({one.arm.partition("/")[0] for one in table.rows}) == 1
+    return row.arm.partition("/")[2] if one_run else row.arm
+
+
+def seeds(table: Table) -> str:
+    """`10 training seeds an arm`, or the least and most of them."""
+    numbers = sorted({len(by_seed) for row in table.rows for by_seed in row.seeds.values()})
+    least = f"{numbers[0]} to " if len(numbers) > 1 else ""
+    return f"{least}{count(numbers[-1], 'training seed')} an arm" if numbers else "no arms"
+
+
+def baselines(table: Table) -> str:
+    """What gains are against, where that is the same for all rows on each test set; else empty: rows name their own."""
+    by_test = {test: {row.gain[test].against for row in table.rows if test in row.gain} for test in tests(table)}
+    if any(len(found) > 1 for found in by_test.values()):
+        return ""
+    arms: dict[str, list[str]] = {}
+    for test, found in by_test.items():
+        for arm in found:
+            arms.setdefault(arm, []).append(test)
+    return " and ".join(f"{arm} on {listed(on)}" for arm, on in arms.items())
+
+
+def against(row: Row) -> str:
+    """The row's own baselines: one arm, or the arm of each test set."""
+    found = {test: one.against for test, one in row.gain.items()}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return ", ".join(f"{test}: {arm}" for test, arm in found.items())
+
+
+def details(table: Table, row: Row) -> str:
+    """What tells the row from the base of its study, and its model where the table has several."""
+    told = [f"{field} {value}" if len(value) <= LONGEST else f"{field} {value[: LONGEST - 1]}…" for field, value in row.changed.items()]
+    if len({(one.model, one.parameters) for one in table.rows}) > 1:
+        told.insert(0, row.model + (f", {row.parameters / 1e6:.1f} M parameters" if row.parameters else ""))
+    return "; ".join(told)
