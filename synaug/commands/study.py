@@ -19,7 +19,9 @@ example  synaug study docs/study/headline.yaml --store work/study --out docs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="docs/study/NAME.yaml, several are one study; then FIELD=VALUE, execution settings")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="docs/study/NAME.yaml (several are one study), and execution settings as FIELD=VALUE"
+    )  # fmt: skip
     add_store_argument(parser)
     parser.add_argument("--only", metavar="A,B", help="do these runs, draw nothing")
     parser.add_argument("--out", type=Path, default=Path("docs"), metavar="FOLDER", help="where results are written (default: docs)")

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 
 from synaug import layout, statistics
+from synaug.config import Config
+from synaug.config.digest import difference
+from synaug.config.fields import identity_values
 from synaug.errors import DataError
 from synaug.frozen import Plan
 from synaug.job import open_run
@@ -30,6 +33,7 @@ class Measured:
             if not store.exists(layout.plan(run)):
                 raise DataError(f"run {run} of the study is not in {store.url}; `{command}` makes it")
             planned, plan = open_run(store, run)
+            _refuse_another(run, planned, config)
             state = read_state(store, run, config, plan)
             unfinished = [stage.stage for stage in state.stages.values() if stage.left and stage.stage != "report"]
             if unfinished:
@@ -40,6 +44,14 @@ class Measured:
     def accuracies(self, reference: str, test: str) -> dict[int, float]:
         run, _, arm = reference.partition("/")
         return self.results[run].accuracies(arm, test)
+
+
+def _refuse_another(run: str, planned: Config, config: Config) -> None:
+    """The images in the store must be those that the study asks for."""
+    table = identity_values(config)
+    old = {key: None if table[key] is None and key.endswith("revision") else value for key, value in identity_values(planned).items()}
+    if changed := difference(old, table):
+        raise DataError(f"run {run} in the store was made otherwise than the study asks: {changed}; name another run, or set it back")
 
 
 def outcome(store: Store, study: Study, *, machine: str, versions: dict[str, str]) -> Outcome:
@@ -100,7 +112,8 @@ def _row(measured: Measured, comparison: Comparison, reference: str, tests: list
     arm_settings = measured.study.configs[run].arms[arm].model_dump(mode="json", exclude_defaults=True, exclude={"kind", "scale"})
     return Row(
         arm=reference, kind=own.kind, scale=own.scale, model=own.model, parameters=None,
-        changed=_flat(_own_changes(measured.study, run)) | _flat(arm_settings), top1={test: interval(values.values()) for test, values in seeds.items()},
+        changed=_flat(_own_changes(measured.study, run)) | _flat(arm_settings),
+        top1={test: interval(values.values()) for test, values in seeds.items()},
         gain={} if reference in comparison.real else _gains(measured, comparison, reference, tests), seeds=seeds,
     )  # fmt: skip
 
