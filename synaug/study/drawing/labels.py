@@ -20,7 +20,8 @@ def name(table: Table, row: Row) -> str:
 
 def seeds(table: Table) -> str:
     """`10 training seeds an arm`, or the least and most of them."""
-    numbers = sorted({len(by_seed) for row in table.rows for by_seed in row.seeds.values()})
+    numbers = {len(by_seed) for row in table.rows for by_seed in row.seeds.values()}
+    numbers = sorted(numbers | {one.n for pair in table.differences for one in pair.tests.values()})
     least = f"{numbers[0]} to " if len(numbers) > 1 else ""
     return f"{least}{count(numbers[-1], 'training seed')} an arm" if numbers else "no arms"
 

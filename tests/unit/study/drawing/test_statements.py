@@ -35,7 +35,7 @@ def test_losses_are_told_in_the_words_and_figures_of_gains():
     table = made.table(("main/real", "main/auxbn-1x"), pairs={"AuxBN over naive, 6x": ("main/auxbn-6x", "main/naive-6x")})
     gain, loss, pair = claimed(table)
     assert (gain.word, loss.word, pair.word) == ("above", "below", "lower")
-    assert loss.figures.startswith("test −1.0 [−1.") and "contexts −19.0 [" in pair.figures
+    assert loss.pieces[0].startswith("test −1.0 [−1.") and pair.pieces[1].startswith("contexts −19.0 [")
 
 
 def test_pairs_are_judged_by_their_own_intervals():
@@ -57,12 +57,12 @@ def test_one_seed_claims_nothing_and_says_why():
     table = made.table(("main/real", "main/naive-6x"), seeds=1)
     assert claimed(table) == []
     [one] = not_shown(table)
-    assert one.verdict == "unknown" and "test +4.0 (one seed, no interval)" in one.figures
+    assert one.verdict == "unknown" and "test +4.0 (one seed, no interval)" in one.pieces
 
 
 def test_equal_differences_at_all_seeds_have_no_interval():
     [one] = not_shown(two_arms(test=[0.01, 0.01, 0.01]))
-    assert one.figures == "test +1.0 (the same at all seeds, no interval)"
+    assert one.pieces == ["test +1.0 (the same at all seeds, no interval)"]
 
 
 def test_without_real_rows_nothing_is_gained():
