@@ -87,8 +87,10 @@ def _do(store_url: str, run: str, overrides: list[str]) -> None:
 
 def _draw(args: argparse.Namespace, store, study) -> None:
     from synaug import machine
+    from synaug.study.drawing.files import write
     from synaug.study.measure import outcome
 
-    found = outcome(store, study, machine=machine.sentence(), versions=machine.versions())
-    args.out.mkdir(parents=True, exist_ok=True)
-    print(found.model_dump_json(indent=1)[:2000])
+    versions = {name: version for name, version in machine.versions().items() if version}
+    found = outcome(store, study, machine=machine.sentence(), versions=versions)
+    for path in write(found, args.out):
+        print(path)
