@@ -95,15 +95,16 @@ def test_names_carry_the_run_where_there_are_several():
     assert [labels.name(two, row) for row in two.rows] == ["main/real", "again/naive-6x"]
 
 
-def test_baselines_are_told_once_or_by_row():
+def test_baselines_are_told_once_or_by_rows():
     table = made.table(("main/real", "main/real-half", "main/naive-1x", "main/naive-6x"))
-    assert labels.baselines(table) == "main/real on test, contexts and sketch and main/real-half on noise"
+    over = "main/real on test, contexts and sketch and main/real-half on noise"
+    assert labels.baselines(table) == [f"Gains are over {over}."]
     other = table.rows[-1].model_copy(
         update={"gain": {test: gain.model_copy(update={"against": "other/real"}) for test, gain in table.rows[-1].gain.items()}}
     )
-    assert labels.baselines(table.model_copy(update={"rows": [*table.rows[:-1], other]})) == ""
-    assert labels.against(other) == "other/real"
-    assert labels.against(table.rows[2]) == "test: main/real, contexts: main/real, noise: main/real-half, sketch: main/real"
+    two = table.model_copy(update={"rows": [*table.rows[:-1], other]})
+    assert labels.baselines(two) == [f"Gains of naive-1x are over {over}.", "Gains of naive-6x are over other/real."]
+    assert labels.baselines(made.table(("main/naive-1x",), real=())) == []
 
 
 def test_tests_in_domain_come_first():
