@@ -1,6 +1,7 @@
 """What was found, as runs/{run}/diagnostics/{fidelity,coverage,branches}.json hold it, with digests of what it was computed from."""
 
 import hashlib
+from statistics import fmean
 
 from pydantic import Field
 
@@ -72,6 +73,13 @@ class View(Section):
     left_out: dict[str, int] = Field(description="Class ids and prompt kinds that hold too few images, and how many there are")
 
 
+    @property
+    def size(self) -> str:
+        """Images of each set within a class: `50`, or `20 to 50`."""
+        least, most = min(self.n.values()), max(self.n.values())
+        return f"{least}" if least == most else f"{least} to {most}"
+
+
 class Coverage(Section):
     views: list[View]
 
@@ -91,6 +99,15 @@ class Layer(Section):
 class Branches(Section):
     trained: dict[str, dict[int, str]] = Field(description="SHA-256 of done.json by arm and seed")
     arms: dict[str, dict[int, list[Layer]]] = Field(description="By arm and seed, in the order of the network")
+
+
+def seed_mean(seeds: dict[int, list[Layer]]) -> list[Layer]:
+    """Every layer's mean over the training seeds."""
+    measures = ("mean", "variance", "divergence", "weight", "bias")
+    return [
+        of[0].model_copy(update={name: fmean(getattr(one, name) for one in of) for name in measures if getattr(of[0], name) is not None})
+        for of in zip(*seeds.values(), strict=True)
+    ]
 
 
 class Findings(Section):

@@ -1,12 +1,11 @@
 """The findings as tables for a terminal, 80 columns wide."""
 
 from collections.abc import Iterator
-from statistics import fmean
 
 from rich.console import Group
 from rich.table import Table
 
-from synaug.diagnostics.findings import REAL, Fidelity, Findings, Layer, Measures, View
+from synaug.diagnostics.findings import REAL, Fidelity, Findings, Layer, Measures, View, seed_mean
 
 
 def tables(found: Findings) -> Iterator[Group]:
@@ -33,7 +32,8 @@ def _fidelity(found: Fidelity) -> Group:
     for name, one in found.real.items():
         table.add_row(f"real, {name}", f"{100 * one.top1:.1f}%", f"{one.n:,}")
     class_id, worst = min(found.classes.items(), key=lambda item: item[1].top1)
-    title = f"Fidelity: accuracy of {found.inputs.classifier} at {found.inputs.scale}x, at most {found.inputs.images_per_class} images a class"
+    about = found.inputs
+    title = f"Fidelity: accuracy of {about.classifier} at {about.scale}x, at most {about.images_per_class} images a class"
     return Group(title, table, f"Lowest: {class_id}, {100 * worst.top1:.1f}% of {worst.n}")
 
 
@@ -46,21 +46,15 @@ def _view(view: View) -> Group:
     about = view.inputs
     title = (
         f"Coverage of the real images of {about.reference} in {about.features} features at {about.scale}x: within the classes / over all, "
-        f"{sizes(view)} / {view.n_over_all:,} images of each set, k = {view.k}"
+        f"{view.size} / {view.n_over_all:,} images of each set, k = {view.k}"
     )
     left_out = ", ".join(f"{name} ({n})" for name, n in view.left_out.items())
     return Group(title, table, *([f"Left out, too few images: {left_out}"] if left_out else []))
 
 
-def sizes(view: View) -> str:
-    """`50`, or `20 to 50`."""
-    least, most = min(view.n.values()), max(view.n.values())
-    return f"{least}" if least == most else f"{least} to {most}"
-
-
 def _branches(arm: str, seeds: dict[int, list[Layer]]) -> Group:
     table = _table("layer", "channels", "mean", "ln variance", "KL", "scale", "shift")
-    for layer in averaged(seeds):
+    for layer in seed_mean(seeds):
         affine = ["" if value is None else f"{value:.3f}" for value in (layer.weight, layer.bias)]
         table.add_row(layer.name, f"{layer.channels}", f"{layer.mean:.3f}", f"{layer.variance:+.3f}", f"{layer.divergence:.3f}", *affine)
     title = (
@@ -68,12 +62,3 @@ def _branches(arm: str, seeds: dict[int, list[Layer]]) -> Group:
         "|difference of means| / std, ln(aux / main variance), symmetric KL in nats, relative difference of the affine parameters"
     )
     return Group(title, table)
-
-
-def averaged(seeds: dict[int, list[Layer]]) -> list[Layer]:
-    """The mean over seeds of every layer."""
-    measures = ("mean", "variance", "divergence", "weight", "bias")
-    return [
-        of[0].model_copy(update={name: fmean(getattr(one, name) for one in of) for name in measures if getattr(of[0], name) is not None})
-        for of in zip(*seeds.values(), strict=True)
-    ]
