@@ -34,20 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises UsageError for a number of images below 1, and what `diagnose` raises."""
+    """Raises what `diagnose` raises."""
     from rich.console import Console
 
     from synaug import layout
     from synaug.diagnostics.diagnosis import diagnose
     from synaug.diagnostics.features import DEFAULT
     from synaug.diagnostics.tables import tables
-    from synaug.errors import UsageError
     from synaug.job import open_job
     from synaug.progress import LineReporter
     from synaug.tail import Tail, ended_if_stalled, kept, reported
 
-    if args.images < 1:
-        raise UsageError(f"--images {args.images}: give 1 or more")
     tail = Tail("diagnose", args.store, layout.log(args.run, "diagnose", "all"), beside=layout.plan(args.run))
     with kept(tail):
         job = open_job(args.store, args.run, overrides=args.overrides, report=reported(LineReporter()))

@@ -6,6 +6,8 @@ KL divergence J = KL(main, aux) + KL(aux, main) = ((v_main + d^2) / v_aux + (v_a
 Leibler 1951). The mean over channels is taken, so that wide layers and narrow ones compare.
 """
 
+import json
+
 import timm
 import torch
 from safetensors.torch import load
@@ -35,8 +37,10 @@ def measure(job: Job, given: dict[str, dict[int, str]]) -> Branches:
 
 def layers(model: nn.Module) -> list[Layer]:
     """Of a model with AuxBN, in its own order. Norms without running means and variances, like EvoNorm, are left out."""
-    found = {id(layer): (name, layer) for name, layer in reversed(auxbn.layers(model).items())}  # a shared one once, by its first path
-    return [_layer(name, one.main, one.aux) for name, one in reversed(found.values()) if _has_statistics(one.main)]
+    paths: dict[nn.Module, str] = {}
+    for path, layer in auxbn.layers(model).items():
+        paths.setdefault(layer, path)  # a shared one has several
+    return [_layer(path, layer.main, layer.aux) for layer, path in paths.items() if _has_statistics(layer.main)]
 
 
 def _has_statistics(norm: nn.Module) -> bool:
@@ -60,8 +64,6 @@ def _layer(name: str, main: nn.Module, aux: nn.Module) -> Layer:
 
 def _model(job: Job, arm: str, seed: int) -> nn.Module:
     """The network with both branches, as it was at the end of its training."""
-    import json
-
     settings = Settings.model_validate(json.loads(job.store.get(layout.training(job.run, arm, seed, "settings.json")))["settings"])
     with torch.device("meta"):
         model = auxbn.with_aux(timm.create_model(settings.model, num_classes=len(job.plan.classes), **settings.model_kwargs))

@@ -36,29 +36,25 @@ def measure(job: Job, features: Features, given: CoverageInputs) -> View:
     left_out = {kind: sum(_counts(tables).values()) for kind, tables in kinds.items() if _mean_count(job, tables) < FEWEST}
     sets = {ALL: [table for tables in kinds.values() for table in tables]}
     sets |= {kind: tables for kind, tables in kinds.items() if kind not in left_out}
-    n, few = _sizes(job, sets, real, given.images_per_class)
-    if not n:
-        most = max(_counts(real).values(), default=0)
-        raise DataError(
-            f"no class holds {FEWEST} synthetic images and {2 * FEWEST} real ones of the split {given.reference!r} (at most {most}); "
-            "give a larger split as --reference"
-        )
-    drawn = {name: images.drawn(job, tables, lambda rank, label: rank < n.get(label, 0)) for name, tables in (sets | {"": real}).items()}
-    drawn[REAL] = images.drawn(job, real, lambda rank, label: n.get(label, 0) <= rank < 2 * n.get(label, 0))
-    total, done, found = len(drawn) * sum(n.values()), 0, {}
-    for name, tables in drawn.items():
-        embedded, labels = [], [label for table in images.held(tables) for label in table.label]
-        for batch in features.batches(images.held(tables)):
-            embedded.append(batch)
+    n, few = _sizes(job, sets, real, given)
+    total, done = (len(sets) + 2) * sum(n.values()), 0
+
+    def embedded(tables: images.Tables, *, draw: int = 0) -> dict[int, Tensor]:
+        """The first n images of each class, or the n after those."""
+        nonlocal done
+        drawn = images.held(images.drawn(job, tables, lambda rank, label: label in n and rank // n[label] == draw))
+        batches = []
+        for batch in features.batches(drawn):
+            batches.append(batch)
             done += len(batch)
             job.report(Progress("diagnose", f"diagnose-coverage-{given.features}", done, total, "image"))
-        found[name] = _by_class(torch.cat(embedded), labels, seed=job.config.seed)
-    reference = found.pop("")
-    ids = [entry.id for entry in job.plan.classes]
-    rows = {name: _row(job, reference, own, ids) for name, own in found.items()}
-    over_all = sum(_shares(n).values())
+        return _by_class(torch.cat(batches), [label for table in drawn for label in table.label], seed=job.config.seed)
+
+    reference, ids = embedded(real), [entry.id for entry in job.plan.classes]
+    rows = {name: _row(job, reference, embedded(tables), ids) for name, tables in sets.items()}
+    rows[REAL] = _row(job, reference, embedded(real, draw=1), ids)
     return View(
-        inputs=given, k=manifold.K, n={ids[label]: size for label, size in n.items()}, n_over_all=over_all, rows=rows,
+        inputs=given, k=manifold.K, n={ids[label]: size for label, size in n.items()}, n_over_all=sum(_shares(n).values()), rows=rows,
         left_out=left_out | {ids[label]: size for label, size in few.items()},
     )  # fmt: skip
 
@@ -71,11 +67,17 @@ def _mean_count(job: Job, tables: images.Tables) -> float:
     return sum(_counts(tables).values()) / len(job.plan.classes)
 
 
-def _sizes(job: Job, sets: dict[str, images.Tables], real: images.Tables, most: int) -> tuple[dict[int, int], dict[int, int]]:
-    """By label: images that every set can give, real twice; and the same for classes that hold too few."""
+def _sizes(job: Job, sets: dict[str, images.Tables], real: images.Tables, given: CoverageInputs) -> tuple[dict[int, int], dict[int, int]]:
+    """By label: images that every set can give, real twice; and the same of classes that hold too few. Raises DataError for all."""
     counts, of_real = [_counts(tables) for tables in sets.values()], _counts(real)
-    sizes = {label: min(most, of_real[label] // 2, *(one[label] for one in counts)) for label in range(len(job.plan.classes))}
+    least = {label: min(one[label] for one in counts) for label in range(len(job.plan.classes))}
+    sizes = {label: min(given.images_per_class, of_real[label] // 2, size) for label, size in least.items()}
     enough = {label: size for label, size in sizes.items() if size >= FEWEST}
+    if not enough:
+        raise DataError(
+            f"no class holds {FEWEST} synthetic images of each kind and {2 * FEWEST} real ones of the split {given.reference!r}: at most "
+            f"{max(least.values())} and {max(of_real.values(), default=0)}; give a larger split as --reference, or go on to a larger scale"
+        )
     return enough, {label: size for label, size in sizes.items() if label not in enough}
 
 

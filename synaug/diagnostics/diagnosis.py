@@ -6,6 +6,7 @@ from synaug.diagnostics import branches, coverage, fidelity
 from synaug.diagnostics.classifier import Classifier, find_classifier
 from synaug.diagnostics.features import DEFAULT, Features, open_features
 from synaug.diagnostics.findings import IMAGES, Branches, Coverage, Fidelity, Findings, load, save
+from synaug.errors import UsageError
 from synaug.job import Job
 
 
@@ -17,8 +18,10 @@ def diagnose(
     classifier: RUN/ARM[/SEED], trained on real images; None: the run's own real arm. reference: split of real images to compare with;
     None: the training images. features: each clip, classifier or timm:NAME. images: most of each class and set.
     Views of other features or references that still hold stay in coverage.json. Without a trained auxbn arm there are no branches.
-    Raises DataError (not indexed, not trained, too few images), UsageError (unknown names), ModelError (weights).
+    Raises DataError (not indexed, not trained, too few images), UsageError (unknown names, too low a number), ModelError (weights).
     """
+    if images < coverage.FEWEST:
+        raise UsageError(f"--images {images}: give {coverage.FEWEST} or more; of fewer images of a class coverage says nothing")
     earlier, judge = load(job.store, job.run), find_classifier(job, classifier)
     spaces = {name: open_features(job, name, judge) for name in features}
     return Findings(

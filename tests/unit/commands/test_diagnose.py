@@ -27,6 +27,8 @@ def test_a_run_without_a_trained_real_arm_is_refused_with_the_command(tmp_path, 
     )
 
 
-def test_no_images_are_refused(tmp_path, capsys):
-    assert main(["diagnose", "--store", str(tmp_path), "--run", "r", "--images", "0"]) == 2
-    assert capsys.readouterr().err == "synaug diagnose: --images 0: give 1 or more\n"
+def test_too_few_images_are_refused(tmp_path, capsys):
+    made.job(open_store(tmp_path / "store", create=True))
+    assert main(["diagnose", "--store", str(tmp_path / "store"), "--run", "r", "--images", "9"]) == 2
+    error = "synaug diagnose: --images 9: give 10 or more; of fewer images of a class coverage says nothing\n"
+    assert capsys.readouterr().err == error

@@ -66,7 +66,7 @@ def test_a_trained_arm_is_read_with_both_branches(empty):
     given = branches.trained(one)
     assert list(given) == ["auxbn"] and list(given["auxbn"]) == [0]
     layers = branches.measure(one, given).arms["auxbn"][0]
-    assert layers[0].name == "bn1" and layers[0].channels == 8
+    assert layers[0].name == "conv1.1" and layers[0].channels == 8
     assert all(layer.divergence > 0 for layer in layers)
 
 

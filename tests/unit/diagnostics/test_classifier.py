@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from synaug.diagnostics.classifier import find_classifier
@@ -12,12 +14,12 @@ def job(empty):
 
 def test_the_first_trained_seed_of_the_runs_real_arm_is_taken(job):
     made.put_classifier(job, seed=1)
-    one = find_classifier(job.__class__(**{**job.__dict__, "config": job.config.model_copy(update={"seeds": [0, 1]})}), None)
+    one = find_classifier(replace(job, config=job.config.model_copy(update={"seeds": [0, 1]})), None)
     assert one.name == "r/real/1" and one.settings.model == "test_resnet"
 
 
 def test_no_trained_real_arm_names_the_command(job):
-    with pytest.raises(DataError, match="no real arm is trained: run `synaug train --store .* --run r --arm real --seed 0`"):
+    with pytest.raises(DataError, match=r"no real arm is trained: run `synaug train --store .* --run r --arm real --seed 0`"):
         find_classifier(job, None)
 
 

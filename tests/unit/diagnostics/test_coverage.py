@@ -28,8 +28,9 @@ def test_a_likeness_shows_in_precision_and_its_lack_of_variety_in_recall_and_cov
     within = {name: row.by_class for name, row in view.rows.items()}
     for name in ("plain", "real"):
         assert within[name].coverage > 0.85 and within[name].density == pytest.approx(1, abs=0.3)
+    assert within["real"].precision + within["real"].recall < 2  # other images, not the same ones
     assert within["cd"].precision == within["cd"].coverage == 0
-    assert within["sd"].recall < 0.2 and within["sd"].coverage < 0.5
+    assert within["sd"].recall < 0.2 and within["sd"].coverage < 0.7
     assert within["cd"].coverage < within["all"].coverage < within["plain"].coverage
 
 
@@ -67,10 +68,10 @@ def test_classes_with_too_few_images_are_left_out_and_named(empty):
 
 
 def test_too_few_real_images_are_refused(empty):
-    with pytest.raises(DataError, match="no class holds 10 synthetic images and 20 real ones of the split 'train' .at most 8.; give a larger"):
+    with pytest.raises(DataError, match=r"no class holds 10 synthetic .* 20 real ones of .* 'train': at most 20 and 8; give a larger"):
         measured(made.filled(empty, real=32))
 
 
 def test_a_reference_that_is_not_imported_is_refused(empty):
-    with pytest.raises(DataError, match="no split 'nowhere' in the store .*; imported: test, train"):
+    with pytest.raises(DataError, match=r"no split 'nowhere' in the store .*; imported: test, train"):
         measured(made.filled(empty), reference="nowhere")

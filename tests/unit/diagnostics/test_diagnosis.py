@@ -1,6 +1,7 @@
 """Computed once, and again when what it was computed from changed."""
 
 import pytest
+import timm
 
 from synaug import layout
 from synaug.diagnostics import coverage, fidelity
@@ -72,6 +73,14 @@ def test_branches_come_with_a_trained_auxbn_arm(empty):
     assert empty.exists(layout.diagnostics("r", "branches"))
 
 
+def test_a_timm_model_is_a_feature_space_of_its_own_size(empty, monkeypatch):
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained=False, **options: create(name, **options))  # without its weights
+    (view,) = diagnose(made.filled(empty, per_kind=10), features=["timm:test_efficientnet"]).coverage.views
+    assert view.inputs.features == "timm:test_efficientnet" and view.inputs.model.startswith("test_efficientnet@timm ")
+    assert view.rows["plain"].by_class.coverage > view.rows["cd"].by_class.coverage
+
+
 def test_unknown_features_are_refused_before_anything_is_measured(empty, measured):
     one = made.filled(empty)
     with pytest.raises(UsageError, match="--features 'dino' is unknown; give clip, classifier or timm:NAME"):
@@ -83,5 +92,5 @@ def test_unknown_features_are_refused_before_anything_is_measured(empty, measure
 
 def test_weights_that_are_not_to_be_had_say_so(empty, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelError, match="timm model resnet10t cannot be loaded: .*--features clip"):
+    with pytest.raises(ModelError, match=r"timm model resnet10t cannot be loaded: .*--features clip"):
         diagnose(made.filled(empty), features=["timm:resnet10t"])

@@ -51,8 +51,8 @@ def test_dropped_modes_cost_recall_and_coverage_not_precision():
     dropped = torch.cat([gaussian(400, 20)])
     a, b = measure(real, whole), measure(real, dropped)
     assert a.precision > 0.9 and b.precision > 0.9
-    assert a.recall > 0.9 > 0.25 >= b.recall
-    assert a.coverage > 0.9 > 0.25 >= b.coverage
+    assert a.recall > 0.85 > 0.25 >= b.recall
+    assert a.coverage > 0.85 > 0.25 >= b.coverage
 
 
 def test_blocks_change_nothing_and_no_larger_matrix_is_made(monkeypatch):
