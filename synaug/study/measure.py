@@ -19,6 +19,8 @@ from synaug.study.comparable import baselines, member
 from synaug.study.file import Comparison, Study
 from synaug.study.outcome import Difference, Gain, Interval, Outcome, Row, RunFacts, Table
 
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
 
 class Measured:
     """The finished runs of a study. Raises DataError for one that is missing or unfinished, with the command that makes it."""
@@ -40,6 +42,16 @@ class Measured:
                 raise DataError(f"run {run} of the study is not finished ({', '.join(unfinished)}); `{command}` goes on")
             self.plans[run], self.results[run] = plan, load_results(store, run, config)
             self.seconds[run] = {stage.stage: round(stage.seconds, 1) for stage in state.stages.values() if stage.seconds}
+
+    def parameters(self, reference: str) -> int:
+        """Of the arm's exported model, from the header of its weights."""
+        from math import prod
+
+        from safetensors import deserialize
+
+        run, _, arm = reference.partition("/")
+        weights = self.store.get(layout.training(run, arm, self.study.configs[run].seeds[0], "model.safetensors"))
+        return sum(prod(tensor["shape"]) for name, tensor in deserialize(weights) if not name.endswith(BUFFERS))
 
     def accuracies(self, reference: str, test: str) -> dict[int, float]:
         run, _, arm = reference.partition("/")
@@ -111,7 +123,7 @@ def _row(measured: Measured, comparison: Comparison, reference: str, tests: list
     own, seeds = measured.results[run].first(arm), {test: measured.accuracies(reference, test) for test in tests}
     arm_settings = measured.study.configs[run].arms[arm].model_dump(mode="json", exclude_defaults=True, exclude={"kind", "scale"})
     return Row(
-        arm=reference, kind=own.kind, scale=own.scale, model=own.model, parameters=None,
+        arm=reference, kind=own.kind, scale=own.scale, model=own.model, parameters=measured.parameters(reference),
         changed=_flat(_own_changes(measured.study, run)) | _flat(arm_settings),
         top1={test: interval(values.values()) for test, values in seeds.items()},
         gain={} if reference in comparison.real else _gains(measured, comparison, reference, tests), seeds=seeds,

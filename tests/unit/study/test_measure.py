@@ -4,7 +4,9 @@ import hashlib
 import json
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import save
 
 from synaug import layout
 from synaug.errors import DataError
@@ -15,6 +17,7 @@ from synaug.study.measure import outcome
 from synaug.training import arms
 from tests.planned import CLASSES, INFO, put_manifests, put_real
 
+WEIGHTS = save({"fc.weight": torch.zeros(4, 3), "fc.bias": torch.zeros(4), "bn.running_mean": torch.zeros(3)})
 REAL = [0.80, 0.82, 0.81, 0.79, 0.80]
 BASE = {
     "classes": [{"id": name, "names": [name]} for name in CLASSES], "seeds": [0, 1, 2, 3, 4], "training": {"batch_size": 8, "steps": 10},
@@ -61,6 +64,7 @@ def finished(store, study):
         done = json.dumps(arms.recipe(config, arm).frozen()).encode()
         for seed in config.seeds:
             store.put(layout.training("one", arm, seed, "done.json"), done)
+            store.put(layout.training("one", arm, seed, "model.safetensors"), WEIGHTS)
             found = {
                 test: TestResult(
                     split=test, data="0", domain=config.tests[test].domain, n=100, top1=values[seed], top5=1.0,
@@ -86,6 +90,7 @@ def test_gains_are_paired_and_against_the_better_real_arm_of_each_test_set(finis
     val, ood = rows["one/mix"].gain["val"], rows["one/mix"].gain["ood"]
     assert (val.against, ood.against) == ("one/real", "one/real-half")
     assert (val.mean, ood.mean) == pytest.approx((0.05, 0.20))
+    assert rows["one/mix"].parameters == 16
     assert val.shown and val.bootstrap[0] <= 0.05 <= val.bootstrap[1] and val.t[0] < 0.05 < val.t[1]
     assert rows["one/real"].gain == {} and rows["one/mix"].top1["val"].mean == pytest.approx(0.854)
 
