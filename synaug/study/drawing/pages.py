@@ -5,11 +5,9 @@ import jinja2
 from synaug.diagnostics.findings import Findings, seed_mean
 from synaug.reporting.branches import branch_figures
 from synaug.reporting.drawing import Figure
-from synaug.reporting.wording import MINUS, brief, capital, change, count, duration, interval, listed, points, signed, verdict
+from synaug.reporting.wording import MINUS, brief, count, duration, interval, points, signed, verdict
 from synaug.study.drawing import labels, statements
 from synaug.study.outcome import Outcome
-
-LONGEST = 90  # characters of a changed setting in results.md; the page has all of it
 
 
 def render(template: str, outcome: Outcome, drawn: dict[str, Figure]) -> str:
@@ -21,8 +19,8 @@ def render(template: str, outcome: Outcome, drawn: dict[str, Figure]) -> str:
         keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters |= {
-        "points": points, "signed": signed, "interval": interval, "change": change, "brief": brief, "duration": duration, "listed": listed,
-        "verdict": verdict, "capital": capital, "cell": cell, "cut": cut, "decimal": decimal, "unbroken": unbroken,
+        "points": points, "signed": signed, "interval": interval, "brief": brief, "duration": duration, "verdict": verdict,
+        "cell": cell, "cut": labels.cut, "decimal": decimal, "unbroken": unbroken,
     }  # fmt: skip
     environment.globals |= {"count": count}
     return environment.get_template(template).render(
@@ -50,7 +48,3 @@ def decimal(value: float) -> str:
 def unbroken(text: str) -> str:
     """An interval stays on one line."""
     return text.replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
