@@ -4,7 +4,7 @@ from synaug.reporting.wording import count, listed
 from synaug.study.outcome import Row, Table
 
 DOMAINS = {"in": "in domain", "out": "out of domain"}
-LONGEST = 60  # characters of a changed setting beside a name; the list of runs has all of it
+LONGEST = 60  # characters of a changed setting; the page's list of runs has all of it
 
 
 def tests(table: Table) -> list[str]:
@@ -48,7 +48,11 @@ def _over(table: Table, row: Row) -> str:
 
 def details(table: Table, row: Row) -> str:
     """What tells the row from the base of its study, and its model where the table has several."""
-    told = [f"{field} {value}" if len(value) <= LONGEST else f"{field} {value[: LONGEST - 1]}…" for field, value in row.changed.items()]
+    told = [f"{field} {cut(value)}" for field, value in row.changed.items()]
     if len({(one.model, one.parameters) for one in table.rows}) > 1:
         told.insert(0, row.model + (f", {row.parameters / 1e6:.1f} M parameters" if row.parameters else ""))
     return "; ".join(told)
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

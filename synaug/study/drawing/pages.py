@@ -2,12 +2,12 @@
 
 import jinja2
 
+from synaug.diagnostics.findings import Findings, seed_mean
+from synaug.reporting.branches import branch_figures
 from synaug.reporting.drawing import Figure
-from synaug.reporting.wording import brief, capital, change, count, duration, interval, listed, points, signed, verdict
-from synaug.study.drawing import diagnostics, labels, statements
+from synaug.reporting.wording import MINUS, brief, count, duration, interval, points, signed, verdict
+from synaug.study.drawing import labels, statements
 from synaug.study.outcome import Outcome
-
-LONGEST = 90  # characters of a changed setting in results.md; the page has all of it
 
 
 def render(template: str, outcome: Outcome, drawn: dict[str, Figure]) -> str:
@@ -19,15 +19,21 @@ def render(template: str, outcome: Outcome, drawn: dict[str, Figure]) -> str:
         keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters |= {
-        "points": points, "signed": signed, "interval": interval, "change": change, "brief": brief, "duration": duration, "listed": listed,
-        "verdict": verdict, "capital": capital, "cell": cell, "cut": cut, "unbroken": unbroken,
+        "points": points, "signed": signed, "interval": interval, "brief": brief, "duration": duration, "verdict": verdict,
+        "cell": cell, "cut": labels.cut, "decimal": decimal, "unbroken": unbroken,
     }  # fmt: skip
     environment.globals |= {"count": count}
     return environment.get_template(template).render(
         outcome=outcome, drawn=drawn, label=labels, tell=statements, first=statements.first_table(outcome), domains=labels.DOMAINS,
-        diagnoses={run: diagnostics.panels(found) for run, found in outcome.diagnostics.items()},
+        diagnoses=_diagnoses(outcome), seed_mean=seed_mean,
         command=f"synaug study {' '.join(f'docs/study/{file}' for file in outcome.files)} --store work/study --out docs",
     )  # fmt: skip
+
+
+def _diagnoses(outcome: Outcome) -> dict[str, tuple[Findings, list[Figure]]]:
+    """Of each run, and the figures of its branches."""
+    found = {run: Findings.model_validate(its) for run, its in outcome.diagnostics.items()}
+    return {run: (its, branch_figures(its.branches, 100 + 10 * n)) for n, (run, its) in enumerate(found.items())}
 
 
 def cell(text: str) -> str:
@@ -35,10 +41,10 @@ def cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def decimal(value: float) -> str:
+    return f"{value:.2f}".replace("-", MINUS)
+
+
 def unbroken(text: str) -> str:
     """An interval stays on one line."""
     return text.replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

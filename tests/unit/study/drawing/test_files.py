@@ -15,13 +15,20 @@ LAYER = {"name": "bn1", "channels": 16, "mean": 0.5, "variance": -0.25, "diverge
 MEASURES = {"precision": 0.8, "recall": 0.4, "density": 0.9, "coverage": 0.5}
 DIAGNOSTICS = {
     "fidelity": {
-        "inputs": {"classifier": "main/real/0"}, "kinds": {"all": {"top1": 0.7, "n": 3000}, "cd": {"top1": 0.4, "n": 500}},
+        "inputs": {
+            "classifier": "main/real/0", "trained": "", "synthetic": "", "scale": 6, "images_per_class": 200, "tests": {},
+        },
+        "kinds": {"all": {"top1": 0.7, "n": 3000}, "cd": {"top1": 0.4, "n": 500}}, "classes": {},
         "real": {"test": {"top1": 0.81, "n": 10000}},
     },
     "coverage": {"views": [{
-        "inputs": {"features": "clip", "model": "embedded", "reference": "train"}, "k": 5, "rows": {"all": {"by_class": MEASURES}},
+        "inputs": {
+            "features": "clip", "model": "embedded", "reference": "train", "real": "", "synthetic": "", "scale": 6, "images_per_class": 200,
+        },
+        "k": 5, "n": {"bag": 50}, "n_over_all": 500, "rows": {"all": {"by_class": MEASURES, "over_all": MEASURES, "classes": {}}},
+        "left_out": {},
     }]},
-    "branches": {"arms": {"auxbn-6x": {"0": [LAYER], "1": [LAYER | {"mean": 0.7}]}}},
+    "branches": {"trained": {}, "arms": {"auxbn-6x": {"0": [LAYER], "1": [LAYER | {"mean": 0.7}]}}},
 }  # fmt: skip
 
 
@@ -106,7 +113,8 @@ def test_comparison_without_real_rows_claims_nothing(results):
 
 def test_shots_diagnostics_runs_and_the_command_are_told(results):
     assert "| `real` | 60.0 ± 10.0 | 60.0 ± 10.0 | 60.0 ± 10.0 |" in results
-    assert "| synthetic, cd | 40.0 | 500 |" in results and "| all | 0.80 | 0.40 | 0.90 | 0.50 |" in results
+    assert "| synthetic, cd | 40.0 | 500 |" in results
+    assert "| synthetic, all | 0.80 / 0.80 | 0.40 / 0.40 | 0.90 / 0.90 | 0.50 / 0.50 |" in results
     assert "| bn1 | 16 | 0.60 | −0.25 | 1.00 |" in results
     assert '| `main` | 500 | 3,000 | 2.00 | `prompts.examples`: ["a \\| b", "<c>"] | ffffffffffff |' in results
     assert "    synaug study docs/study/headline.yaml --store work/study --out docs" in results
@@ -166,4 +174,4 @@ def test_page_as_a_browser_shows_it(folder, tmp_path):
             assert browser.requests(chromium) == [url] and chromium.get_log("browser") == []
             assert chromium.execute_script("return document.documentElement.scrollWidth") == width
             shown = chromium.execute_script("return [...document.querySelectorAll('figure svg')].map(s => s.clientWidth)")
-            assert len(shown) == 2 and min(shown) > 700
+            assert len(shown) == 4 and min(shown[:2]) > 700 and min(shown[2:]) > 250
