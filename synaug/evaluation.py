@@ -63,18 +63,18 @@ def batches(
         return
     tables = split_pool(store, split, classes)
     bytes_needed = sum(len(table.key) for table in tables) * 3 * size * size * 4
-    decoded = _decoded(store, tables, settings, threads, batch_size)
+    fresh = decoded(store, tables, settings, threads, batch_size)
     if bytes_needed > KEPT_BYTES:
-        yield from decoded
+        yield from fresh
         return
-    kept = list(decoded)
+    kept = list(fresh)
     while _kept and bytes_needed + sum(images.nbytes for one in _kept.values() for images, _ in one) > KEPT_BYTES:
         _kept.popitem(last=False)
     _kept[key] = kept
     yield from kept
 
 
-def _decoded(store: Store, tables: list[TarTable], settings: Settings, threads: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def decoded(store: Store, tables: list[TarTable], settings: Settings, threads: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     decode = Decoder(settings)
     with ThreadPoolExecutor(threads) as pool:
         for table in tables:

@@ -1,0 +1,64 @@
+"""Plan after preview against the run itself: a small cut of the demo into a fresh store, on this machine with its workers."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from synaug.forecast import STAGES, read_forecast
+from synaug.job import Task, open_run
+from synaug.local import run_locally
+from synaug.local_display import Display
+from synaug.stages import plan as planning
+from synaug.config.load import load_config
+from synaug.store import open_store
+from tests.benchmarks.result import Result
+
+RUN, TARGET = "estimated", "within 15%"
+CUT = ["scale=2x", "seeds=[0, 1]", "arms={real: {kind: real}, auxbn: {kind: auxbn}}", "training.steps=300"]
+
+
+class Clocked(Display):
+    """Seconds of each task; nothing is shown."""
+
+    def __init__(self):
+        super().__init__(Console(quiet=True))
+        self.begun: dict[Task, float] = {}
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    def began(self, task: Task) -> None:
+        super().began(task)
+        self.begun[task] = time.monotonic()
+
+    def ended(self, task: Task) -> None:
+        super().ended(task)
+        if task.stage in self.seconds:
+            self.seconds[task.stage] += time.monotonic() - self.begun[task]
+
+
+def run() -> list[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(Path(folder) / "store", create=True)
+        _synaug("import", "embedded", "--store", store.url)
+        planning.make_plan(store, RUN, load_config("demo", CUT))
+        _synaug("preview", "--store", store.url, "--run", RUN)  # in a process of its own, as a person does: nothing is warm for the run
+        config, plan = open_run(store, RUN)
+        planned = read_forecast(store, RUN, config, plan)
+        clock, begun = Clocked(), time.monotonic()
+        outcome = run_locally(store.url, RUN, overrides=[], display=clock)
+        wall = time.monotonic() - begun
+    if outcome.failures:
+        raise RuntimeError(f"the run failed: {outcome.failures}")
+    details = {"planned": planned.as_dict(), "wall_seconds": round(wall, 1), "seconds": {k: round(v, 1) for k, v in clock.seconds.items()}}
+    results = [Result(name="estimate: planned / actual wall time", values=[planned.wall_seconds / wall], target=TARGET, details=details)]
+    return results + [
+        Result(name=f"estimate: planned / actual work of {stage}", values=[planned.seconds[stage] / seconds])
+        for stage, seconds in clock.seconds.items()
+    ]
+
+
+def _synaug(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "synaug", *arguments], check=True, stdout=subprocess.DEVNULL)
