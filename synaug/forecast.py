@@ -28,6 +28,7 @@ class Forecast:
     gpu_hours: float | None
     price: float | None
     cost: float | None
+    cost_at_least: float | None  # of the stages that are measured
     unmeasured: list[str]  # stages with work left and no rate
 
     def as_dict(self) -> dict:
@@ -50,6 +51,7 @@ def forecast(config: Config, plan: Plan, state: State, rates: Rates) -> Forecast
     return Forecast(
         seconds=seconds, workers=workers, wall_seconds=None if for_all is None else _wall(state, work, workers, cold, rates),
         gpu_hours=hours, price=price, cost=None if hours is None or price is None else hours * price,
+        cost_at_least=None if price is None else price * sum(filter(None, seconds.values())) / 3600,
         unmeasured=[stage for stage in STAGES if seconds[stage] is None],
     )  # fmt: skip
 
