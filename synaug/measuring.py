@@ -55,7 +55,8 @@ class Measuring:
         if made:  # none where the run has its prompts files already
             load, classes = mean(one["phases"]["load"] for one in made), sum(one["classes"] for one in made)
             each = sum(one["seconds"] - one["phases"]["load"] for one in made) / classes
-            self.put("prompts", {"of": prompts_of(self.job.config, self.job.plan, self.pool), "pace": asdict(Pace(load, each)), "classes": classes})
+            of = prompts_of(self.job.config, self.job.plan, self.pool)
+            self.put("prompts", {"of": of, "pace": asdict(Pace(load, each)), "classes": classes})
         files = {one.class_id: one for _, _, some in done for one in some}
         return whole, [files[class_id] for class_id in self.job.plan.real_counts if class_id in files]
 

@@ -52,7 +52,8 @@ def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
     if whole["price"] is None:
         why = f"the cost is unknown, since compute.price is not given, and limits.cost is {limit:,.2f}"
     elif whole["cost_at_least"] > limit:
-        why = f"the run would cost {'at least ' if unknown else ''}{whole['cost_at_least']:,.2f}{unknown}, more than limits.cost {limit:,.2f}"
+        least = f"{'at least ' if unknown else ''}{whole['cost_at_least']:,.2f}{unknown}"
+        why = f"the run would cost {least}, more than limits.cost {limit:,.2f}"
     else:
         why = f"the cost is unknown{unknown}, and limits.cost is {limit:,.2f}"
     if not sys.stdin.isatty():

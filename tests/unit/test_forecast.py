@@ -96,7 +96,8 @@ def test_a_rate_holds_for_its_settings_its_device_and_its_processes_only(planned
     store, config, plan = planned
     name = shape(config, plan, arms.recipe(config, "real"), None)
     pace = {"load": 1.0, "each": 0.1, "cold": 0.0}
-    written = {"machine": {"device": "cpu", "workers": 2, "start": 3.0, "images_load": 2.0}, "train": {name: {"train": pace, "evaluate": pace}}}
+    machine = {"device": "cpu", "workers": 2, "start": 3.0, "images_load": 2.0}
+    written = {"machine": machine, "train": {name: {"train": pace, "evaluate": pace}}}
     for key, value in written.items():
         store.put(layout.timing("first", "preview", key), json.dumps(value).encode())
     assert known_rates(store, "first", config, plan).train == {name: Pace(1.0, 0.1)}
