@@ -1,5 +1,6 @@
 """Plan after preview against the run itself: a small cut of the demo into a fresh store, on this machine with its workers."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -48,12 +49,16 @@ def run() -> list[Result]:
         _synaug("preview", "--store", store.url, "--run", RUN)  # in a process of its own, as a person does: nothing is warm for the run
         config, plan = open_run(store, RUN)
         planned = read_forecast(store, RUN, config, plan)
-        clock, begun = Clocked(), time.monotonic()
+        loads, clock, begun = [os.getloadavg()[0]], Clocked(), time.monotonic()
         outcome = run_locally(store.url, RUN, overrides=[], display=clock)
         wall = time.monotonic() - begun
     if outcome.failures:
         raise RuntimeError(f"the run failed: {outcome.failures}")
-    details = {"planned": planned.as_dict(), "wall_seconds": round(wall, 1), "seconds": {k: round(v, 1) for k, v in clock.seconds.items()}}
+    loads.append(os.getloadavg()[0])  # where they differ, the machine did other work, and the ratio says more of that than of the plan
+    details = {
+        "planned": planned.as_dict(), "wall_seconds": round(wall, 1), "seconds": {k: round(v, 1) for k, v in clock.seconds.items()},
+        "load after preview and after the run": [round(load, 2) for load in loads],
+    }  # fmt: skip
     results = [Result(name="estimate: planned / actual wall time", values=[planned.wall_seconds / wall], target=TARGET, details=details)]
     return results + [
         Result(name=f"estimate: planned / actual work of {stage}", values=[planned.seconds[stage] / seconds])
