@@ -1,7 +1,7 @@
 """Accuracy of an exported model on a split: one forward pass, images decoded once a process where they fit."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -63,19 +63,42 @@ def batches(
         return
     tables = split_pool(store, split, classes)
     bytes_needed = sum(len(table.key) for table in tables) * 3 * size * size * 4
+<<<<<<< HEAD
     fresh = decoded(store, tables, settings, threads, batch_size)
     if bytes_needed > KEPT_BYTES:
         yield from fresh
         return
     kept = list(fresh)
+=======
+    images = decoded(store, tables, settings, threads=threads, batch_size=batch_size)
+    if bytes_needed > KEPT_BYTES:
+        yield from images
+        return
+    kept = list(images)
+>>>>>>> main
     while _kept and bytes_needed + sum(images.nbytes for one in _kept.values() for images, _ in one) > KEPT_BYTES:
         _kept.popitem(last=False)
     _kept[key] = kept
     yield from kept
 
 
+<<<<<<< HEAD
 def decoded(store: Store, tables: list[TarTable], settings: Settings, threads: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+=======
+def decoded(
+    store: Store, tables: list[TarTable], settings: Settings, *, threads: int = 1, batch_size: int = BATCH
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same of any tables; nothing is kept. Raises DataError for a broken image."""
+>>>>>>> main
     decode = Decoder(settings)
+    for images, labels in read(store, tables, decode, threads=threads, batch_size=batch_size):
+        yield decode.stacked(images), labels
+
+
+def read(
+    store: Store, tables: list[TarTable], decode: Callable[[bytes, TarTable, int], object], *, threads: int = 1, batch_size: int = BATCH
+) -> Iterator[tuple[list, Tensor]]:
+    """Batches of what decode(tar, table, row) makes of each image, and labels (b,), in the order of the tables; none spans two tars."""
     with ThreadPoolExecutor(threads) as pool:
         for table in tables:
             data, rows = fetch_tar(store, table), iter(range(len(table.key)))
@@ -83,10 +106,19 @@ def decoded(store: Store, tables: list[TarTable], settings: Settings, threads: i
             while chunk := list(islice(rows, batch_size)):
                 images = [pool.submit(decode, data, table, row) for row in chunk]  # decoded while the batch before is in the model
                 if waiting:
-                    yield decode.stacked(waiting[0]), waiting[1]
+                    yield [one.result() for one in waiting[0]], waiting[1]
                 waiting = images, torch.tensor([table.label[row] for row in chunk])
             if waiting:
-                yield decode.stacked(waiting[0]), waiting[1]
+                yield [one.result() for one in waiting[0]], waiting[1]
+
+
+def picture(data: bytes, table: TarTable, row: int) -> Image.Image:
+    """One image of a tar, RGB. Raises DataError where it is broken."""
+    try:
+        with Image.open(BytesIO(data[table.offset[row] : table.offset[row] + table.length[row]])) as image:
+            return image.convert("RGB")
+    except OSError as error:
+        raise DataError(f"{table.tar}: image {table.key[row]} is broken ({error}); mend it and import again") from error
 
 
 class Decoder:
@@ -100,16 +132,12 @@ class Decoder:
 
     def __call__(self, data: bytes, table: TarTable, row: int) -> Tensor:
         """(3, S, S) float32, or (S, S, 3) uint8 where it is still to be normalized."""
-        try:
-            with Image.open(BytesIO(data[table.offset[row] : table.offset[row] + table.length[row]])) as image:
-                if self.resizes or image.size != (self.size, self.size):
-                    return self.transform(image)
-                return torch.from_numpy(np.array(image.convert("RGB")))
-        except OSError as error:
-            raise DataError(f"{table.tar}: image {table.key[row]} is broken ({error}); mend it and import again") from error
+        image = picture(data, table, row)
+        if self.resizes or image.size != (self.size, self.size):
+            return self.transform(image)
+        return torch.from_numpy(np.array(image))
 
-    def stacked(self, futures: list) -> Tensor:
-        images = [one.result() for one in futures]
+    def stacked(self, images: list[Tensor]) -> Tensor:
         if all(image.dtype == torch.uint8 for image in images):
             return self.normalized(torch.stack(images))
         return torch.stack([self.normalized(image) if image.dtype == torch.uint8 else image for image in images])

@@ -66,12 +66,17 @@ def timm_info(run: str) -> str:
 
 
 def training(run: str, arm: str, seed: int, name: str) -> str:
-    """name: settings.json, checkpoint.pt, metrics.jsonl, model.safetensors, done.json (published last)."""
+    """name: settings.json, checkpoint.pt, metrics.jsonl, model.safetensors, aux.safetensors (of AuxBN), done.json (published last)."""
     return f"runs/{run}/train/{arm}/{seed}/{name}"
 
 
 def evaluation(run: str, arm: str, seed: int) -> str:
     return f"runs/{run}/evaluate/{arm}/{seed}.json"
+
+
+def diagnostics(run: str, name: str) -> str:
+    """name: fidelity, coverage or branches."""
+    return f"runs/{run}/diagnostics/{name}.json"
 
 
 def report(run: str) -> str:

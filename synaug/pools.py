@@ -134,8 +134,15 @@ def _real(store: Store, config: Config, classes: Sequence[ClassEntry]) -> list[T
     if config.real.per_class is not None or config.real.largest_to_smallest is not None:
         counts = Counter(label for table in tables for label in table.label)
         quota = real_quota(counts, len(classes), config.real.per_class, config.real.largest_to_smallest)
-        tables = _cut(tables, lambda ranked: [row for row in ranked if row[0] < quota[row[1]]], "real", config.seed)
+        tables = drawn(tables, lambda rank, label: rank < quota[label], purpose="real", seed=config.seed)
     return [table for table in tables if table.key]
+
+
+def drawn(tables: list[TarTable], wanted: Callable[[int, int], bool], *, purpose: str, seed: int) -> list[TarTable]:
+    """The images with wanted(rank, label), a table for each given one. Ranks count within a class from 0, by a seeded draw of the key:
+    `rank < n` is nested, and another tar layout changes nothing.
+    """
+    return _cut(tables, lambda ranked: [row for row in ranked if wanted(row[0], row[1])], purpose, seed)
 
 
 def real_quota(counts: Counter[int], classes: int, per_class: int | None, largest_to_smallest: float | None) -> list[int]:

@@ -1,9 +1,11 @@
 """A study's outcome for tests. INVENTED FIGURES: nothing here was measured."""
 
+from functools import cache
+
 import numpy as np
 
-from synaug.study.measure import interval
-from synaug.study.outcome import Difference, Gain, Outcome, Row, RunFacts, Table
+from synaug.study import measure
+from synaug.study.outcome import Difference, Gain, Interval, Outcome, Row, RunFacts, Table
 
 TESTS = {"test": "in", "contexts": "out", "noise": "out", "sketch": "out"}
 MEANS = {  # by arm: test, contexts, noise, sketch
@@ -32,6 +34,11 @@ def accuracies(arm: str, test: str, *, seeds: int = 10) -> dict[int, float]:
     return {seed: float(MEANS[arm][at] + one) for seed, one in enumerate(noise - noise.mean())}
 
 
+@cache  # the bootstrap takes its time
+def interval(*values: float) -> Interval:
+    return measure.interval(values)
+
+
 def row(arm: str, values: dict[str, dict[int, float]], real: dict[str, dict[str, dict[int, float]]], **more) -> Row:
     """real: the real-only arms' values by arm and test set; a row that is one of them has no gain."""
     name = arm.partition("/")[2]
@@ -39,20 +46,21 @@ def row(arm: str, values: dict[str, dict[int, float]], real: dict[str, dict[str,
     gain = {}
     for test, own in values.items() if real and arm not in real else ():
         against = max(real, key=lambda one: np.mean(list(real[one][test].values())))
-        found = interval([own[seed] - real[against][test][seed] for seed in own])
+        found = interval(*(own[seed] - real[against][test][seed] for seed in own))
         gain[test] = Gain(**found.model_dump(), against=against)
     return Row(
         arm=arm, kind=kind, scale=int(name[-2]) if name.endswith("x") else None, model="resnet18", parameters=None, changed={},
-        top1={test: interval(own.values()) for test, own in values.items()}, gain=gain, seeds=values, **more,
+        top1={test: interval(*own.values()) for test, own in values.items()}, gain=gain, seeds=values, **more,
     )  # fmt: skip
 
 
 def table(arms=tuple(MEANS), *, real=REAL, pairs=None, name="scale", figure="scale", tests=tuple(TESTS), seeds=10) -> Table:
-    values = {arm: {test: accuracies(arm, test, seeds=seeds) for test in tests} for arm in {*arms, *real}}
+    paired = [arm for pair in (pairs or {}).values() for arm in pair]
+    values = {arm: {test: accuracies(arm, test, seeds=seeds) for test in tests} for arm in dict.fromkeys([*arms, *real, *paired])}
     differences = [
         Difference(
             label=label, first=first, second=second,
-            tests={test: interval([one - values[second][test][seed] for seed, one in values[first][test].items()]) for test in tests},
+            tests={test: interval(*(one - values[second][test][seed] for seed, one in values[first][test].items())) for test in tests},
         )
         for label, (first, second) in (pairs or {}).items()
     ]  # fmt: skip

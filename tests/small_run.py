@@ -9,6 +9,8 @@ import numpy as np
 from synaug import layout
 from synaug.config import Config
 from synaug.config.load import dump_config
+from synaug.diagnostics import findings
+from synaug.diagnostics.findings import Accuracy, Branches, Coverage, CoverageInputs, Fidelity, FidelityInputs, Layer, Measures, Row, View
 from synaug.embedded.datasets import classes, jpeg, pictures
 from synaug.frozen import ModelInfo, Plan
 from synaug.job import Job
@@ -159,10 +161,36 @@ def _write_training(one: Job, name: str, kind: str, scale: int | None, seed: int
     one.store.put(layout.timing(one.run, "train", f"{name}-{seed}"), json.dumps(timing).encode())
 
 
+def write_findings(one: Job) -> None:
+    """Diagnostics of the set as it is, with made-up values."""
+    synthetic, kinds, ids = findings.digest(one.store, layout.index(one.run)), ("plain", "cd", "sd"), [e.id for e in one.plan.classes]
+    about = FidelityInputs(classifier="small/real/0", trained="0" * 64, synthetic=synthetic, scale=2, images_per_class=200, tests={})
+    accuracies = {name: Accuracy(top1=0.9 - n / 10, n=80) for n, name in enumerate((findings.ALL, *kinds))}
+    classes, real = dict.fromkeys(ids, Accuracy(top1=0.9, n=8)), {"test": Accuracy(top1=0.8125, n=40)}
+    findings.save(one.store, one.run, "fidelity", Fidelity(inputs=about, kinds=accuracies, classes=classes, real=real))
+    measures = Measures(precision=0.75, recall=0.5, density=1.25, coverage=0.375)
+    row = Row(by_class=measures, over_all=measures, classes=dict.fromkeys(ids, measures))
+    views = [
+        View(
+            inputs=CoverageInputs(
+                features=features, model="a@1", reference="train", real="0", synthetic=synthetic, scale=2, images_per_class=200
+            ),
+            k=5, n=dict.fromkeys(ids[1:], 20), n_over_all=180, rows=dict.fromkeys((findings.ALL, *kinds, findings.REAL), row),
+            left_out={ids[0]: 4},
+        )
+        for features in ("clip", "classifier")
+    ]  # fmt: skip
+    findings.save(one.store, one.run, "coverage", Coverage(views=views))
+    layers = [Layer(name=f"bn{n}", channels=8, mean=n / 10, variance=-n / 5, divergence=n / 9, weight=0.1, bias=0.2) for n in range(1, 12)]
+    trained = {arm: dict.fromkeys((0, 1), "0" * 64) for arm in ("auxbn-1x", "auxbn-2x")}
+    findings.save(one.store, one.run, "branches", Branches(trained=trained, arms={arm: dict.fromkeys((0, 1), layers) for arm in trained}))
+
+
 def write_all(store: Store, its_config: Config | None = None, run: str = RUN) -> Job:
     one = job(store, its_config or config(), run)
     write_splits(store)
     write_plan(one)
     write_set(one)
     write_results(one)
+    write_findings(one)
     return one

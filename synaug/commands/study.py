@@ -47,6 +47,9 @@ def main(args: argparse.Namespace) -> None:
             return
         for run in runs:
             _do(args.store, run, overrides)
+        for run in study.diagnose:
+            if run in runs:
+                _diagnose(args.store, run, study.configs[run].oracle, overrides)
     if not args.only:
         _draw(args, store, study)
 
@@ -83,6 +86,15 @@ def _do(store_url: str, run: str, overrides: list[str]) -> None:
     outcome = run_locally(store_url, run, overrides=overrides, display=Display())
     if outcome.failures:
         raise Failed(outcome.failures)
+
+
+def _diagnose(store_url: str, run: str, reference: str | None, overrides: list[str]) -> None:
+    """Against the oracle's photos where there are some: they are more than the training images."""
+    from synaug.diagnostics.diagnosis import diagnose
+    from synaug.job import open_job
+    from synaug.progress import LineReporter
+
+    diagnose(open_job(store_url, run, overrides=overrides, report=LineReporter()), reference=reference)
 
 
 def _draw(args: argparse.Namespace, store, study) -> None:

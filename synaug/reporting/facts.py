@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from synaug import layout
 from synaug.config import Config
 from synaug.data_set import Index
+from synaug.diagnostics import findings
+from synaug.diagnostics.findings import Findings
 from synaug.errors import DataError
 from synaug.frozen import Plan
 from synaug.job import open_run
@@ -28,6 +30,8 @@ class Facts:
     timings: dict[str, dict[str, dict]]  # by stage and unit
     trainings: dict[tuple[str, int], dict]  # done.json by arm and seed
     joined: dict[str, Results]
+    findings: Findings
+    outdated_findings: bool  # of another index than there is now
 
     @property
     def embedded(self) -> bool:
@@ -59,6 +63,8 @@ def gather(store: Store, run: str, config: Config, plan: Plan, *, join: tuple[st
     written = set(store.list(layout.run_folder(run)))
     prompts = [layout.prompts(run, entry.id) for entry in plan.classes]
     trainings = {(arm, seed): layout.training(run, arm, seed, "done.json") for arm in config.arms for seed in config.seeds}
+    found = findings.load(store, run)
+    of = {one.inputs.synthetic for one in (found.fidelity, *(found.coverage.views if found.coverage else [])) if one}
     return Facts(
         store=store, run=run, config=config, plan=plan, results=load_results(store, run, config),
         prompts=[ClassPrompts.model_validate_json(store.get(key)) for key in prompts if key in written],
@@ -66,6 +72,7 @@ def gather(store: Store, run: str, config: Config, plan: Plan, *, join: tuple[st
         timings={stage: _timings(store, run, stage, written) for stage in STAGES},
         trainings={unit: json.loads(store.get(key)) for unit, key in trainings.items() if key in written},
         joined=joined,
+        findings=found, outdated_findings=bool(of) and of != {findings.digest(store, layout.index(run))},
     )  # fmt: skip
 
 

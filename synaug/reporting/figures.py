@@ -1,6 +1,7 @@
 """Figures of the report, as inline SVG."""
 
-from synaug.reporting.drawing import GRID, INK, KIND_COLOURS, MARKERS, Figure, bars, canvas, forest, inline, kind_mark
+from synaug.diagnostics.findings import Layer, seed_mean
+from synaug.reporting.drawing import GRID, INK, KIND_COLOURS, MARKERS, MUTED, Figure, bars, canvas, forest, inline, kind_mark
 from synaug.reporting.facts import Facts
 from synaug.reporting.wording import points
 from synaug.statistics import REAL_KINDS, Estimate, better_real, class_gain, estimate, gain
@@ -77,6 +78,37 @@ def gain_figures(facts: Facts) -> list[Figure]:
 def listed_baselines(facts: Facts, test: str) -> str:
     found = {better_real(facts.results, arm, test) for arm in facts.results.arms if facts.results.first(arm).kind not in REAL_KINDS}
     return " or ".join(sorted(name for name in found if name))
+
+
+LINES = ("-", (0, (4, 3)), (0, (1, 2)), (0, (6, 2, 1, 2)))  # of arms in one figure
+
+
+def branch_figures(facts: Facts) -> list[Figure]:
+    """Auxiliary against main batch norms along the network, a figure a measure, a line an arm; the mean over seeds."""
+    if not facts.findings.branches:
+        return []
+    arms = {arm: seed_mean(seeds) for arm, seeds in facts.findings.branches.arms.items()}
+    measures = {"mean": "|difference of the means| / std", "variance": "ln(aux variance / main variance)"}
+    return [_along(arms, measure, label, 100 + n) for n, (measure, label) in enumerate(measures.items())]
+
+
+def _along(arms: dict[str, list[Layer]], measure: str, label: str, number: int) -> Figure:
+    [axes] = canvas(3.8, 2.6)
+    for n, (arm, layers) in enumerate(arms.items()):
+        values = [getattr(layer, measure) for layer in layers]
+        look = {"color": KIND_COLOURS["auxbn"], "linestyle": LINES[n % len(LINES)], "linewidth": 1.4, "marker": "^", "markersize": 3.5}
+        axes.plot(range(1, len(values) + 1), values, label=arm, **look)
+    axes.axhline(0, color=MUTED, linewidth=1)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("batch norm, from the input on", color=INK)
+    axes.set_ylabel(label, color=INK)
+    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+    if len(arms) > 1:
+        axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(-0.12, 1.0), ncols=3, columnspacing=1.2)
+    told = [f"{arm}: {', '.join(f'{layer.name} {getattr(layer, measure):.2f}' for layer in layers)}" for arm, layers in arms.items()]
+    says = f"{label} by layer. {'; '.join(told)}."
+    return Figure("distance of the means" if measure == "mean" else "ratio of the variances", inline(axes.figure, number, says), says)
 
 
 def class_figures(facts: Facts, arms: list[str]) -> list[Figure]:

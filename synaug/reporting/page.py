@@ -25,7 +25,8 @@ def render(facts: Facts) -> str:
     top = story.largest_arms(facts)
     return environment.get_template("page.html").render(
         facts=facts, story=story, rows=_rows(facts), scale_figures=figures.scale_figures(facts), gain_figures=figures.gain_figures(facts),
-        class_figures=figures.class_figures(facts, top), class_table=_class_table(facts, top), sheets=sheets.class_sheets(facts),
+        class_figures=figures.class_figures(facts, top), class_table=_class_table(facts, top), branch_figures=figures.branch_figures(facts),
+        sheets=sheets.class_sheets(facts),
         strips=sheets.test_strips(facts), joined=_joined(facts), trainings=_trainings(facts), times=_times(facts),
         versions=_versions(facts), configuration=dump_config(facts.config), method=statistics.METHOD,
     )  # fmt: skip

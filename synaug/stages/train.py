@@ -8,7 +8,7 @@ HELP = "train one arm with one seed"
 EPILOG = """\
 reads    the real tars, and for a mixed arm the synthetic ones that runs/RUN/index.json lists
 writes   runs/RUN/train/ARM/SEED/: settings.json, metrics.jsonl, checkpoint.pt while it trains; then model.safetensors
-         (plain timm weights, the main batch norms) and, last, done.json
+         (plain timm weights, the main batch norms), aux.safetensors (the auxiliary ones, of AuxBN) and, last, done.json
 needs    plan, and index where the arm is mixed; a killed training goes on from its checkpoint
 example  python -m synaug train --store ./store --run demo --arm auxbn-2x --seed 0
          synaug train --nproc-per-node 8 --store s3://bucket/synaug --run imagenet --arm auxbn-6x --seed 0

@@ -95,6 +95,27 @@ def strip(model: nn.Module) -> dict[str, Tensor]:
     return dict(state)
 
 
+def aux_state(model: nn.Module) -> dict[str, Tensor]:
+    """What `strip` leaves out: the values of the auxiliary branches, under the plain model's keys. Over a stripped state they give the
+    plain model that tests through aux.
+    """
+    state, found = model.state_dict(), {}
+    for path in layers(model):
+        dot = f"{path}." if path else ""
+        found |= {dot + key.removeprefix(f"{dot}aux."): value for key, value in state.items() if key.startswith(f"{dot}aux.")}
+    return found
+
+
+def load_aux(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load an `aux_state`, strictly, into the auxiliary branches."""
+    state = dict(state)
+    for path, layer in layers(model).items():
+        dot = f"{path}." if path else ""
+        layer.aux.load_state_dict({name: state.pop(dot + name) for name in layer.aux.state_dict()}, strict=True)
+    if state:
+        raise KeyError(f"{len(state)} values of no auxiliary branch, like {min(state)}")
+
+
 def load_plain(model: nn.Module, state: dict[str, Tensor]) -> None:
     """Load a plain model's state, strictly, into both branches."""
     state = dict(state)

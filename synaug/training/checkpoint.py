@@ -91,11 +91,13 @@ class Folder:
         self.job.store.put(self.key("metrics.jsonl"), "".join(line + "\n" for line in metrics).encode())
         self.shown = time.monotonic()
 
-    def finish(self, model: bytes, metrics: list[str], done: dict[str, Any]) -> None:
-        """Publish the model; done.json last. The checkpoint has served and goes."""
+    def finish(self, model: bytes, aux: bytes | None, metrics: list[str], done: dict[str, Any]) -> None:
+        """Publish the model, and the auxiliary branches where there are any; done.json last. The checkpoint has served and goes."""
         self.put_json("settings.json", self.recipe.frozen())
         self._put_metrics(metrics)
         self.job.store.put(self.key("model.safetensors"), model)
+        if aux is not None:
+            self.job.store.put(self.key("aux.safetensors"), aux)
         self.put_json("done.json", done)
         self.clear()
 

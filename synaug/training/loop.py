@@ -146,7 +146,7 @@ def finish(
         "device": torch.cuda.get_device_name(ranks.device) if ranks.device.type == "cuda" else "cpu",
         "versions": {name: version(name) for name in ("torch", "timm")} | {"python": platform.python_version()},
     }
-    folder.finish(model.export(trainer.final), metrics, done)
+    folder.finish(model.export(trainer.final), model.export_aux(trainer.final), metrics, done)
     timing = {
         "seconds": round(seconds, 2),
         "phases": {"load": round(loading, 2)},

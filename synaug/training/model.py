@@ -78,7 +78,17 @@ def for_arm(model: nn.Module, *, kind: str, name: str) -> nn.Module:
 
 def export(model: nn.Module) -> bytes:
     """Plain timm weights as safetensors, main branches only. Equal weights give equal bytes: one header entry, for the order is random."""
-    state = {key: value.detach().cpu().clone().contiguous() for key, value in auxbn.strip(model).items()}
+    return _saved(auxbn.strip(model))
+
+
+def export_aux(model: nn.Module) -> bytes | None:
+    """The auxiliary branches under the plain model's keys, as safetensors; None where the model has none."""
+    state = auxbn.aux_state(model)
+    return _saved(state) if state else None
+
+
+def _saved(state: dict[str, torch.Tensor]) -> bytes:
+    state = {key: value.detach().cpu().clone().contiguous() for key, value in state.items()}
     return safetensors.torch.save(state, {"format": "pt"})
 
 

@@ -56,6 +56,7 @@ ROWS = [
     (f"images {HERE} --shard 0", 3, r"synaug images: \d of \d classes have no prompts file, like \w+; do `synaug prompts .*", None),
     (f"images {HERE} --shard {{coat}}", 3, r"synaug images: .*prompts/coat\.json.*", broken.an_edit_does_not_parse),
     (f"images {HERE} --shard {{coat}}", 3, r"synaug images: .*prompts/coat\.json.*plane.*", broken.an_edit_has_an_unknown_key),
+    (f"diagnose {HERE}", 3, r"synaug diagnose: no real arm is trained: run `synaug train .* --arm real --seed 0`, or .*", None),
     (f"index {HERE}", 3, r"synaug index: 2 of 2 parts are missing: .*; run `python -m synaug images .* --shard 0`.*", None),
     (f"index {HERE}", 3, r"synaug index: runs/first/synthetic/x1/000-0000\.tar is gone, its manifest is there; .*", broken.manifests_without_tars),
     (f"index {HERE}", 3, r"synaug index: .*000-0000\.tar has another checksum than its manifest says.*", broken.tars_of_another_checksum),

@@ -38,15 +38,15 @@ def differences_figure(table: Table, number: int) -> Figure | None:
 
 
 def _pair_mark(label: str, one) -> Mark:
-    return Mark("\n".join(textwrap.wrap(label, 30)), PAIR_COLOURS.get(verdict(one), MUTED), "o", one)
+    return Mark("\n".join(textwrap.wrap(label, 38)), PAIR_COLOURS.get(verdict(one), MUTED), "o", one)
 
 
 def _forests(table: Table, marks: dict[str, list[Mark]], number: int, *, title: str, label: str) -> Figure | None:
     rows = next(iter(marks.values()), [])
     if not rows:
         return None
-    lines = sum(mark.label.count("\n") + 1 for mark in rows)
-    several = canvas(WIDTH, 1.3 + 0.26 * max(lines, 1.25 * len(rows)), size=11, ncols=len(marks), sharey=True)
+    wrapped = any("\n" in mark.label for mark in rows)
+    several = canvas(WIDTH, 1.4 + (0.42 if wrapped else 0.32) * len(rows), size=11.5, ncols=len(marks), sharey=True)
     said = []
     for axes, (test, own) in zip(several, marks.items(), strict=True):
         heading(axes, test, DOMAINS[table.tests[test]])

@@ -20,29 +20,30 @@ def name(table: Table, row: Row) -> str:
 
 def seeds(table: Table) -> str:
     """`10 training seeds an arm`, or the least and most of them."""
-    numbers = sorted({len(by_seed) for row in table.rows for by_seed in row.seeds.values()})
+    numbers = {len(by_seed) for row in table.rows for by_seed in row.seeds.values()}
+    numbers = sorted(numbers | {one.n for pair in table.differences for one in pair.tests.values()})
     least = f"{numbers[0]} to " if len(numbers) > 1 else ""
     return f"{least}{count(numbers[-1], 'training seed')} an arm" if numbers else "no arms"
 
 
-def baselines(table: Table) -> str:
-    """What gains are against, where that is the same for all rows on each test set; else empty: rows name their own."""
-    by_test = {test: {row.gain[test].against for row in table.rows if test in row.gain} for test in tests(table)}
-    if any(len(found) > 1 for found in by_test.values()):
-        return ""
-    arms: dict[str, list[str]] = {}
-    for test, found in by_test.items():
-        for arm in found:
-            arms.setdefault(arm, []).append(test)
-    return " and ".join(f"{arm} on {listed(on)}" for arm, on in arms.items())
+def baselines(table: Table) -> list[str]:
+    """What gains are over: a sentence where that is the same for all rows, else one for each set of rows."""
+    rows: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.gain:
+            rows.setdefault(_over(table, row), []).append(name(table, row))
+    if len(rows) == 1:
+        return [f"Gains are over {next(iter(rows))}."]
+    return [f"Gains of {listed(names)} are over {over}." for over, names in rows.items()]
 
 
-def against(row: Row) -> str:
-    """The row's own baselines: one arm, or the arm of each test set."""
-    found = {test: one.against for test, one in row.gain.items()}
-    if len(set(found.values())) == 1:
-        return next(iter(found.values()))
-    return ", ".join(f"{test}: {arm}" for test, arm in found.items())
+def _over(table: Table, row: Row) -> str:
+    """`main/real on test and main/real-half on contexts and noise`"""
+    on: dict[str, list[str]] = {}
+    for test in tests(table):
+        if test in row.gain:
+            on.setdefault(row.gain[test].against, []).append(test)
+    return next(iter(on)) if len(on) == 1 else " and ".join(f"{arm} on {listed(several)}" for arm, several in on.items())
 
 
 def details(table: Table, row: Row) -> str:

@@ -20,7 +20,7 @@ def render(template: str, outcome: Outcome, drawn: dict[str, Figure]) -> str:
     )  # fmt: skip
     environment.filters |= {
         "points": points, "signed": signed, "interval": interval, "change": change, "brief": brief, "duration": duration, "listed": listed,
-        "verdict": verdict, "capital": capital, "cell": cell, "cut": cut,
+        "verdict": verdict, "capital": capital, "cell": cell, "cut": cut, "unbroken": unbroken,
     }  # fmt: skip
     environment.globals |= {"count": count}
     return environment.get_template(template).render(
@@ -33,6 +33,11 @@ def render(template: str, outcome: Outcome, drawn: dict[str, Figure]) -> str:
 def cell(text: str) -> str:
     """For a cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def unbroken(text: str) -> str:
+    """An interval stays on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def cut(text: str) -> str:

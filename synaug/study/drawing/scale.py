@@ -60,7 +60,7 @@ def scale_figure(table: Table, number: int) -> Figure | None:
 
 
 def _limits(table: Table, test: str) -> tuple[float, float]:
-    """In per cent. Panels out of domain begin at 0 and are alike; in domain small differences have to be seen: as near as the data lets it."""
+    """In per cent. Panels out of domain begin at 0 and are alike; in domain small differences have to be seen, so it begins near them."""
     domain = table.tests[test]
     alike = [test] if domain == "in" else [one for one in table.tests if table.tests[one] == domain]
     found = [row.top1[one] for row in table.rows for one in alike if one in row.top1]

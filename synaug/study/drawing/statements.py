@@ -26,9 +26,9 @@ class Statement:
         return (PAIR_WORDS if self.pair else WORDS).get(self.verdict, "")
 
     @property
-    def figures(self) -> str:
-        """`test +1.5 [+1.1, +1.8], noise −6.7 [−10.0, −3.3]`"""
-        return ", ".join(f"{test} {brief(one)}" + ("" if one.low is not None else f" ({_without(one)})") for test, one in self.found)
+    def pieces(self) -> list[str]:
+        """`test +1.5 [+1.1, +1.8]` of each test set"""
+        return [f"{test} {brief(one)}" + ("" if one.low is not None else f" ({_without(one)})") for test, one in self.found]
 
 
 def _without(one: Interval) -> str:

@@ -87,11 +87,11 @@ def test_every_figure_and_picture_is_drawn_and_described(chromium, page):
         " drawn: [...s.querySelectorAll('path, use')].filter(p => p.getBoundingClientRect().width > 0).length,"
         " words: [...s.querySelectorAll('text')].map(t => t.textContent), label: s.getAttribute('aria-label')}))"
     )  # fmt: skip
-    assert len(figures) == 3 + 3 + 2
+    assert len(figures) == 3 + 3 + 2 + 2
     for figure in figures:
         assert min(figure["box"]) > 100 and figure["drawn"] > 10
         assert len(figure["words"]) > 3
-        assert "naive" in figure["label"] or "points over" in figure["label"]
+        assert "naive" in figure["label"] or "points over" in figure["label"] or "by layer" in figure["label"]
     pictures = chromium.execute_script("return [...document.images].map(i => [i.naturalWidth, i.alt])")
     assert len(pictures) == 10 * (4 + 6) + 3 * 10
     assert all(width > 0 and alt for width, alt in pictures)
@@ -143,6 +143,22 @@ def test_page_is_one_file_without_references_and_the_same_again(job):
     assert "<script" not in first and len(first) < 3_000_000
 
 
+def test_what_the_images_are_like_is_shown_where_it_was_measured(job, tmp_path):
+    said = text(html(job)).split("What the images are like ")[1].split("What it was tested on")[0]
+    assert "synthetic, plain 80.0 80" in said and "real, test 81.2 40" in said
+    assert "In classifier features against train at 2x: 20 / 180 images of each set, 5 neighbours. Left out, too few images: t-s" in said
+    assert said.count("other real images 0.75 / 0.75 0.50 / 0.50 1.25 / 1.25 0.38 / 0.38") == 2
+    assert "before it changed" not in said
+    store = open_store(str(tmp_path / "store"), create=True)
+    for key in job.store.list(""):
+        store.put(key, job.store.get(key))
+    store.put(layout.index(job.run), job.store.get(layout.index(job.run)) + b"\n")
+    store.delete(layout.diagnostics(job.run, "coverage"))
+    changed = text(html(replace(job, store=store)))
+    assert "as it was before it changed; synaug diagnose computes it again" in changed and "neighbours" not in changed
+    assert "Main against auxiliary batch norms" in changed
+
+
 def test_prompts_are_escaped(job):
     page = html(job)
     assert "in a &lt;field&gt; &amp; more" in page and "<field>" not in page
@@ -169,7 +185,7 @@ def test_a_part_of_a_run_is_reported_as_such(tmp_path, written):
     said = text(html(one))
     expected = {"one seed": "Too few training seeds to show anything yet"}.get(written, "Nothing to compare yet")
     assert expected in said
-    assert "not evaluated yet" in said
+    assert "not evaluated yet" in said and "What the images are like" not in said
     assert ("Real beside synthetic" in said) == (written != "plan only")
 
 

@@ -129,6 +129,24 @@ def test_sync_bn_keeps_the_activation():
     assert isinstance(layer, nn.SyncBatchNorm) and isinstance(layer.act, nn.SiLU)
 
 
+def test_the_auxiliary_branches_are_saved_and_loaded_apart():
+    converted = split(small())
+    converted.train()(images())
+    aux = auxbn.aux_state(converted)
+    norms = tuple(f"{name}." for name, layer in small().named_modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
+    assert set(aux) == {key for key in auxbn.strip(converted) if key.startswith(norms)}
+    again = auxbn.with_aux(small())
+    auxbn.load_plain(again, auxbn.strip(converted))
+    auxbn.load_aux(again, aux)
+    assert_same(again.state_dict(), converted.state_dict())
+    auxbn.use_aux(converted.eval(), True)
+    through_aux = small().eval()
+    through_aux.load_state_dict(auxbn.strip(converted) | aux, strict=True)
+    assert torch.equal(through_aux(images()), converted(images()))
+    with pytest.raises(KeyError, match="of no auxiliary branch, like other"):
+        auxbn.load_aux(again, aux | {"other": torch.zeros(1)})
+
+
 def test_strip_gives_exactly_the_plain_keys_and_both_ways_load_strictly():
     model = small("test_efficientnet")
     converted = split(model)

@@ -39,7 +39,7 @@ def test_an_arm_is_trained_and_published(store, capsys):
     for line in lines:
         assert line["loss"] == pytest.approx((line["loss_real"] + line["loss_synthetic"]) / 2)
     names = {key.rpartition("/")[2] for key in store.list("runs/r/train/auxbn/")}
-    assert names == {"settings.json", "metrics.jsonl", "model.safetensors", "done.json"}
+    assert names == {"settings.json", "metrics.jsonl", "model.safetensors", "aux.safetensors", "done.json"}
     assert store.exists(layout.timing("r", "train", "auxbn-0"))
 
 
@@ -49,6 +49,16 @@ def test_every_arm_exports_plain_timm_weights(disk, arm):
     settings = json.loads(read(disk, arm, "settings.json"))["settings"]
     model = timm.create_model(settings["model"], num_classes=helpers.CLASSES, **settings["model_kwargs"])
     model.load_state_dict(safetensors.torch.load(read(disk, arm, "model.safetensors")), strict=True)
+
+
+def test_only_an_auxbn_arm_leaves_auxiliary_branches_and_they_saw_other_images(disk):
+    for arm in ("naive", "auxbn"):
+        helpers.train(helpers.job(disk, arm))
+    assert not disk.exists(layout.training("r", "naive", 0, "aux.safetensors"))
+    main, aux = (safetensors.torch.load(read(disk, "auxbn", f"{name}.safetensors")) for name in ("model", "aux"))
+    norms = {key.removesuffix("running_mean") for key in main if key.endswith("running_mean")}
+    assert {key for key in main if key.startswith(tuple(norms))} == set(aux)
+    assert not torch.equal(aux["bn1.running_mean"], main["bn1.running_mean"])
 
 
 def test_naive_and_auxbn_see_the_same_images_in_the_same_order(disk, monkeypatch):
