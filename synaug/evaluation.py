@@ -63,33 +63,21 @@ def batches(
         return
     tables = split_pool(store, split, classes)
     bytes_needed = sum(len(table.key) for table in tables) * 3 * size * size * 4
-<<<<<<< HEAD
-    fresh = decoded(store, tables, settings, threads, batch_size)
-    if bytes_needed > KEPT_BYTES:
-        yield from fresh
-        return
-    kept = list(fresh)
-=======
     images = decoded(store, tables, settings, threads=threads, batch_size=batch_size)
     if bytes_needed > KEPT_BYTES:
         yield from images
         return
     kept = list(images)
->>>>>>> main
     while _kept and bytes_needed + sum(images.nbytes for one in _kept.values() for images, _ in one) > KEPT_BYTES:
         _kept.popitem(last=False)
     _kept[key] = kept
     yield from kept
 
 
-<<<<<<< HEAD
-def decoded(store: Store, tables: list[TarTable], settings: Settings, threads: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-=======
 def decoded(
     store: Store, tables: list[TarTable], settings: Settings, *, threads: int = 1, batch_size: int = BATCH
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The same of any tables; nothing is kept. Raises DataError for a broken image."""
->>>>>>> main
     decode = Decoder(settings)
     for images, labels in read(store, tables, decode, threads=threads, batch_size=batch_size):
         yield decode.stacked(images), labels

@@ -81,7 +81,7 @@ def _evaluation(job: Job, recipe: Recipe, network: torch.nn.Module, device: torc
         tables = split_pool(job.store, test.split, classes)
         images = sum(len(table.key) for table in tables)
         begun = time.perf_counter()
-        fresh = evaluation.decoded(job.store, tables, settings, job.config.compute.loader_threads, evaluation.BATCH)
+        fresh = evaluation.decoded(job.store, tables, settings, threads=job.config.compute.loader_threads)
         some = list(islice(fresh, TEST_BATCHES))
         fresh.close()
         seen, decoded = sum(len(labels) for _, labels in some), _now(device)
