@@ -40,6 +40,8 @@ report: $(STAMP) ## make the demo's report again
 
 study: $(STAMP) ## the README's headline again, in work/study-results: under an hour on 2 cores; it goes on after a stop
 	$(SYNAUG) import embedded --store $(STUDY)
+	$(SYNAUG) study docs/study/headline.yaml --store $(STUDY) --plan > /dev/null
+	test -e $(STUDY)/runs/headline/timing/preview/machine.json || $(SYNAUG) preview --store $(STUDY) --run headline
 	$(SYNAUG) study docs/study/headline.yaml --store $(STUDY) --out $(OUT)
 
 study-all: $(STAMP) $(GENERATORS) ## all of docs/results.md again: some hours on 2 cores; needs Debian's dataset-fashion-mnist

@@ -11,7 +11,7 @@ reads    the study's files (runs, arms, comparisons), the imported images in the
 writes   runs/NAME/ of each run in the store; results.md, study/outcome.json, study/figures/ and study/report.html in --out
 needs    what `run` needs
 
-First every run is planned and its time told; arms that cannot be compared are refused before anything is spent. Stop it at any
+First every run is planned and its time told (what `synaug preview` measured of one serves all); arms that cannot be compared are refused before anything is spent. Stop it at any
 moment and start it again: it goes on. --plan ends after the estimate; --draw only draws what is there.
 
 example  synaug study docs/study/headline.yaml --store work/study --out docs
@@ -65,17 +65,15 @@ def _chosen(only: str | None, runs: list[str]) -> list[str]:
 
 
 def _plan(store, study, runs: list[str]) -> None:
-    """Plans every run, and tells what is left of each."""
-    from synaug.job import open_run
+    """Plans every run, and tells what is left and how long it takes."""
     from synaug.stages.plan import make_plan
-    from synaug.state import read_state
+    from synaug.study.estimate import forecasts, lines
 
     for run in runs:
         _, notes = make_plan(store, run, study.configs[run])
-        config, plan = open_run(store, run)
-        stages = read_state(store, run, config, plan).stages
-        left = {stage: state.left for stage, state in stages.items() if stage in ("prompts", "images", "train")}
-        print(f"{run:<24} left: {left['images']:,} images, {left['train']:,} training steps" + "".join(f"; {note}" for note in notes))
+        for note in notes:
+            print(f"{run}: {note}")
+    print("\n".join(lines(forecasts(store, runs))), flush=True)
 
 
 def _do(store_url: str, run: str, overrides: list[str]) -> None:
