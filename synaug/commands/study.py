@@ -11,8 +11,9 @@ reads    the study's files (runs, arms, comparisons), the imported images in the
 writes   runs/NAME/ of each run in the store; results.md, study/outcome.json, study/figures/ and study/report.html in --out
 needs    what `run` needs
 
-First every run is planned and its time told (what `synaug preview` measured of one serves all); arms that cannot be compared are refused before anything is spent. Stop it at any
-moment and start it again: it goes on. --plan ends after the estimate; --draw only draws what is there.
+First every run is planned and its time told (what `synaug preview` measured of one serves all); arms that cannot be compared are refused
+before anything is spent. Stop it at any moment and start it again: it goes on. --plan ends after the estimate; --draw only draws what
+is there.
 
 example  synaug study docs/study/headline.yaml --store work/study --out docs
 """
