@@ -2,6 +2,10 @@
 VENV ?= .venv
 PYTHON ?= python3.11
 STORE ?= work/demo
+STUDY ?= work/study
+OUT ?= work/study-results
+STUDIES := $(patsubst %,docs/study/%.yaml,headline ablation low-data auxbn)
+GENERATORS := work/generators/metrics.json
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.synaug-installed
@@ -14,7 +18,7 @@ OF := $(AT) $(if $(CONFIG),--config='$(CONFIG)') $(if $(RUN),--run='$(RUN)')
 PLANNED := $(OF) $(if $(SCALE),--scale='$(SCALE)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo report status import preview plan submit watch stop logs fetch-report images cluster cluster-down \
+.PHONY: help setup demo report status study study-all import preview plan submit watch stop logs fetch-report images cluster cluster-down \
 	render test test-slow test-cluster lint ci bench docs constraints clean
 
 help: ## this list
@@ -33,6 +37,20 @@ status: $(STAMP) ## how far the demo is
 
 report: $(STAMP) ## make the demo's report again
 	$(SYNAUG) report --store $(STORE) --run demo
+
+study: $(STAMP) ## the README's headline again, in work/study-results: under an hour on 2 cores; it goes on after a stop
+	$(SYNAUG) import embedded --store $(STUDY)
+	$(SYNAUG) study docs/study/headline.yaml --store $(STUDY) --plan > /dev/null
+	test -e $(STUDY)/runs/headline/timing/preview/machine.json || $(SYNAUG) preview --store $(STUDY) --run headline
+	$(SYNAUG) study docs/study/headline.yaml --store $(STUDY) --out $(OUT)
+
+study-all: $(STAMP) $(GENERATORS) ## all of docs/results.md again: some hours on 2 cores; needs Debian's dataset-fashion-mnist
+	$(SYNAUG) import embedded --store $(STUDY)
+	$(SYNAUG) study $(STUDIES) --store $(STUDY) --out $(OUT)
+
+# AuxBN is also looked at with generators that are not finished (docs/study/auxbn.yaml).
+$(GENERATORS):
+	$(BIN)/python -m synaug.embedded.recipes.generator --steps 2000 --keep 500 --out $(dir $@)
 
 ##@ On a Kubernetes cluster: CONFIG=run.yaml RUN=name NAMESPACE=synaug KUBECONTEXT=name go with each; ARGS="FIELD=VALUE ..." with the first four
 import: $(CLIENT) ## labelled images into the store: SOURCE='s3://bucket/train-{0000..1023}.tar' SPLIT=train CLASSES=imagenet-1k

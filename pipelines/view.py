@@ -74,7 +74,7 @@ def lines(snapshot: Snapshot) -> list[Line]:
 
 
 def head(measures: Measures) -> str:
-    """Time left and cost are said of what they are of: plan forecasts images only, and training is measured once it takes steps."""
+    """Time left and cost are said of what they are of: training is measured once it takes steps."""
     status = measures.workflow.get("status", {})
     phase = status.get("phase", "")
     state = STATES.get(phase, phase)
@@ -89,7 +89,8 @@ def head(measures: Measures) -> str:
     elif planned:
         facts.append(f"images plan {span(estimate['seconds'])}")
     if phase == "Running" and not left and (training := measures.training_left()):
-        facts.append(f"training left {span(training)}")
+        planned = estimate.get("whole", {}).get("seconds", {}).get("train")
+        facts.append(f"training left {span(training)}" + (f" (plan {span(planned)} on one GPU)" if planned else ""))
     if (spent := measures.spent()) is not None and estimate["images_left"]:
         facts.append(f"images cost {price(spent)}" + (f" of {price(estimate['cost'])}" if estimate.get("cost") is not None else ""))
     return "   ".join(facts)

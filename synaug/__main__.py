@@ -13,7 +13,7 @@ from synaug.command_line import command_parser, unknown
 from synaug.failure import INTERRUPTED, TERMINATED, describe, end_process
 from synaug.store import add_store_argument
 
-COMMANDS = ("init", "import", "preview", "run", "status", "show", "diagnose", "config")
+COMMANDS = ("init", "import", "preview", "run", "study", "status", "show", "diagnose", "config")
 STAGES = {  # what each needs beside --store and --run
     "plan": None,
     "prompts": ("shard",),

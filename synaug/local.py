@@ -70,7 +70,7 @@ def run_locally(store_url: str, run: str, *, overrides: list[str], display: Disp
     store.delete(layout.report(run))  # it tells of less than is planned; a kill before the new one must not leave it as the last word
     display.start(outcome.state)
     execution = open_job(store_url, run, overrides=overrides).config
-    workers = Workers(_worker_count(execution), threads=config.threads, preload=[preload])
+    workers = Workers(worker_count(execution), threads=config.threads, preload=[preload])
     try:
         for group in groups:
             _run_group(workers, group, (store_url, run, overrides), outcome, display)
@@ -109,7 +109,7 @@ def _run_group(workers: Workers, chains: list[list[Task]], where: tuple, outcome
                 waiting.insert(0, chain)
 
 
-def _worker_count(config: Config) -> int:
+def worker_count(config: Config) -> int:
     """Configured, or one on a GPU (stages share it badly), else one a core: each has `threads` threads."""
     if config.compute.workers:
         return config.compute.workers

@@ -4,18 +4,36 @@ Method: Student's t over the seeds, for means and for paired differences (arm mi
 coverage holds for near-normal differences (a simulation in the tests checks it), while a percentile or BCa bootstrap of so few values is
 too narrow (Hesterberg 2015). The interval is about another training seed on the same images: test set and real images are fixed.
 Where there are fewer than two seeds, or all values are equal, there is no interval and nothing counts as shown.
+
+A study adds `bootstrap`: the expanded percentile interval of the same reference, which widens the percentile bootstrap by what small
+samples make it too narrow (normal values, simulated: 92% at 5 values and 95% at 10, where the plain one has 82% and 89%).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from synaug.results import Results
 
 CONFIDENCE = 0.95
+RESAMPLES = 20_000
 METHOD = "Student's t over training seeds, paired by seed for differences"
 REAL_KINDS = ("real", "real-half")
+
+
+class WithInterval(Protocol):
+    """What is told and drawn of a mean or a difference; low and high are None without an interval."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def shown(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +67,24 @@ def estimate(values: Iterable[float]) -> Estimate:
         return Estimate(mean, 0.0, None, None, len(sample))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(sample) - 1)) * std / len(sample) ** 0.5
     return Estimate(mean, std, mean - half, mean + half, len(sample))
+
+
+def bootstrap(values: Iterable[float]) -> tuple[float, float] | None:
+    """The 95% expanded percentile bootstrap interval of the mean (Hesterberg 2015, section 3.2); None where `estimate` has none.
+
+    Seeded: equal values give an equal interval.
+    """
+    from scipy import stats
+
+    sample = np.fromiter(values, float)
+    n = len(sample)
+    if n < 2 or sample.std() <= 1e-12:
+        return None
+    tail = float(stats.norm.cdf(-((n / (n - 1)) ** 0.5) * stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)))
+    found = stats.bootstrap(
+        (sample,), np.mean, method="percentile", confidence_level=1 - 2 * tail, n_resamples=RESAMPLES, rng=np.random.default_rng(0)
+    ).confidence_interval  # fmt: skip
+    return float(found.low), float(found.high)
 
 
 def paired(values: dict[int, float], baseline: dict[int, float]) -> Estimate | None:

@@ -11,6 +11,7 @@ needs    what plan needs. Above limits.cost it asks; YES=1 (--yes) answers
 
 example  make submit CONFIG=run.yaml SCALE=6x
 """
+PAID = ("prompts", "images", "train", "evaluate")  # stages on a GPU
 INTERRUPTED = "interrupted before the run was started; make submit again"
 
 
@@ -37,25 +38,24 @@ def main(args: argparse.Namespace) -> None:
 
 
 def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
-    """Asks above limits.cost, or where the cost of all that is left is unknown; plan forecasts that of images only.
+    """Asks above limits.cost, or where the cost of all that is left is unknown.
 
     Raises UsageError for a no, and where nobody can be asked.
     """
     from synaug.errors import UsageError
 
-    cost, images_left = estimate["cost"], estimate["images_left"]
-    trained = all(estimate["stages"][name]["done"] >= estimate["stages"][name]["total"] for name in ("train", "evaluate"))
-    if limit is None or yes or (trained and not images_left):
+    whole = estimate["whole"]
+    cost, done = whole["cost"], all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, PAID))
+    if limit is None or yes or done or (cost is not None and cost <= limit):
         return
-    if images_left and cost is not None and cost <= limit:
-        return
-    if not images_left:
-        why = f"the cost is unknown, since only training is left, which plan does not forecast, and limits.cost is {limit:,.2f}"
-    elif cost is None:
-        missing = "compute.price is not given" if estimate.get("price") is None else "no rate is measured (make preview does)"
-        why = f"the cost is unknown, since {missing}, and limits.cost is {limit:,.2f}"
+    unknown = f" ({', '.join(whole['unmeasured'])}: unmeasured, make preview measures)" if whole["unmeasured"] else ""
+    if whole["price"] is None:
+        why = f"the cost is unknown, since compute.price is not given, and limits.cost is {limit:,.2f}"
+    elif whole["cost_at_least"] > limit:
+        least = f"{'at least ' if unknown else ''}{whole['cost_at_least']:,.2f}{unknown}"
+        why = f"the run would cost {least}, more than limits.cost {limit:,.2f}"
     else:
-        why = f"the images would cost {cost:,.2f}, more than limits.cost {limit:,.2f}"
+        why = f"the cost is unknown{unknown}, and limits.cost is {limit:,.2f}"
     if not sys.stdin.isatty():
         raise UsageError(f"{why}; YES=1 spends it, or raise the limit")
     if input(f"{why}. Start it? [y/N] ").strip().lower() not in ("y", "yes"):

@@ -4,11 +4,12 @@ import argparse
 
 from synaug.store import add_store_argument
 
-HELP = "make a few images of a few classes: a contact sheet to look at, and the measured rate"
+HELP = "make a few images of a few classes: a contact sheet to look at, and the measured rate of every stage"
 EPILOG = """\
 reads    the run's plan, its prompts files where they exist, the real images, the LLM, CLIP and diffusion weights
-writes   runs/NAME/preview/ (contact-sheet.png, and prompts and images of its own) and timing/preview/rate.json, which plan's
-         estimate takes; nothing that freezes the run: settings may still change
+writes   runs/NAME/preview/ (contact-sheet.png, and prompts and images of its own) and timing/preview/: the rates of prompts, images,
+         training steps and evaluations that plan's estimate takes, measured with as many processes side by side as the run will have;
+         nothing that freezes the run: settings may still change
 needs    a planned run (`synaug plan`)
 example  synaug preview --images 20 --store ./store --run first --classes n02012849,n03126707
 """
@@ -38,7 +39,7 @@ def main(args: argparse.Namespace) -> None:
         job = open_job(args.store, args.run, overrides=args.overrides)
         classes = chosen(job.plan, job.config.seed, args.classes, args.images)
         with ended_if_stalled(job.config.compute.stall_minutes, tail):
-            _preview(job, classes, args.images)
+            _preview(job, classes, args.images, args.overrides)
 
 
 def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
@@ -58,32 +59,31 @@ def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
     return [class_id for class_id in every if class_id in picked]
 
 
-def _preview(job, classes: list[str], images: int) -> None:
-    import json
+def _preview(job, classes: list[str], images: int, overrides: list[str]) -> None:
     from dataclasses import replace
 
     from synaug import layout, outputs
     from synaug.contact_sheet import contact_sheet
-    from synaug.generation.trial import rows, trial
+    from synaug.generation.trial import rows
+    from synaug.local import worker_count
+    from synaug.measuring import Measuring
     from synaug.overlay import Overlay
-    from synaug.progress import LineReporter
-    from synaug.stages import prompts
-    from synaug.tail import reported
 
-    store, plan = job.store, job.plan.model_copy(update={"class_shards": [classes]})
-    for key in list(store.list(layout.preview(job.run, ""))):
-        store.delete(key)
-    job = replace(job, store=Overlay(store, job.run), plan=plan, shard=0, report=reported(LineReporter(every=5)))
-    prompts.run(job)
-    result = trial(job, images)
-    store.put(layout.preview(job.run, "contact-sheet.png"), contact_sheet(rows(job, REAL)))
-    store.put(layout.timing(job.run, "preview", "rate"), (json.dumps(result.timing, indent=1) + "\n").encode())
-    outputs.write("rate", result.timing)
-    for made in result.prompts:
-        print(sense_line(made))
-    rate, size, device = result.timing["rate"], result.timing["bytes_per_image"], result.timing["device"]
-    print(f"{rate:.3g} images/s on {device} in batches of {result.timing['batch_size']}, {size:,} bytes an image")
-    print(f"contact sheet: {store.url.rstrip('/')}/{layout.preview(job.run, 'contact-sheet.png')}")
+    for key in list(job.store.list(layout.preview(job.run, ""))):
+        job.store.delete(key)
+    with Measuring(job, overrides, worker_count(job.config)) as measuring:
+        dealt, counts = measuring.deal(classes, images)
+        timing, files = measuring.images(dealt, counts)
+        seen = replace(job, store=Overlay(job.store, job.run), plan=job.plan.model_copy(update={"class_shards": dealt}))
+        job.store.put(layout.preview(job.run, "contact-sheet.png"), contact_sheet(rows(seen, REAL, counts)))
+        outputs.write("rate", timing)
+        for made in files:
+            print(sense_line(made))
+        rate, size, device = timing["rate"], timing["bytes_per_image"], timing["device"]
+        print(f"{rate:.3g} images/s on {device} in batches of {timing['batch_size']}, {size:,} bytes an image")
+        print(f"contact sheet: {job.store.url.rstrip('/')}/{layout.preview(job.run, 'contact-sheet.png')}", flush=True)
+        for line in measuring.trainings():
+            print(line)
 
 
 def sense_line(made) -> str:

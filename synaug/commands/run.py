@@ -69,19 +69,19 @@ def main(args: argparse.Namespace) -> None:
 
 def refuse_cost(job) -> None:
     """Raises UsageError when what is left costs more than limits.cost, or nobody can say what it costs."""
-    from synaug import layout
-    from synaug.estimate import estimate, known_rate
+    from synaug.forecast import read_forecast
 
     limit = job.config.limits.cost
     if limit is None:
         return
-    rate = known_rate(job.store, job.run, job.config, job.plan)
-    published = {key for key in job.store.list(layout.synthetic_folder(job.run)) if key.endswith(".json")}
-    left = estimate(job.config, job.plan, rate, published, job.run)
-    if not left.images_left:
+    left = read_forecast(job.store, job.run, job.config, job.plan)
+    if not any(seconds is None or seconds for seconds in left.seconds.values()):
         return
-    if left.cost is None:
-        missing = "compute.price is not given" if left.price is None else f"its rate is {rate.source}"
-        raise UsageError(f"limits.cost is {limit:,.2f}, but nobody knows what the run costs: {missing}; --yes spends it anyhow")
-    if left.cost > limit:
-        raise UsageError(f"the run would cost {left.cost:,.2f}, more than limits.cost {limit:,.2f}; --yes spends it, or raise the limit")
+    if left.price is None:
+        raise UsageError(f"limits.cost is {limit:,.2f}, but compute.price is not given, so nobody knows the cost; --yes spends it anyhow")
+    unknown = f" ({', '.join(left.unmeasured)}: unmeasured, `synaug preview` measures)" if left.unmeasured else ""
+    if left.cost_at_least > limit:
+        least = f"{'at least ' if unknown else ''}{left.cost_at_least:,.2f}{unknown}"
+        raise UsageError(f"the run would cost {least}, more than limits.cost {limit:,.2f}; --yes spends it, or raise the limit")
+    if unknown:
+        raise UsageError(f"limits.cost is {limit:,.2f}, but nobody knows what the run costs{unknown}; --yes spends it anyhow")

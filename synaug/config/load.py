@@ -35,7 +35,7 @@ def load_config(source: str | Path, overrides: list[str] | tuple[str, ...] = ())
 
 def parse_config(text: str, overrides: list[str] | tuple[str, ...] = (), *, folder: Path | None = None, name: str = "run.yaml") -> Config:
     """The configuration in a text; folder: where the files that it names lie."""
-    data = _yaml(text, name)
+    data = read_yaml(text, name)
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -52,7 +52,8 @@ def parse_config(text: str, overrides: list[str] | tuple[str, ...] = (), *, fold
     return config
 
 
-def _yaml(text: str, name: str) -> Any:
+def read_yaml(text: str, name: str) -> Any:
+    """Raises UsageError with line and column."""
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -73,7 +74,7 @@ def _apply(data: dict, override: str) -> None:
         if not isinstance(inner, dict):
             raise UsageError(f"{path} cannot be set: {section} is {inner!r}, not a section")
         data = inner
-    data[last] = _yaml(value, override)
+    data[last] = read_yaml(value, override)
 
 
 def _inline_files(data: dict, folder: Path) -> None:
@@ -89,7 +90,7 @@ def _inline_files(data: dict, folder: Path) -> None:
 def _read_list(path: Path, field: str) -> list:
     if not path.is_file():
         raise UsageError(f"{field}: there is no file {str(path)!r}; write it (`synaug init` does), or give the list in run.yaml")
-    content = _yaml(path.read_text(), str(path))
+    content = read_yaml(path.read_text(), str(path))
     if isinstance(content, dict) and len(content) == 1:
         content = next(iter(content.values()))
     if not isinstance(content, list):

@@ -1,63 +1,11 @@
-"""Figures as inline SVG: text stays text, colours are CSS variables of the page, so that they work in light and dark."""
+"""Figures of the report, as inline SVG."""
 
-import io
-import re
-from dataclasses import dataclass
-
-from synaug.diagnostics.findings import Layer, seed_mean
+from synaug.reporting.drawing import GRID, INK, KIND_COLOURS, MARKERS, Figure, bars, canvas, forest, inline, kind_mark
 from synaug.reporting.facts import Facts
-from synaug.reporting.wording import change, points
+from synaug.reporting.wording import points
 from synaug.statistics import REAL_KINDS, Estimate, better_real, class_gain, estimate, gain
 
-# Stand-ins that matplotlib can draw with; `inline` puts the page's variables in their place.
-INK, MUTED, GRID = "#010101", "#020202", "#030303"
-KIND_COLOURS = {"real": "#04a001", "real-half": "#04a002", "naive": "#04a003", "auxbn": "#04a004", "oracle": "#04a005"}
-VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid"} | {colour: f"--{kind}" for kind, colour in KIND_COLOURS.items()}
-MARKERS = {"real": "s", "real-half": "D", "naive": "o", "auxbn": "^", "oracle": "v"}
 MOST_CLASSES = 24  # in one figure: those with the largest gains and losses
-
-
-@dataclass(frozen=True)
-class Figure:
-    title: str
-    svg: str
-    says: str  # the same in words, for those who do not see it
-
-
-def _axes(width: float, height: float):
-    from matplotlib import rcParams
-    from matplotlib.figure import Figure as Canvas
-
-    rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "synaug", "font.family": "sans-serif", "font.size": 9})
-    axes = Canvas(figsize=(width, height), layout="constrained").subplots()
-    axes.tick_params(colors=INK, labelcolor=INK, color=GRID)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color(GRID)
-    return axes
-
-
-def inline(axes, number: int, label: str) -> str:
-    """SVG to put into the page: no prolog, ids of its own, colours and font of the page."""
-    file = io.StringIO()
-    axes.figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
-    svg = re.sub(r'\b(id="|url\(#|href="#)', lambda match: f"{match[1]}f{number}-", svg)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, f"var({variable})")
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
-    svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
-    head = re.match(r"<svg[^>]*>", svg)[0]
-    box = re.search(r'viewBox="[^"]*"', head)[0]
-    escaped = label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return f'<svg {spaces} {box} role="img" aria-label="{escaped}">{svg[len(head) :]}'
-
-
-def _bars(one: Estimate) -> list[list[float]] | None:
-    return None if one.low is None else [[100 * (one.mean - one.low)], [100 * (one.high - one.mean)]]
 
 
 def scale_figures(facts: Facts) -> list[Figure]:
@@ -67,7 +15,7 @@ def scale_figures(facts: Facts) -> list[Figure]:
 
 def _against_scale(facts: Facts, test: str, number: int) -> Figure:
     results, domain = facts.results, "in domain" if facts.results.test(test).domain == "in" else "out of domain"
-    axes, by_kind, said = _axes(3.8, 3.0), {}, []
+    [axes], by_kind, said = canvas(3.8, 3.0), {}, []
     for arm in results.arms:
         if values := results.accuracies(arm, test):
             own, one = results.first(arm), estimate(values.values())
@@ -88,10 +36,9 @@ def _against_scale(facts: Facts, test: str, number: int) -> Figure:
     axes.set_xlabel("synthetic images for each real one", color=INK)
     axes.set_ylabel("top-1 accuracy, %", color=INK)
     axes.grid(axis="y", color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
     axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(-0.12, 1.0), ncols=3, columnspacing=1.2, handlelength=1.6)
     says = f"Top-1 accuracy on {test} (and 95% interval): {'; '.join(said)}."
-    return Figure(f"{test}, {domain}", inline(axes, number, says), says)
+    return Figure(f"{test}, {domain}", inline(axes.figure, number, says), says)
 
 
 def _across(axes, arm: str, kind: str, one: Estimate) -> None:
@@ -105,27 +52,14 @@ def _curve(axes, kind: str, found: list[tuple[float, Estimate]]) -> None:
     look = {"color": KIND_COLOURS[kind], "marker": MARKERS[kind], "markersize": 5.5, "linewidth": 1.4}
     axes.plot([at for at, _ in found], [100 * one.mean for _, one in found], label=kind, **look)
     for at, one in found:
-        axes.errorbar([at], [100 * one.mean], yerr=_bars(one), capsize=3, **look)
+        axes.errorbar([at], [100 * one.mean], yerr=bars(one), capsize=3, **look)
 
 
 def _forest(rows: list[tuple[str, str, Estimate]], number: int, title: str, *, label: str) -> Figure:
-    """rows: (label, kind, difference), drawn from the top down around a line at 0."""
-    axes = _axes(3.8, 0.75 + 0.25 * len(rows))
-    axes.axvline(0, color=MUTED, linewidth=1)
-    for at, (_, kind, one) in enumerate(rows):
-        filled = KIND_COLOURS[kind] if one.shown else "none"
-        axes.errorbar(
-            [100 * one.mean], [at], xerr=_bars(one), color=KIND_COLOURS[kind], marker=MARKERS[kind], markerfacecolor=filled, markersize=5.5,
-            capsize=2.5, linewidth=1.4,
-        )  # fmt: skip
-    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(label, color=INK)
-    axes.grid(axis="x", color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    says = f"{label}: " + "; ".join(f"{name} {change(one)}" for name, _, one in rows) + "."
-    return Figure(title, inline(axes, number, says), says)
+    """rows: (label, kind, difference)"""
+    [axes] = canvas(3.8, 0.75 + 0.25 * len(rows))
+    says = f"{label}: {forest(axes, [kind_mark(*row) for row in rows], label=label)}."
+    return Figure(title, inline(axes.figure, number, says), says)
 
 
 def gain_figures(facts: Facts) -> list[Figure]:
@@ -143,37 +77,6 @@ def gain_figures(facts: Facts) -> list[Figure]:
 def listed_baselines(facts: Facts, test: str) -> str:
     found = {better_real(facts.results, arm, test) for arm in facts.results.arms if facts.results.first(arm).kind not in REAL_KINDS}
     return " or ".join(sorted(name for name in found if name))
-
-
-LINES = ("-", (0, (4, 3)), (0, (1, 2)), (0, (6, 2, 1, 2)))  # of arms in one figure
-
-
-def branch_figures(facts: Facts) -> list[Figure]:
-    """Auxiliary against main batch norms along the network, a figure a measure, a line an arm; the mean over seeds."""
-    if not facts.findings.branches:
-        return []
-    arms = {arm: seed_mean(seeds) for arm, seeds in facts.findings.branches.arms.items()}
-    measures = {"mean": "|difference of the means| / std", "variance": "ln(aux variance / main variance)"}
-    return [_along(arms, measure, label, 100 + n) for n, (measure, label) in enumerate(measures.items())]
-
-
-def _along(arms: dict[str, list[Layer]], measure: str, label: str, number: int) -> Figure:
-    axes = _axes(3.8, 2.6)
-    for n, (arm, layers) in enumerate(arms.items()):
-        values = [getattr(layer, measure) for layer in layers]
-        look = {"color": KIND_COLOURS["auxbn"], "linestyle": LINES[n % len(LINES)], "linewidth": 1.4, "marker": "^", "markersize": 3.5}
-        axes.plot(range(1, len(values) + 1), values, label=arm, **look)
-    axes.axhline(0, color=MUTED, linewidth=1)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("batch norm, from the input on", color=INK)
-    axes.set_ylabel(label, color=INK)
-    axes.grid(axis="y", color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    if len(arms) > 1:
-        axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(-0.12, 1.0), ncols=3, columnspacing=1.2)
-    told = [f"{arm}: {', '.join(f'{layer.name} {getattr(layer, measure):.2f}' for layer in layers)}" for arm, layers in arms.items()]
-    says = f"{label} by layer. {'; '.join(told)}."
-    return Figure("distance of the means" if measure == "mean" else "ratio of the variances", inline(axes, number, says), says)
 
 
 def class_figures(facts: Facts, arms: list[str]) -> list[Figure]:

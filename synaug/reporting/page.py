@@ -5,6 +5,7 @@ import jinja2
 from synaug import statistics
 from synaug.config.load import dump_config
 from synaug.reporting import figures, sheets, story
+from synaug.reporting.branches import branch_figures
 from synaug.reporting.facts import STAGES, Facts
 from synaug.reporting.wording import change, count, duration, interval, listed, points, signed, verdict
 from synaug.results import Results
@@ -25,9 +26,9 @@ def render(facts: Facts) -> str:
     top = story.largest_arms(facts)
     return environment.get_template("page.html").render(
         facts=facts, story=story, rows=_rows(facts), scale_figures=figures.scale_figures(facts), gain_figures=figures.gain_figures(facts),
-        class_figures=figures.class_figures(facts, top), class_table=_class_table(facts, top), branch_figures=figures.branch_figures(facts),
-        sheets=sheets.class_sheets(facts),
-        strips=sheets.test_strips(facts), joined=_joined(facts), trainings=_trainings(facts), times=_times(facts),
+        class_figures=figures.class_figures(facts, top), class_table=_class_table(facts, top), sheets=sheets.class_sheets(facts),
+        branch_figures=branch_figures(facts.findings.branches, 100), strips=sheets.test_strips(facts), joined=_joined(facts),
+        trainings=_trainings(facts), times=_times(facts),
         versions=_versions(facts), configuration=dump_config(facts.config), method=statistics.METHOD,
     )  # fmt: skip
 

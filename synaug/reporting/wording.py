@@ -1,6 +1,6 @@
 """Numbers as the report prints them: accuracies in per cent, differences in points, both to one digit."""
 
-from synaug.statistics import Estimate
+from synaug.statistics import WithInterval
 
 MINUS = "−"  # a typographic minus: as wide as a plus
 
@@ -14,21 +14,21 @@ def signed(value: float) -> str:
     return text.replace("-", MINUS) if float(text) else "0.0"
 
 
-def interval(one: Estimate) -> str:
+def interval(one: WithInterval) -> str:
     return "" if one.low is None else f"[{signed(one.low)}, {signed(one.high)}]"
 
 
-def change(one: Estimate) -> str:
+def change(one: WithInterval) -> str:
     """`+2.3 points [+1.6, +3.0]`"""
     return " ".join(part for part in (f"{signed(one.mean)} points", interval(one)) if part)
 
 
-def brief(one: Estimate) -> str:
+def brief(one: WithInterval) -> str:
     """The same where it is clear that points are meant."""
     return " ".join(part for part in (signed(one.mean), interval(one)) if part)
 
 
-def verdict(one: Estimate | None) -> str:
+def verdict(one: WithInterval | None) -> str:
     """gain, loss, open (the interval holds 0), or unknown (no interval)."""
     if one is None or one.low is None:
         return "unknown"

@@ -13,13 +13,14 @@ from synaug.config.digest import difference, digest, identity_table
 from synaug.config.load import dump_config, load_config, parse_scale
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.estimate import cut, estimate, known_rate
+from synaug.forecast import read_forecast
 from synaug.frozen import ModelInfo, Plan
 from synaug.job import check_name, open_run
 from synaug.state import active_arms, read_state
 from synaug.store import Store, add_store_argument, open_store
 from synaug.training import arms
 
-HELP = "freeze the configuration, cut the run into class shards, estimate images, hours and cost"
+HELP = "freeze the configuration, cut the run into class shards, estimate the hours and cost of every stage"
 EPILOG = """\
 reads    run.yaml (or a preset) and the files that it names, the split of real images in the store
 writes   runs/NAME/run.yaml and plan.json
@@ -128,7 +129,8 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     forecast = estimate(config, plan, rate, published, run)
     if published:
         notes.append(_growth(scale, forecast.multiples))
-    plan = plan.model_copy(update={"estimate": forecast.as_dict()})
+    whole = read_forecast(store, run, config, plan)
+    plan = plan.model_copy(update={"estimate": forecast.as_dict() | {"whole": whole.as_dict()}})
     store.put(layout.run_yaml(run), dump_config(config).encode())
     store.put(layout.plan(run), plan.model_dump_json(indent=1).encode())
     return plan, notes

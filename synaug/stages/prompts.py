@@ -30,8 +30,8 @@ def run(job: Job) -> None:
                 load_prompts(job.store, job.run, class_id)  # an edit that does not parse is said before the models are loaded
         start = time.perf_counter()
         if missing:
-            _make(job, shard, missing, len(classes))
-            timing = {"seconds": round(time.perf_counter() - start, 3), "classes": len(missing)}
+            loading = _make(job, shard, missing, len(classes))
+            timing = {"seconds": round(time.perf_counter() - start, 3), "classes": len(missing), "phases": {"load": round(loading, 3)}}
             timing["rate"] = round(len(missing) / timing["seconds"], 4)
             job.store.put(layout.timing(job.run, "prompts", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
         job.report(Progress("prompts", f"prompts-{shard:03d}", len(classes), len(classes), "class"))
@@ -43,7 +43,10 @@ def run(job: Job) -> None:
     refuse_fallbacks(job)
 
 
-def _make(job: Job, shard: int, missing: list[str], total: int) -> None:
+def _make(job: Job, shard: int, missing: list[str], total: int) -> float:
+    """Returns the seconds in which the models were loaded."""
+    import time
+
     import torch
 
     from synaug import layout
@@ -53,11 +56,14 @@ def _make(job: Job, shard: int, missing: list[str], total: int) -> None:
     from synaug.pinned import check_planned
 
     torch.set_num_threads(job.config.threads)
+    start = time.perf_counter()
     llm, clip = open_llm(job.config), open_clip_model(job.config)
     check_planned(job.plan, llm.info, clip.info)
     maker = Maker(job.store, job.config, job.plan, llm, clip)
+    loading = time.perf_counter() - start
     for n, class_id in enumerate(missing):
         job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + n, total, "class"))
         made = maker.make(class_id)
         # a twin of this pod, presumed lost and alive, may have been quicker, and its file edited or used
         job.store.put(layout.prompts(job.run, class_id), (made.model_dump_json(indent=2) + "\n").encode(), if_absent=True)
+    return loading

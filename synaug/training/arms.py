@@ -47,17 +47,17 @@ def _arm(config: Config, name: str):
     return config.arms[name]
 
 
-def _merged(base: dict, changes: dict) -> dict:
+def merged(base: dict, changes: dict) -> dict:
     """Sections are merged field by field; model_kwargs are replaced whole."""
     sections = {key for key, value in changes.items() if isinstance(value, dict) and isinstance(base.get(key), dict)} - {"model_kwargs"}
-    return base | changes | {key: _merged(base[key], changes[key]) for key in sections}
+    return base | changes | {key: merged(base[key], changes[key]) for key in sections}
 
 
 def settings_of(config: Config, name: str) -> Settings:
     """`training:` with the arm's own `settings` over it. Raises UsageError."""
     arm = _arm(config, name)
     try:
-        return Settings.model_validate(_merged(config.training.model_dump(), arm.settings))
+        return Settings.model_validate(merged(config.training.model_dump(), arm.settings))
     except ValidationError as error:
         raise UsageError(explain(error, "", prefix=f"arms.{name}.settings.")) from error
 

@@ -35,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     from rich.console import Console
     from slugify import slugify
 
+    from synaug import machine
     from synaug.failure import describe
-    from tests.benchmarks import machine
 
     chosen, console = parse(arguments), Console(width=None if sys.stdout.isatty() else 140)
     begun = datetime.datetime.now(datetime.UTC)

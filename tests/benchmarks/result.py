@@ -11,7 +11,7 @@ COMPARE = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
 class Result:
     name: str
     values: list[float]  # one a repeat; the median counts
-    target: str = ""  # like ">= 0.95"; empty: reported only
+    target: str = ""  # like ">= 0.95" or "within 15%" of a ratio of 1; empty: reported only
     unit: str = "ratio"
     details: dict = field(default_factory=dict)
 
@@ -24,6 +24,8 @@ class Result:
         if not self.target:
             return None
         sign, limit = self.target.split()
+        if sign == "within":  # of 1: neither more nor less
+            return abs(self.value - 1) <= float(limit.removesuffix("%")) / 100
         return COMPARE[sign](self.value, float(limit))
 
     @property

@@ -22,10 +22,18 @@ def estimate(**changes) -> dict:
     values = {
         "scale": 1, "multiples": [1], "images": 160, "images_left": 160, "tars": 4, "bytes": None, "rate": None,
         "rate_source": "unmeasured", "gpus": 1, "gpu_hours": None, "wall_hours": None, "longest_shard_hours": None, "price": None,
-        "cost": None, "run": "first",
-        "digest": "d" * 64, "seconds": None, "limit_cost": None, "stages": stages, "text": "run           first, scale 1x",
+        "cost": None, "run": "first", "whole": whole(), "digest": "d" * 64,
+        "seconds": None, "limit_cost": None, "stages": stages, "text": "run           first, scale 1x",
     }  # fmt: skip
     return values | changes
+
+
+def whole(cost: float | None = None, price: float | None = None, unmeasured: tuple[str, ...] = ()) -> dict:
+    """As synaug.forecast makes it; cost is that of the measured stages."""
+    return {
+        "seconds": dict.fromkeys(("prompts", "images", "train", "evaluate")), "wall_seconds": None, "workers": 1, "gpu_hours": None,
+        "price": price, "cost": None if unmeasured else cost, "cost_at_least": cost, "unmeasured": list(unmeasured),
+    }  # fmt: skip
 
 
 class Nodes:

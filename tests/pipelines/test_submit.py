@@ -7,7 +7,7 @@ import pytest
 from pipelines import names
 from synaug.config.load import load_config
 from tests.pipelines.api_server import status
-from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
+from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, whole, workflow
 
 RUN = names.workflow("demo", load_config("demo"))
 
@@ -149,13 +149,14 @@ LIMITED = ("submit", "--config", "demo", "limits.cost=10", "compute.price=2")
 @pytest.mark.parametrize(
     ("forecast", "reason"),
     [
-        ({"cost": 12.5, "price": 2.0}, "the images would cost 12.50, more than limits.cost 10.00; YES=1 spends it, or raise the limit"),
-        ({"cost": None, "price": 2.0}, "the cost is unknown, since no rate is measured (make preview does), and limits.cost is 10.00"),
-        ({"cost": 0.0, "price": 2.0, "images_left": 0}, "only training is left, which plan does not forecast, and limits.cost is 10.00"),
+        (whole(12.5, 2.0), "the run would cost 12.50, more than limits.cost 10.00; YES=1 spends it, or raise the limit"),
+        (whole(12.5, 2.0, ("train",)), "would cost at least 12.50 (train: unmeasured, make preview measures), more than limits.cost 10.00"),
+        (whole(0.0, 2.0, ("train",)), "the cost is unknown (train: unmeasured, make preview measures), and limits.cost is 10.00"),
+        (whole(), "the cost is unknown, since compute.price is not given, and limits.cost is 10.00"),
     ],
 )
 def test_above_the_limit_or_unknown_the_cost_must_be_confirmed(cluster, client, forecast, reason):
-    planned(cluster, **forecast)
+    planned(cluster, whole=forecast)
     code, _, err = client(*LIMITED)
     assert code == 2
     assert reason in err
@@ -165,19 +166,19 @@ def test_above_the_limit_or_unknown_the_cost_must_be_confirmed(cluster, client, 
 
 @pytest.mark.parametrize(("answer", "expected"), [("y", 0), ("yes", 0), ("", 2), ("n", 2)])
 def test_at_a_terminal_a_person_is_asked(cluster, client, monkeypatch, answer, expected):
-    planned(cluster, cost=12.5, price=2.0)
+    planned(cluster, whole=whole(12.5, 2.0))
     asked = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
     assert client(*LIMITED)[0] == expected
-    assert asked == ["the images would cost 12.50, more than limits.cost 10.00. Start it? [y/N] "]
+    assert asked == ["the run would cost 12.50, more than limits.cost 10.00. Start it? [y/N] "]
     assert (RUN in cluster.workflows) == (expected == 0)
 
 
 DONE = {name: stage | {"done": stage["total"]} for name, stage in estimate()["stages"].items()}
 
 
-@pytest.mark.parametrize("forecast", [{"cost": 9.0, "price": 2.0}, {"cost": None, "price": 2.0, "images_left": 0, "stages": DONE}])
+@pytest.mark.parametrize("forecast", [{"whole": whole(9.0, 2.0)}, {"whole": whole(0.0), "stages": DONE}])
 def test_below_the_limit_or_with_nothing_left_nobody_is_asked(cluster, client, forecast):
     planned(cluster, **forecast)
     assert client(*LIMITED)[0] == 0

@@ -63,15 +63,18 @@ def test_a_run_that_costs_more_than_its_limit_asks(planned, capsys, tmp_path):
     )
     command = ["run", "--config", str(tmp_path / "run.yaml"), "--store", planned.url, "--run", "dear"]
     assert main(command) == 2
-    line = "synaug run: the run would cost 277.78, more than limits.cost 1.00; --yes spends it, or raise the limit"
+    line = "synaug run: the run would cost at least 277.78 (prompts: unmeasured, `synaug preview` measures), more than limits.cost 1.00; "
+    line += "--yes spends it, or raise the limit"
     assert capsys.readouterr().err.splitlines()[-1] == line
 
 
-@pytest.mark.parametrize(("given", "why"), [("rate: 1", "compute.price is not given"), ("price: 2", "its rate is unmeasured: .*preview")])
+@pytest.mark.parametrize(
+    ("given", "why"), [("rate: 1", "compute.price is not given"), ("price: 2", r"\(prompts, images: unmeasured, .*preview")]
+)
 def test_a_limit_that_cannot_be_checked_asks(planned, capsys, tmp_path, given, why):
     (tmp_path / "run.yaml").write_text(f"classes: [{{id: bag, names: [bag]}}]\ncompute: {{{given}}}\nlimits: {{cost: 1}}\n")
     assert main(["run", "--config", str(tmp_path / "run.yaml"), "--store", planned.url, "--run", "dear"]) == 2
-    assert re.search(rf"limits.cost is 1.00, but nobody knows what the run costs: {why}.*--yes", capsys.readouterr().err)
+    assert re.search(rf"limits.cost is 1.00, but .*{why}.*--yes", capsys.readouterr().err)
 
 
 def test_a_planned_run_is_held_to_its_limit_too(planned, capsys):

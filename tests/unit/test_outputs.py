@@ -98,7 +98,8 @@ def test_a_very_long_line_is_cut_to_what_the_kubelet_keeps(tmp_path, monkeypatch
     assert len((tmp_path / "log").read_bytes()) <= 4096
 
 
-def test_hours_and_cost_of_the_text_say_that_they_are_of_images_only(planned, folder):
+def test_the_text_names_the_stages_that_nobody_measured(planned, folder):
     rows = {line[:13].strip(): line for line in written(planned, folder)["estimate"]["text"].splitlines()}
-    assert [name for name, line in rows.items() if line.endswith(", images only")] == ["GPU time", "wall time", "cost"]
-    assert rows["training"].endswith("its time and cost: no forecast")
+    assert rows["work left"].endswith("prompts unmeasured, images unmeasured, train unmeasured, evaluate unmeasured")
+    assert rows["GPU time"].endswith("unmeasured: prompts, images, train, evaluate (`synaug preview` measures)")
+    assert rows["cost"].endswith("give compute.price for an estimate")

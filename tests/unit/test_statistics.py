@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from synaug.results import Evaluation, Results, TestResult
-from synaug.statistics import better_real, class_gain, estimate, gain, paired
+from synaug.statistics import better_real, bootstrap, class_gain, estimate, gain, paired
 
 
 def evaluation(arm, kind, seed, top1, *, model="resnet10t", **per_class):
@@ -79,3 +79,21 @@ def test_class_gain_is_of_that_class():
     ])  # fmt: skip
     assert class_gain(found, "mix", "test", "a").mean == pytest.approx(0.305)
     assert class_gain(found, "mix", "test", "b").mean == pytest.approx(-0.1)
+
+
+@pytest.mark.parametrize(("n", "coverage"), [(5, 0.925), (10, 0.95)])
+def test_bootstrap_interval_holds_the_truth_about_as_often_as_it_says(n, coverage):
+    rng = np.random.default_rng(100 + n)
+    experiments = [bootstrap(rng.normal(0.02, 0.01, n)) for _ in range(1000)]
+    assert np.mean([low <= 0.02 <= high for low, high in experiments]) == pytest.approx(coverage, abs=0.025)
+
+
+def test_bootstrap_interval_is_the_same_each_time_and_shifts_and_scales_with_the_values():
+    values = np.array([0.01, 0.02, 0.00, 0.03, 0.015])
+    low, high = bootstrap(values)
+    assert bootstrap(values) == (low, high) and values.min() <= low < values.mean() < high <= values.max()
+    assert bootstrap(10 * values + 1) == pytest.approx((10 * low + 1, 10 * high + 1))
+
+
+def test_bootstrap_has_no_interval_for_one_value_or_no_spread():
+    assert bootstrap([0.5]) is None and bootstrap([0.5, 0.5, 0.5]) is None

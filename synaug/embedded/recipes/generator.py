@@ -56,6 +56,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--keep", type=int, help="also write the averaged weights every so many steps, to FOLDER/STEP")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
@@ -94,6 +95,14 @@ def main():
         decay = 1.0 if done < FLAT else 0.5 * (1 + np.cos(np.pi * (done - FLAT) / (1 - FLAT)))
         return LR * min(1.0, (step + 1) / WARMUP) * decay
 
+    def export(folder):
+        averaged = UNet2DConditionModel(**UNET)
+        averaged.load_state_dict(average)
+        averaged.to(torch.bfloat16).save_pretrained(folder / "unet")
+        DPMSolverMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0, solver_order=2
+        ).save_pretrained(folder / "scheduler")
+
     first, losses, checkpoint = 0, [], args.out / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=False)
@@ -129,12 +138,10 @@ def main():
                          losses=losses, rng=rng.bit_generator.state, torch_rng=torch.get_rng_state())  # fmt: skip
             torch.save(state, checkpoint.with_suffix(".tmp"))
             os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
+        if args.keep and (step + 1) % args.keep == 0:
+            export(args.out / str(step + 1))
 
-    model.load_state_dict(average)
-    model.to(torch.bfloat16).save_pretrained(args.out / "unet")
-    DPMSolverMultistepScheduler(
-        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0, solver_order=2
-    ).save_pretrained(args.out / "scheduler")
+    export(args.out)
     summary = {"steps": args.steps, "loss_last_500": round(float(np.mean(losses[-500:])), 4), "torch": torch.__version__}
     (args.out / "metrics.json").write_text(json.dumps(summary, indent=1) + "\n")
 

@@ -1,0 +1,159 @@
+"""Reads a study's outcome from the store: evaluations of every run, paired and compared as its files ask."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from synaug import layout, statistics
+from synaug.config import Config
+from synaug.config.digest import difference
+from synaug.config.fields import identity_values
+from synaug.errors import DataError
+from synaug.frozen import Plan
+from synaug.job import open_run
+from synaug.results import Results, load_results
+from synaug.state import read_state
+from synaug.store import Store
+from synaug.study.comparable import baselines, member
+from synaug.study.file import Comparison, Study
+from synaug.study.outcome import Difference, Gain, Interval, Outcome, Row, RunFacts, Table
+
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+class Measured:
+    """The finished runs of a study. Raises DataError for one that is missing or unfinished, with the command that makes it."""
+
+    def __init__(self, store: Store, study: Study):
+        self.store, self.study = store, study
+        self.plans: dict[str, Plan] = {}
+        self.results: dict[str, Results] = {}
+        self.seconds: dict[str, dict[str, float]] = {}
+        for run, config in study.configs.items():
+            command = f"synaug study {' '.join(map(str, study.files))} --store {store.url} --only {run}"
+            if not store.exists(layout.plan(run)):
+                raise DataError(f"run {run} of the study is not in {store.url}; `{command}` makes it")
+            planned, plan = open_run(store, run)
+            _refuse_another(run, planned, config)
+            state = read_state(store, run, config, plan)
+            unfinished = [stage.stage for stage in state.stages.values() if stage.left and stage.stage != "report"]
+            if unfinished:
+                raise DataError(f"run {run} of the study is not finished ({', '.join(unfinished)}); `{command}` goes on")
+            self.plans[run], self.results[run] = plan, load_results(store, run, config)
+            self.seconds[run] = {stage.stage: round(stage.seconds, 1) for stage in state.stages.values() if stage.seconds}
+
+    def parameters(self, reference: str) -> int:
+        """Of the arm's exported model, from the header of its weights."""
+        from math import prod
+
+        from safetensors import deserialize
+
+        run, _, arm = reference.partition("/")
+        weights = self.store.get(layout.training(run, arm, self.study.configs[run].seeds[0], "model.safetensors"))
+        return sum(prod(tensor["shape"]) for name, tensor in deserialize(weights) if not name.endswith(BUFFERS))
+
+    def accuracies(self, reference: str, test: str) -> dict[int, float]:
+        run, _, arm = reference.partition("/")
+        return self.results[run].accuracies(arm, test)
+
+
+def _refuse_another(run: str, planned: Config, config: Config) -> None:
+    """The images in the store must be those that the study asks for."""
+    table = identity_values(config)
+    old = {key: None if table[key] is None and key.endswith("revision") else value for key, value in identity_values(planned).items()}
+    if changed := difference(old, table):
+        raise DataError(f"run {run} in the store was made otherwise than the study asks: {changed}; name another run, or set it back")
+
+
+def outcome(store: Store, study: Study, *, machine: str, versions: dict[str, str]) -> Outcome:
+    """Everything that the study's tables, figures and page say. Raises DataError for missing runs."""
+    measured = Measured(store, study)
+    runs = {
+        run: RunFacts(
+            digest=plan.digest, real_images=sum(plan.real_counts.values()), synthetic_images=plan.estimate["images"],
+            changed=_flat(_own_changes(study, run)), seconds=measured.seconds[run],
+        )
+        for run, plan in measured.plans.items()
+    }  # fmt: skip
+    return Outcome(
+        titles=[part.title for part in study.parts], texts=[part.text for part in study.parts], files=[file.name for file in study.files],
+        machine=machine, versions=versions, hours=round(sum(sum(facts.seconds.values()) for facts in runs.values()) / 3600, 2), runs=runs,
+        tables=[_table(measured, name, comparison) for name, comparison in study.comparisons.items()],
+        diagnostics={run: _diagnostics(store, run) for run in study.diagnose},
+    )  # fmt: skip
+
+
+def _diagnostics(store: Store, run: str) -> dict[str, Any]:
+    prefix = layout.run_folder(run) + "diagnostics/"
+    keys = sorted(key for key in store.list(prefix) if key.endswith(".json"))
+    return {key.removeprefix(prefix).removesuffix(".json"): json.loads(store.get(key)) for key in keys}
+
+
+def _own_changes(study: Study, run: str) -> dict:
+    """Of the run as a whole: its arms are told in their rows."""
+    changes: dict = {}
+    for part in study.parts:
+        changes |= {key: value for key, value in part.runs.get(run, {}).items() if key not in ("arms", "seeds", "tests")}
+    return changes
+
+
+def _flat(changes: dict, path: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in changes.items():
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, dict) and value else {f"{path}{key}": json.dumps(value)}
+    return flat
+
+
+def _table(measured: Measured, name: str, comparison: Comparison) -> Table:
+    config = measured.study.configs[comparison.references[0].partition("/")[0]]
+    tests = {test: config.tests[test].domain for test in comparison.tests or config.tests}
+    rows = [_row(measured, comparison, reference, list(tests)) for reference in [*comparison.real, *comparison.arms]]
+    differences = [
+        Difference(label=label, first=first, second=second, tests=_differences(measured, first, second, list(tests)))
+        for label, (first, second) in comparison.differences.items()
+    ]
+    return Table(
+        name=name, title=comparison.title, text=comparison.text, figure=comparison.figure, tests=tests, rows=rows, differences=differences
+    )
+
+
+def _row(measured: Measured, comparison: Comparison, reference: str, tests: list[str]) -> Row:
+    run, _, arm = reference.partition("/")
+    own, seeds = measured.results[run].first(arm), {test: measured.accuracies(reference, test) for test in tests}
+    arm_settings = measured.study.configs[run].arms[arm].model_dump(mode="json", exclude_defaults=True, exclude={"kind", "scale"})
+    return Row(
+        arm=reference, kind=own.kind, scale=own.scale, model=own.model, parameters=measured.parameters(reference),
+        changed=_flat(_own_changes(measured.study, run)) | _flat(arm_settings),
+        top1={test: interval(values.values()) for test, values in seeds.items()},
+        gain={} if reference in comparison.real else _gains(measured, comparison, reference, tests), seeds=seeds,
+    )  # fmt: skip
+
+
+def _gains(measured: Measured, comparison: Comparison, reference: str, tests: list[str]) -> dict[str, Gain]:
+    members = {name: member(measured.study, name) for name in comparison.references}
+    candidates = [one.reference for one in baselines(comparison, members, members[reference])]
+    gains = {}
+    for test in tests if candidates else ():
+        against = max(candidates, key=lambda name: np.mean(list(measured.accuracies(name, test).values())))
+        found = _paired(measured, reference, against, test)
+        gains[test] = Gain(**interval(found).model_dump(), against=against)
+    return gains
+
+
+def _differences(measured: Measured, first: str, second: str, tests: list[str]) -> dict[str, Interval]:
+    return {test: interval(_paired(measured, first, second, test)) for test in tests}
+
+
+def _paired(measured: Measured, first: str, second: str, test: str) -> list[float]:
+    a, b = measured.accuracies(first, test), measured.accuracies(second, test)
+    return [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
+
+
+def interval(values) -> Interval:
+    """Raises ValueError for no values."""
+    sample = list(values)
+    own = statistics.estimate(sample)
+    return Interval(
+        mean=own.mean, std=own.std, n=own.n, bootstrap=statistics.bootstrap(sample), t=None if own.low is None else (own.low, own.high)
+    )

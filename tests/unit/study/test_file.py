@@ -1,0 +1,108 @@
+"""A study's file, alone and with others: what it becomes, and what it is refused for."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from synaug.errors import UsageError
+from synaug.study.comparable import check_comparable
+from synaug.study.file import load_study
+
+STUDIES = Path(__file__).parents[3] / "docs" / "study"
+ARMS = {
+    "real": {"kind": "real"}, "real-half": {"kind": "real-half"},
+    "mix": {"kind": "naive", "scale": "1x"}, "aux": {"kind": "auxbn", "scale": "1x"},
+}  # fmt: skip
+BASE = {
+    "classes": [{"id": "bag", "names": ["bag"]}], "seeds": [0, 1],
+    "training": {"batch_size": 8, "steps": 10}, "tests": {"val": {"split": "val"}},
+}  # fmt: skip
+
+
+def written(tmp_path, *, name="study.yaml", comparison=None, **runs):
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(BASE))
+    comparisons = {name.partition(".")[0]: {"title": "t"} | comparison} if comparison else {}
+    study = {"title": "t", "base": "base.yaml", "runs": runs or {"one": {"arms": ARMS}}, "comparisons": comparisons}
+    (tmp_path / name).write_text(yaml.safe_dump(study, sort_keys=False))
+    return tmp_path / name
+
+
+def checked(file):
+    study = load_study([file])
+    check_comparable(study)
+    return study
+
+
+def test_a_run_is_the_base_with_its_changes_section_by_section(tmp_path):
+    study = checked(written(tmp_path, one={"seed": 3, "training": {"steps": 20}, "arms": ARMS}))
+    assert (study.configs["one"].seed, study.configs["one"].training.steps, study.configs["one"].training.batch_size) == (3, 20, 8)
+
+
+def test_a_run_of_two_files_has_the_arms_of_both(tmp_path):
+    a = written(tmp_path, name="a.yaml", one={"arms": {"real": ARMS["real"]}})
+    b = written(tmp_path, name="b.yaml", one={"arms": {"mix": ARMS["mix"]}})
+    assert list(load_study([a, b]).configs["one"].arms) == ["real", "mix"]
+
+
+def test_two_files_that_say_different_things_of_a_run_are_refused(tmp_path):
+    a, b = written(tmp_path, name="a.yaml", one={"seed": 1}), written(tmp_path, name="b.yaml", one={"seed": 2})
+    with pytest.raises(UsageError, match=r"runs.one.seed: 2, and an earlier file has 1"):
+        load_study([a, b])
+
+
+@pytest.mark.parametrize(("comparison", "says"), [
+    ({"arms": ["two/mix"]}, "'two/mix' names no run of the study; write RUN/ARM, runs: one"),
+    ({"arms": ["mix"]}, "'mix' names no run"),
+    ({"arms": ["one/mixx"]}, "run one has no arm 'mixx'; it has real, real-half, mix, aux"),
+    ({"arms": ["one/mix"], "tests": ["test"]}, "run one has no test 'test'; it has val"),
+    ({"arms": ["one/mix"], "real": ["one/aux"]}, "one/aux under `real` is of kind auxbn"),
+    ({"arms": ["one/mix"], "figure": "pie"}, "figure"),
+])  # fmt: skip
+def test_a_comparison_that_cannot_be_meant_is_refused(tmp_path, comparison, says):
+    with pytest.raises(UsageError, match=says) as caught:
+        checked(written(tmp_path, comparison=comparison))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    ({"training": {"batch_size": 16}}, "batch_size: 8 -> 16"),
+    ({"training": {"lr": 0.5}}, "lr: 0.1 -> 0.5"),
+    ({"training": {"augmentation": {"flip": False}}}, "augmentation.flip: True -> False"),
+    ({"training": {"steps": 20}}, "steps: 10 -> 20"),
+    ({"seeds": [0, 2]}, r"seeds: \[0, 1\] -> \[0, 2\]"),
+    ({"loader": {"window": 4}}, "window: 8 -> 4"),
+    ({"real": {"per_class": 10}}, "differs in real.real.per_class: None -> 10"),
+    ({"training": {"model": "resnet18"}}, "no real-only arm of its model"),
+])  # fmt: skip
+def test_arms_that_cannot_be_compared_are_refused_with_the_difference(tmp_path, change, says):
+    runs = {"one": {"arms": ARMS}, "two": {"arms": ARMS} | change}
+    with pytest.raises(UsageError, match=says) as caught:
+        checked(written(tmp_path, comparison={"arms": ["one/mix", "two/mix"], "real": ["one/real"]}, **runs))
+    assert "comparison study" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_real_half_arm_has_half_the_steps_by_its_kind_alone(tmp_path):
+    comparison = {"arms": ["one/mix"], "real": ["one/real", "one/real-half"]}
+    checked(written(tmp_path, comparison=comparison))
+    halved = ARMS | {"real-half": {"kind": "real-half", "settings": {"steps": 5}}}
+    with pytest.raises(UsageError, match="steps: 10 -> 5"):
+        checked(written(tmp_path, comparison=comparison, one={"arms": halved}))
+
+
+def test_weights_of_the_synthetic_half_may_differ_they_are_what_is_compared(tmp_path):
+    weighted = ARMS | {"light": {"kind": "naive", "scale": "1x", "settings": {"synthetic_weight": 0.2}}}
+    checked(written(tmp_path, comparison={"arms": ["one/mix", "one/light"], "real": ["one/real"]}, one={"arms": weighted}))
+
+
+def test_differences_need_the_same_real_images_and_settings(tmp_path):
+    runs = {"one": {"arms": ARMS}, "two": {"arms": ARMS, "real": {"per_class": 3}}}
+    with pytest.raises(UsageError, match=r"real images, real\.per_class: None -> 3"):
+        checked(written(tmp_path, comparison={"differences": {"few": ["one/mix", "two/mix"]}}, **runs))
+
+
+@pytest.mark.parametrize("files", [["headline.yaml"], sorted(path.name for path in STUDIES.glob("*.yaml") if path.name != "base.yaml")])
+def test_the_shipped_studies_can_be_compared(files):
+    study = load_study([STUDIES / name for name in files])
+    check_comparable(study)
+    assert len(study.configs["headline"].seeds) >= 10
