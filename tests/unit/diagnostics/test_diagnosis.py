@@ -1,7 +1,6 @@
 """Computed once, and again when what it was computed from changed."""
 
 import pytest
-import timm
 
 from synaug import layout
 from synaug.diagnostics import coverage, fidelity
@@ -71,14 +70,6 @@ def test_branches_come_with_a_trained_auxbn_arm(empty):
     helpers.train(helpers.job(empty, "auxbn"))
     assert list(judged(one).branches.arms) == ["auxbn"]
     assert empty.exists(layout.diagnostics("r", "branches"))
-
-
-def test_a_timm_model_is_a_feature_space_of_its_own_size(empty, monkeypatch):
-    create = timm.create_model
-    monkeypatch.setattr(timm, "create_model", lambda name, pretrained=False, **options: create(name, **options))  # without its weights
-    (view,) = diagnose(made.filled(empty, per_kind=10), features=["timm:test_efficientnet"]).coverage.views
-    assert view.inputs.features == "timm:test_efficientnet" and view.inputs.model.startswith("test_efficientnet@timm ")
-    assert view.rows["plain"].by_class.coverage > view.rows["cd"].by_class.coverage
 
 
 def test_unknown_features_are_refused_before_anything_is_measured(empty, measured):
