@@ -154,8 +154,7 @@ class Launcher:
         key = self.key("done.json")
         if not self.store.exists(key):
             return False
-        published = json.loads(self.store.get(key))
-        return all(published.get(name) == value for name, value in self.settings.items())
+        return not arms.changes(json.loads(self.store.get(key)), self.settings)
 
     def metrics(self) -> dict[str, Any] | None:
         """The last line of metrics.jsonl, None before the first checkpoint."""

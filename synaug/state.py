@@ -160,13 +160,9 @@ def _train(store: Store, run: str, config: Config) -> list[TaskState]:
         for seed in config.seeds:
             key = layout.training(run, name, seed, "done.json")
             # with other settings it is not this arm's: the train stage then refuses it, with the difference
-            done = key in finished and _holds(json.loads(store.get(key)), frozen)
+            done = key in finished and not arms.changes(json.loads(store.get(key)), frozen)
             tasks.append(TaskState(Task(stage="train", arm=name, seed=seed), steps if done else 0, steps))
     return tasks
-
-
-def _holds(done: dict, frozen: dict) -> bool:
-    return all(done.get(name) == value for name, value in frozen.items())
 
 
 def _evaluate(store: Store, run: str, config: Config) -> list[TaskState]:

@@ -32,6 +32,9 @@ class Settings(Section):
     test_image_size: int | None = growable(None, "Side at test; null: image_size", unit="pixels", ge=8)
     test_crop: float = growable(0.875, "Side of the centre crop at test, as a part of the resized side", gt=0, le=1)
     batch_size: int = growable(256, "Images of an optimizer step over all ranks, real and synthetic together", unit="images", ge=2)
+    synthetic_share: float = growable(
+        0.5, "Synthetic images of a mixed arm's batch, as a part of batch_size (rounded to whole images, at least one of each)", gt=0, lt=1
+    )
     steps: int = growable(100_000, "Optimizer steps (real-half takes half)", ge=1)
     optimizer: Literal["sgd", "adamw", "lamb"] = growable("sgd", "timm's optimizer")
     lr: float = growable(0.1, "Peak learning rate", gt=0)
@@ -52,7 +55,9 @@ class Arm(Section):
     """Under a name that says its scale: auxbn-6x. Any field of `training:` may be set in `settings`."""
 
     kind: ArmKind = growable(..., "real | real-half | naive | auxbn | oracle")
-    scale: str | None = growable(None, "Pool that the synthetic half is drawn from, like 2x; null: the run's scale", pattern=r"^[1-9]\d*x$")
+    scale: str | None = growable(
+        None, "Pool that the synthetic images of a batch are drawn from, like 2x; null: the run's scale", pattern=r"^[1-9]\d*x$"
+    )
     prompt_kinds: list[PromptKind] | None = growable(None, "Use only images of these prompt kinds; null: all")
     pool_images: int | None = growable(
         None, "Cut the pool to this many images, seeded and balanced over classes; null: no cut", unit="images", ge=1

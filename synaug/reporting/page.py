@@ -2,7 +2,7 @@
 
 import jinja2
 
-from synaug import statistics
+from synaug import shots, statistics
 from synaug.config.load import dump_config
 from synaug.reporting import figures, sheets, story
 from synaug.reporting.branches import branch_figures
@@ -28,8 +28,8 @@ def render(facts: Facts) -> str:
         facts=facts, story=story, rows=_rows(facts), scale_figures=figures.scale_figures(facts), gain_figures=figures.gain_figures(facts),
         class_figures=figures.class_figures(facts, top), class_table=_class_table(facts, top), sheets=sheets.class_sheets(facts),
         branch_figures=branch_figures(facts.findings.branches, 100), strips=sheets.test_strips(facts), joined=_joined(facts),
-        trainings=_trainings(facts), times=_times(facts),
-        versions=_versions(facts), configuration=dump_config(facts.config), method=statistics.METHOD,
+        trainings=_trainings(facts), times=_times(facts), versions=_versions(facts), shot_tables=_shot_tables(facts),
+        thirds=shots.relative(facts.plan.real_counts), configuration=dump_config(facts.config), method=statistics.METHOD,
     )  # fmt: skip
 
 
@@ -65,6 +65,21 @@ def _class_table(facts: Facts, arms: list[str]) -> dict | None:
         gains = [statistics.class_gain(results, arm, test, class_id) for arm in arms]
         rows.append({"name": facts.names[class_id], "id": class_id, "n": n, "cells": cells, "gains": gains})
     return {"test": test, "baseline": baseline, "arms": arms, "rows": rows}
+
+
+def _shot_tables(facts: Facts) -> list[dict]:
+    """Accuracy on the classes with many, medium and few real images, a table a test set; none where all have equally many."""
+    results, counts = facts.results, facts.plan.real_counts
+    groups, spans = shots.groups(counts), shots.spans(counts)
+    heads = [{"name": name, "classes": len(ids), "fewest": spans[name][0], "most": spans[name][1]} for name, ids in groups.items()]
+    tables = []
+    for test in results.tests if groups else []:
+        rows = []
+        for arm in results.arms:
+            found = [shots.accuracies(results, arm, test, ids) for ids in groups.values()]
+            rows.append({"arm": arm, "cells": [estimate(values.values()) if values else None for values in found]})
+        tables.append({"test": test, "heads": heads, "rows": rows})
+    return tables
 
 
 def _joined(facts: Facts) -> list[dict]:

@@ -4,6 +4,7 @@ from synaug.reporting.facts import Facts
 from synaug.reporting.wording import brief, capital, change, count, listed, points, verdict
 from synaug.state import active_arms
 from synaug.statistics import REAL_KINDS, Estimate, better_real, estimate, gain, paired
+from synaug.training.arms import recipe, settings_of
 
 MIXED = ("naive", "auxbn")
 
@@ -73,7 +74,7 @@ def result(facts: Facts) -> list[str]:
             parts.append("out of domain " + ", ".join(f"{change(one)} on {test}" for _, test, one in outside))
         if parts:
             told.append(f"{arm}: {'; '.join(parts)}.")
-    return told
+    return told + _auxbn_against_naive(facts, "gain", "above {partner} on {tests}: AuxBN paid.")
 
 
 def made(facts: Facts) -> list[str]:
@@ -96,10 +97,23 @@ def made(facts: Facts) -> list[str]:
         told.append(f"{capital(models['diffusion'].name)} drew the images{guidance}{shelf}, from prompts: {shares}.")
     settings = facts.config.training
     told.append(
-        f"All arms share {settings.steps:,} steps of {settings.batch_size} images (real-half: half the steps); mixed arms take half of "
-        "each batch from the synthetic images. AuxBN gives those a batch norm of their own, which is dropped at test."
+        f"All arms share {settings.steps:,} steps of {settings.batch_size} images (real-half: half the steps); {_split(facts)}. "
+        "AuxBN gives those a batch norm of their own, which is dropped at test."
     )
     return told
+
+
+def _split(facts: Facts) -> str:
+    """What part of a batch is synthetic, for all mixed arms or, where they differ, by arm."""
+    by_share: dict[float, list[str]] = {}
+    for name, arm in facts.config.arms.items():
+        if arm.kind in MIXED:
+            by_share.setdefault(settings_of(facts.config, name).synthetic_share, []).append(name)
+    parts = {share: "half" if share == 0.5 else f"{100 * share:g}%" for share in by_share or [facts.config.training.synthetic_share]}
+    if len(parts) == 1:
+        return f"mixed arms take {next(iter(parts.values()))} of each batch from the synthetic images"
+    told = [f"{parts[share]} with {listed(names)}" for share, names in by_share.items()]
+    return f"of each batch, {', '.join(told)} are synthetic images"
 
 
 def seen(facts: Facts) -> list[str]:
@@ -129,7 +143,7 @@ def not_worked(facts: Facts) -> list[str]:
             told.append(f"{arm} is worse than real-only on {listed(losses)}.")
         if undecided:
             told.append(f"{arm}: no difference shown on {listed(undecided)}.")
-    told += _auxbn_against_naive(facts)
+    told += _auxbn_against_naive(facts, "loss", "below {partner} on {tests}: AuxBN cost accuracy.")
     if any(verdict(one) == "unknown" for _, _, one in gains(facts, "in", largest_arms(facts))):
         told.append("There are too few training seeds for intervals: no gain is claimed.")
     if not any(results.first(arm).kind in REAL_KINDS for arm in results.arms) and results.arms:
@@ -155,15 +169,25 @@ def not_worked(facts: Facts) -> list[str]:
     return told or ["Nothing that the run can know of."]
 
 
-def _auxbn_against_naive(facts: Facts) -> list[str]:
+def _auxbn_against_naive(facts: Facts, wanted: str, words: str) -> list[str]:
+    """Where AuxBN gained on its naive twin, or lost; wanted: gain or loss."""
     results, told = facts.results, []
     for arm in results.arms:
-        own = results.first(arm)
-        partner = next((n for n in results.arms if results.first(n).kind == "naive" and results.first(n).scale == own.scale), None)
-        if own.kind != "auxbn" or partner is None:
-            continue
-        differences = {test: paired(results.accuracies(arm, test), results.accuracies(partner, test)) for test in results.tests}
-        worse = [f"{test} ({brief(one)})" for test, one in differences.items() if one and verdict(one) == "loss"]
-        if worse:
-            told.append(f"{arm} is below {partner} on {listed(worse)}: AuxBN cost accuracy.")
+        if partner := _naive_twin(facts, arm):
+            differences = {test: paired(results.accuracies(arm, test), results.accuracies(partner, test)) for test in results.tests}
+            found = [f"{test} ({brief(one)})" for test, one in differences.items() if verdict(one) == wanted]
+            if found:
+                told.append(f"{arm} is {words.format(partner=partner, tests=listed(found))}")
     return told
+
+
+def _naive_twin(facts: Facts, arm: str) -> str | None:
+    """The evaluated naive arm that differs from an auxbn arm in nothing but the kind."""
+
+    def rest(name: str) -> dict:
+        return {key: value for key, value in recipe(facts.config, name).frozen().items() if key not in ("arm", "kind")}
+
+    results = facts.results
+    if results.first(arm).kind != "auxbn":
+        return None
+    return next((name for name in results.arms if results.first(name).kind == "naive" and rest(name) == rest(arm)), None)

@@ -14,6 +14,7 @@ from synaug.config.training import Settings
 from synaug.errors import DataError, UsageError
 
 MIXED = ("naive", "auxbn", "oracle")
+DEFAULTS_THEN = {"synthetic_share": 0.5}  # of settings that trainings from before they were there have not stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +31,15 @@ class Recipe:
     prompt_kinds: list[str] | None
     pool_images: int | None
     min_clip_score: float | None
+    oracle: str | None  # the split that an oracle arm takes in place of synthetic images
     window: int
 
     def frozen(self) -> dict[str, Any]:
         """What settings.json holds: everything that shapes the weights but the seed."""
         return {
             "arm": self.name, "kind": self.kind, "steps": self.steps, "scale": self.scale, "prompt_kinds": self.prompt_kinds,
-            "pool_images": self.pool_images, "min_clip_score": self.min_clip_score, "window": self.window,
+            "pool_images": self.pool_images, "min_clip_score": self.min_clip_score, "oracle": self.oracle,
+            "window": self.window,
             "settings": self.settings.model_dump(mode="json"),
         }  # fmt: skip
 
@@ -63,12 +66,14 @@ def settings_of(config: Config, name: str) -> Settings:
 
 
 def recipe(config: Config, name: str) -> Recipe:
-    """Raises UsageError for an unknown arm, settings that cannot be meant, or a batch that cannot be halved."""
+    """Raises UsageError for an unknown arm, settings that cannot be meant, or a batch that cannot be split."""
     arm, settings = _arm(config, name), settings_of(config, name)
     mixed = arm.kind in MIXED
-    if mixed and settings.batch_size % 2:
+    n_synthetic = round(settings.batch_size * settings.synthetic_share) if mixed else 0
+    if mixed and not 0 < n_synthetic < settings.batch_size:
         raise UsageError(
-            f"arm {name}: batch_size {settings.batch_size} cannot be split into half real, half synthetic; give an even number"
+            f"arm {name}: synthetic_share {settings.synthetic_share:g} of batch_size {settings.batch_size} is {n_synthetic} images; "
+            f"a batch needs 1 to {settings.batch_size - 1} synthetic ones: change the share, or raise batch_size"
         )
     if arm.kind == "oracle" and not config.oracle:
         raise UsageError(f"arm {name} is an oracle, and `oracle:` names no split; it is there for the embedded default only")
@@ -77,12 +82,13 @@ def recipe(config: Config, name: str) -> Recipe:
         kind=arm.kind,
         settings=settings,
         steps=max(1, settings.steps // 2) if arm.kind == "real-half" else settings.steps,
-        n_real=settings.batch_size // 2 if mixed else settings.batch_size,
-        n_synthetic=settings.batch_size // 2 if mixed else 0,
+        n_real=settings.batch_size - n_synthetic,
+        n_synthetic=n_synthetic,
         scale=parse_scale(arm.scale or config.scale) if mixed else None,
         prompt_kinds=sorted(arm.prompt_kinds) if mixed and arm.prompt_kinds else None,
         pool_images=arm.pool_images if mixed else None,
         min_clip_score=config.index.min_clip_score if arm.kind in ("naive", "auxbn") else None,
+        oracle=config.oracle if arm.kind == "oracle" else None,
         window=config.loader.window,
     )
 
@@ -99,9 +105,20 @@ def differences(old: dict, new: dict, path: str = "") -> list[str]:
     return lines
 
 
-def refuse_changes(old: dict, new: dict, *, where: str) -> None:
+def changes(stored: dict, frozen: dict) -> list[str]:
+    """How settings.json or done.json of a training differs from what its arm is now; empty: it is this very arm.
+
+    What the file is too old to hold counts as what it was then: the default of a setting, any split of an oracle arm.
+    """
+    then = {name: stored.get(name) for name in frozen} | {"oracle": stored.get("oracle", frozen["oracle"])}
+    if isinstance(then["settings"], dict):
+        then["settings"] = DEFAULTS_THEN | then["settings"]
+    return differences(then, frozen)
+
+
+def refuse_changes(stored: dict, new: dict, *, where: str) -> None:
     """An arm's first checkpoint freezes its settings. Raises DataError with the difference."""
-    if changed := differences(old, new):
+    if changed := changes(stored, new):
         raise DataError(
             f"arm {new['arm']} was begun with other settings ({where}): {'; '.join(changed)}; set them back, or name another arm"
         )

@@ -31,7 +31,8 @@ def train(job: Job, recipe: Recipe, ranks: Ranks) -> None:
     begun = time.monotonic()
     if ranks.size > 1 and min(n for n in (recipe.n_real, recipe.n_synthetic) if n) < ranks.size:
         raise UsageError(
-            f"arm {recipe.name}: batch_size {recipe.settings.batch_size} is too small for {ranks.size} ranks; raise it, or use fewer ranks"
+            f"arm {recipe.name}: {recipe.n_real} real and {recipe.n_synthetic} synthetic images of a batch are too few for {ranks.size} "
+            "ranks; raise batch_size, or use fewer ranks"
         )
     loader, digests = load(job, recipe, ranks)
     torch.manual_seed(derive("init", job.seed))

@@ -1,4 +1,4 @@
-"""The pools of an arm: its real images, and the synthetic ones (or the oracle's real ones) that fill the other half of its batches."""
+"""The pools of an arm: its real images, and the synthetic ones (or the oracle's real ones) that fill the rest of its batches."""
 
 import hashlib
 

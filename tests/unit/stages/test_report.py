@@ -207,3 +207,29 @@ def test_a_second_run_is_joined_with_its_difference(job):
     assert f"{100 * theirs:.1f}" in joined and f"{100 * (theirs - mine):+.1f}".replace("-", "−") in joined
     with pytest.raises(DataError, match="'gone' is not planned"):
         report.run(replace(job, join=("gone",)))
+
+
+def test_unequal_real_counts_are_told_by_many_medium_and_few(job):
+    assert 'id="shots"' not in html(job)
+    counts = dict(zip(job.plan.real_counts, (50, 32, 21, 13, 9, 6, 4, 2, 1, 1), strict=True))
+    page = text(html(replace(job, plan=job.plan.model_copy(update={"real_counts": counts}))))
+    assert "many 3 classes, 21 to 50" in page and "few 3 classes, 1 to 2" in page
+    assert "Groups are thirds of the classes by their number of real images" in page
+
+
+def test_the_report_tells_the_split_of_a_batch_and_where_auxbn_paid(tmp_path):
+    def page(name, **changes):
+        store = open_store(str(tmp_path / name), create=True)
+        one = small_run.job(store, small_run.config(**changes))
+        small_run.write_splits(store)
+        means = {"real": (0.8, 0.1, 0.3), "naive-1x": (0.8, 0.4, 0.4), "auxbn-1x": (0.9, 0.4, 0.4), "auxbn-q": (0.5, 0.1, 0.1)}
+        small_run.write_results(one, means=means)
+        return text(html(one))
+
+    arms = small_run.config().model_dump(mode="json")["arms"]
+    half = page("half")
+    assert "mixed arms take half of each batch from the synthetic images" in half and "auxbn-2x is above naive-2x on test" in half
+    training = small_run.config().model_dump(mode="json")["training"] | {"synthetic_share": 0.25}
+    assert "mixed arms take 25% of each batch from the synthetic images" in page("quarter", training=training)
+    own = page("both", arms=arms | {"auxbn-q": {"kind": "auxbn", "scale": "1x", "settings": {"synthetic_share": 0.25}}})
+    assert "and auxbn-2x, 25% with auxbn-q are synthetic images" in own and "auxbn-q is below naive-1x" not in own

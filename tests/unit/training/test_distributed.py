@@ -105,7 +105,7 @@ def test_a_rank_that_loses_its_peer_ends_with_170(disk, folder, victim):
 def test_a_batch_too_small_for_the_ranks_is_refused(disk):
     job = helpers.job(disk, "naive", settings=helpers.config(batch_size=2))
     ranks = distributed.Ranks(0, 2, torch.device("cpu"))
-    with pytest.raises(UsageError, match="batch_size 2 is too small for 2 ranks"):
+    with pytest.raises(UsageError, match="1 real and 1 synthetic images of a batch are too few for 2 ranks"):
         loop.train(job, helpers.arms.recipe(job.config, "naive"), ranks)
 
 
