@@ -28,7 +28,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}; default: all")
     parser.add_argument(
         "--record", nargs="?", const="", metavar="HARDWARE",
-        help="also write docs/bench/{HARDWARE}.json, to be committed; like `2 vCPU EPYC`, and without a name as machine and torch are called",
+        help="also write docs/bench/{HARDWARE}.json, to be committed, like `2 vCPU EPYC`; without a name as in bench-results/",
     )  # fmt: skip
     return parser.parse_args(arguments)
 

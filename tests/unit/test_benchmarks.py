@@ -101,7 +101,7 @@ def test_copies_to_the_cpu_are_measured(pinned, tiny):
 
 def test_a_lever_that_the_hardware_refuses_is_not_measured(monkeypatch):
     monkeypatch.setattr(levers, "SWITCHES", [levers.Switch("flash", "never", refusing, on_cpu=True)])
-    flash, *_ = levers.measure("tiny", part=4, batch=4, rounds=1, num_inference_steps=1)
+    flash, *_ = levers.measure("tiny", part=6, batch=3, rounds=1, num_inference_steps=1)
     assert (flash.verdict, flash.details["refused"]) == ("not yet measured", "No available kernel")
 
 
