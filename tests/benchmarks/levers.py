@@ -115,10 +115,11 @@ OTHERS = ("prompts embedded by windows", "encoding in threads", "pinned copies")
 
 def run(*, part: int = 128, batch: int = 32, rounds: int = 5) -> list[Result]:
     """part, batch: images of the embedded generator."""
-    results = measure("embedded", part=part, batch=batch, rounds=rounds)
+    gpu = torch.cuda.is_available()
+    results = [] if gpu else measure("embedded", part=part, batch=batch, rounds=rounds)
     for profile, shape in images.SHAPES.items():
         title = f"{profile} bf16"
-        if not torch.cuda.is_available():
+        if not gpu:
             results += [without_gpu(name_of(title, name)) for name in (*(switch.name for switch in SWITCHES), *OTHERS)]
             continue
         torch._dynamo.reset()
