@@ -86,7 +86,7 @@ class DiffusersModel:
         self.device = pipeline.device
         self.dtype = str(pipeline.unet.dtype).removeprefix("torch.")
         self._tokenizing = Lock()  # fast tokenizers refuse two threads at once
-        self.seconds = {"text": 0.0, "denoise": 0.0, "decode": 0.0}  # as seen by the caller
+        self.seconds = {"text": 0.0, "denoise": 0.0, "decode": 0.0, "copy": 0.0}  # as seen by the caller
 
     @classmethod
     def load(cls, config: Config, device: str | torch.device, info: ModelInfo) -> "DiffusersModel":
@@ -138,13 +138,15 @@ class DiffusersModel:
             middle = self._now()
             pixels = self._decode(latents)
             flagged = self._flagged(pixels)
+            decoded = self._now()
             pixels = pixels.float().cpu()
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" not in str(error):
                 raise
             raise torch.OutOfMemoryError(first_line(error)) from error
         self._took("denoise", middle - start)
-        self._took("decode", time.perf_counter() - middle)
+        self._took("decode", decoded - middle)
+        self._took("copy", time.perf_counter() - decoded)
         return Generated(pixels, flagged)
 
     def _took(self, phase: str, seconds: float) -> None:

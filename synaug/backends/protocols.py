@@ -35,7 +35,7 @@ class Generated(Protocol):
 class Diffusion(Protocol):
     info: ModelInfo
     dtype: str  # of the denoiser, like float16
-    seconds: dict[str, float]  # spent so far, by phase: text, denoise, decode
+    seconds: dict[str, float]  # spent so far, by phase: text, denoise, decode (with the safety checker), copy (to the CPU)
 
     def encode(self, texts: list[str]) -> Any:
         """The texts' embeddings, for `generate`. Thread-safe beside it; the texts are encoded together."""

@@ -5,27 +5,32 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
 
 from synaug import metrics
 
 
 class Beside:
-    """Results come back in the order of submission; at most `ahead` tasks are under way."""
+    """Results come back in the order of submission; at most `ahead` tasks are under way. Waiting for them is the phase `wait`."""
 
-    def __init__(self, *, threads: int, torch_threads: int, ahead: int):
+    def __init__(self, *, threads: int, torch_threads: int, ahead: int, stopwatch: "Stopwatch"):
         self._pool = ThreadPoolExecutor(threads, "beside", initializer=_set_torch_threads, initargs=(torch_threads,))
         self._pending: deque[Future] = deque()
-        self._ahead = ahead
+        self._ahead, self._stopwatch = ahead, stopwatch
 
     def submit(self, task: Callable, *arguments) -> Iterator:
         """Yields the results that had to be waited for to keep memory bounded."""
         self._pending.append(self._pool.submit(task, *arguments))
         while len(self._pending) > self._ahead:
-            yield self._pending.popleft().result()
+            yield self._next()
 
     def rest(self) -> Iterator:
         while self._pending:
-            yield self._pending.popleft().result()
+            yield self._next()
+
+    def _next(self):
+        with self._stopwatch.phase("wait"):
+            return self._pending.popleft().result()
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -38,10 +43,11 @@ def _set_torch_threads(count: int) -> None:
 
 
 class Stopwatch:
-    """Seconds by phase."""
+    """Seconds by phase, over all threads. `wait`: while the model stood still for want of texts, or of room for its results."""
 
     def __init__(self):
         self.seconds: dict[str, float] = {}
+        self._lock = Lock()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -50,5 +56,6 @@ class Stopwatch:
             yield
         finally:
             seconds = time.perf_counter() - start
-            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+            with self._lock:
+                self.seconds[name] = self.seconds.get(name, 0.0) + seconds
             metrics.phase(name, seconds)

@@ -61,7 +61,7 @@ class PartMaker:
         self.diffusion, self.batch_size = diffusion, config.images.batch_size
         self.stopwatch = Stopwatch()
         self.finisher = Finisher(config, diffusion.info, clip, self.stopwatch)
-        self._beside = Beside(threads=threads, torch_threads=config.threads, ahead=threads + 1)
+        self._beside = Beside(threads=threads, torch_threads=config.threads, ahead=threads + 1, stopwatch=self.stopwatch)
         self._texts = ThreadPoolExecutor(1, "texts", initializer=_set_torch_threads, initargs=(config.threads,))
         self._publisher = ThreadPoolExecutor(1, "publisher")
         self._upload: Future | None = None
@@ -146,7 +146,8 @@ class PartMaker:
         cut = windows(todo)
         ahead = self._texts.submit(self._look_at, cut[0])
         for n, window in enumerate(cut):
-            texts = ahead.result()
+            with self.stopwatch.phase("wait"):
+                texts = ahead.result()
             if n + 1 < len(cut):
                 ahead = self._texts.submit(self._look_at, cut[n + 1])
             for batch in window:

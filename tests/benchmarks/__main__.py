@@ -1,4 +1,4 @@
-"""Runs the benchmarks, prints a table and writes bench-results/{time}.json.
+"""Runs the benchmarks, prints a table and writes bench-results/{hardware}-torch-{version}-{time}.json, anew after each benchmark.
 
 Exit code 0: every target is met; 3: one is not, named on stderr.
 """
@@ -26,14 +26,16 @@ ENVIRONMENT = {
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}; default: all")
-    parser.add_argument("--record", metavar="HARDWARE", help="also write docs/bench/{HARDWARE}.json, to be committed; like `2 vCPU EPYC`")
+    parser.add_argument(
+        "--record", nargs="?", const="", metavar="HARDWARE",
+        help="also write docs/bench/{HARDWARE}.json, to be committed, like `2 vCPU EPYC`; without a name as in bench-results/",
+    )  # fmt: skip
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code."""
     from rich.console import Console
-    from slugify import slugify
 
     from synaug import machine
     from synaug.failure import describe
@@ -44,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         "begun": begun.isoformat(timespec="seconds"), "hardware": machine.hardware(), "versions": machine.versions(),
         "load before": [round(load, 2) for load in os.getloadavg()],
     }  # fmt: skip
-    results, seconds = [], {}
+    results, seconds, paths = [], {}, paths_of(chosen, begun, about)
     for name in chosen.only:
         console.print(f"{name} ...", style="dim")
         start = time.perf_counter()
@@ -56,12 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"benchmark {name} broke off: {line}", file=sys.stderr)
             return code
         seconds[name] = round(time.perf_counter() - start, 1)
-    about |= {"load after": [round(load, 2) for load in os.getloadavg()], "seconds": seconds}
-    text = json.dumps(about | {"results": [result.to_dict() for result in results]}, indent=1) + "\n"
-    paths = [RESULTS / f"{begun:%Y%m%d-%H%M%S}.json"] + ([RECORDS / f"{slugify(chosen.record)}.json"] if chosen.record else [])
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        about |= {"load after": [round(load, 2) for load in os.getloadavg()], "seconds": seconds}
+        text = json.dumps(about | {"results": [result.to_dict() for result in results]}, indent=1) + "\n"
+        for path in paths:  # each time: a lent machine may be gone before the last
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
     console.print(table(results, about))
     print(f"written: {', '.join(map(str, paths))} ({sum(seconds.values()):.0f} s)")
     failed = [result for result in results if result.met is False]
@@ -70,8 +71,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 3 if failed else 0
 
 
+def paths_of(chosen: argparse.Namespace, begun: datetime.datetime, about: dict) -> list[Path]:
+    """Where the figures go. The machine's own name says its hardware, torch's version and, where not all ran, the benchmarks."""
+    from slugify import slugify
+
+    hardware = about["hardware"]
+    what = f"{len(hardware['gpus'])}x {hardware['gpus'][0]}" if hardware["gpus"] else f"{hardware['cores']} cores {hardware['cpu']}"
+    some = "" if tuple(chosen.only) == NAMES else " ".join(chosen.only)
+    own = slugify(f"{what} torch {about['versions']['torch']} {some}")
+    paths = [RESULTS / f"{own}-{begun:%Y%m%d-%H%M%S}.json"]
+    return paths if chosen.record is None else [*paths, RECORDS / f"{slugify(chosen.record) or own}.json"]
+
+
 def table(results: list, about: dict):
     from rich.table import Table
+
+    from tests.benchmarks.result import NOT_YET
 
     hardware = about["hardware"]
     where = ", ".join([*hardware["gpus"], f"{hardware['cores']} cores of {hardware['cpu']}"])
@@ -81,9 +96,10 @@ def table(results: list, about: dict):
         made.add_column(column, justify="right")
     for column in ("unit", "target", ""):
         made.add_column(column)
-    colours = {"pass": "green", "FAIL": "bold red", "reported": "dim"}
+    colours = {"pass": "green", "FAIL": "bold red", "reported": "dim", NOT_YET: "yellow"}
     for result in results:
-        figures = (f"{value:.3f}" for value in (result.value, min(result.values), max(result.values)))
+        lowest, highest = min(result.values, default=None), max(result.values, default=None)
+        figures = ("" if value is None else f"{value:.3f}" for value in (result.value, lowest, highest))
         made.add_row(result.name, *figures, result.unit, result.target, f"[{colours[result.verdict]}]{result.verdict}[/]")
     return made
 

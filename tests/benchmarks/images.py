@@ -1,9 +1,11 @@
-"""The images stage against a bare denoise-and-decode loop of the same model, batches and device, and against batch 1.
+"""The images stage against a bare denoise-and-decode loop of the same model, batches and device, against diffusers as its documentation
+shows it, and against batch 1; and where its time goes.
 
-On a CPU the embedded generator; on a GPU an SD 1.5-shaped pipeline too. The stage is its real code in this process: prompts, images,
-checks, JPEGs, CLIP scores, tar and manifest in a store on disk.
+On a CPU the embedded generator, on a GPU pipelines of SD 1.5's and SDXL's size. The stage is its real code in this process: prompts,
+images, checks, JPEGs, CLIP scores, tar and manifest in a store on disk. Warm-up, and compilation with it, goes before.
 """
 
+import contextlib
 import dataclasses
 import tempfile
 import time
@@ -13,30 +15,72 @@ from statistics import median
 
 import torch
 
+from synaug import layout
 from synaug.backends.clip import open_clip_model
 from synaug.backends.diffusion import open_diffusion
 from synaug.devices import find_device
 from synaug.generation.batches import Batch, batches
-from synaug.generation.part import PartMaker, recipe, texts_of
+from synaug.generation.part import PartMaker, Recipe, recipe, texts_of
 from synaug.job import Job
 from synaug.store import open_store
-from tests.benchmarks import machine, sd15
-from tests.benchmarks.result import Result, ratios
+from tests.benchmarks import full_size, machine
+from tests.benchmarks.diffusers_loop import PlainLoop
+from tests.benchmarks.result import Result, ratios, without_gpu
 from tests.images_run import images_job
+
+BARE, PLAIN, SINGLE = ">= 0.97", ">= 1.5", ">= 3"  # on a GPU
+SHAPES = {  # of a part that is long enough to be steady, short enough for three loops of it
+    "sd15": {"images": 128, "batch": 16, "rounds": 3},
+    "sdxl": {"images": 32, "batch": 8, "rounds": 2},
+}
+PHASES = ("text", "denoise", "decode", "copy", "checks", "encode", "clip", "upload", "wait")
 
 
 def run(*, images: int = 256, batch: int = 32, rounds: int = 3) -> list[Result]:
-    results = measure("embedded", images=images, batch=batch, rounds=rounds)
-    if torch.cuda.is_available():
+    """images, batch, rounds: of the embedded generator."""
+    gpu = torch.cuda.is_available()
+    results = [] if gpu else measure("embedded", images=images, batch=batch, rounds=rounds)
+    for profile, shape in SHAPES.items():
+        title = f"{profile} bf16, compiled"
+        if not gpu:
+            results += [without_gpu(name, target) for name, target in names(title, shape["batch"]).items() if target]
+            continue
+        torch._dynamo.reset()
         with tempfile.TemporaryDirectory() as folder:
-            model, clip = sd15.save(Path(folder))
-            results += measure(
-                "sd15 512 px bf16", images=128, batch=16, rounds=3, clip=clip, profile="sd15", model=str(model), dtype="bfloat16"
-            )
+            clip, model = full_size.save_clip(Path(folder)), str(full_size.save(Path(folder), profile))
+            results += measure(title, **shape, clip=clip, profile=profile, model=model, dtype="bfloat16", compile=True)
     return results
 
 
-def measure(title: str, *, images: int, batch: int, rounds: int, clip: dict | None = None, **settings) -> list[Result]:
+def names(title: str, batch: int) -> dict[str, str]:
+    """The ratios with their targets."""
+    return {
+        f"images {title}: stage / bare loop, steady state": ">= 0.95" if title == "embedded" else BARE,
+        f"images {title}: stage / diffusers as documented, batch {batch}": PLAIN,
+        f"images {title}: stage at batch {batch} / bare loop at batch 1": "" if title == "embedded" else SINGLE,
+        f"images {title}: stage with its start and end / bare loop": "",
+        f"images {title}: stage on one core / bare loop on one thread": "",
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """One part, and the models that make it."""
+
+    job: Job
+    device: torch.device
+    diffusion: object
+    clip: object
+    part: Recipe
+    batch: int
+
+    def bare(self, images: int | None = None, batch: int | None = None) -> "Bare":
+        """Over the part's first `images`."""
+        return Bare(self.diffusion, self.job, batches(self.part.images[:images], batch or self.batch))
+
+
+@contextlib.contextmanager
+def bench(*, images: int, batch: int, clip: dict | None = None, **settings) -> Iterator[Bench]:
     """images: of one part. clip: fields of `prompts.clip`; settings: fields of `images:`."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,34 +92,44 @@ def measure(title: str, *, images: int, batch: int, rounds: int, clip: dict | No
         device = find_device(job.config.compute.device)
         diffusion, model = open_diffusion(job.config, device), open_clip_model(job.config)
         part = recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0])
-        bare = Bare(diffusion, job, batches(part.images, batch))
-        single = Bare(diffusion, job, batches(part.images[: max(2, len(part.images) // 16)], 1))
-        stage(job, diffusion, model, part, device)  # warm-up, of both
-        bare.run(), single.run()
-        rates: dict[str, list[float]] = {"bare": [], "steady": [], "whole": [], "single": [], "one core": []}
+        yield Bench(job, device, diffusion, model, part, batch)
+
+
+def measure(title: str, *, images: int, batch: int, rounds: int, **settings) -> list[Result]:
+    """settings: of `bench`."""
+    rates: dict[str, list[float]] = {name: [] for name in ("bare", "steady", "whole", "plain", "single", "one core")}
+    shares: dict[str, list[float]] = {phase: [] for phase in PHASES}
+    with bench(images=images, batch=batch, **settings) as at:
+        bare = at.bare()
+        plain = None if at.diffusion.sampling.profile.folder else PlainLoop(at.job.config, at.device, at.part.images)
+        for loop in (lambda: stage(at), bare.run, *([plain.warm_up] if plain else [])):  # warm-up
+            loop()
         for _ in range(rounds):
             rates["bare"].append(bare.run())
-            steady, whole = stage(job, diffusion, model, part, device)
-            rates["steady"].append(steady)
-            rates["whole"].append(whole)
-            rates["single"].append(single.run())
-            if device.type == "cpu":
+            timed = stage(at)
+            rates["steady"].append(timed.steady)
+            rates["whole"].append(timed.whole)
+            for phase in PHASES:
+                shares[phase].append(timed.shares.get(phase, 0.0))
+            if plain:
+                rates["plain"].append(plain.run())
+            if at.device.type == "cpu":
                 with machine.cores(1):
-                    rates["one core"].append(stage(job, diffusion, model, part, device)[0])
-    details = {"images": images, "batch": batch, "device": str(device), "images/s": {name: rounded(rate) for name, rate in rates.items()}}
+                    rates["one core"].append(stage(at).steady)
+        single = at.bare(max(2, images // 16), 1)
+        single.run()  # after the others: another batch size makes torch.compile build graphs of any size, which are slower
+        rates["single"] = [single.run() for _ in range(rounds)]
+    details = {"images": images, "batch": batch, "device": str(at.device)}
+    details |= {"images/s": {name: rounded(rate) for name, rate in rates.items()}}
+    under = ("steady", "bare"), ("steady", "plain"), ("steady", "single"), ("whole", "bare"), ("one core", "bare")
     results = [
-        Result(
-            name=f"images {title}: stage / bare loop, steady state", values=ratios(rates["steady"], rates["bare"]), target=">= 0.95",
-            details=details,
-        ),
-        Result(name=f"images {title}: stage with its start and end / bare loop", values=ratios(rates["whole"], rates["bare"])),
-        Result(name=f"images {title}: stage at batch {batch} / bare loop at batch 1", values=ratios(rates["steady"], rates["single"])),
-        Result(name=f"images {title}: stage", values=rates["steady"], unit="images/s"),
-    ]  # fmt: skip
-    if rates["one core"]:
-        name = f"images {title}: stage on one core / bare loop on one thread"
-        results.insert(2, Result(name=name, values=ratios(rates["one core"], rates["bare"])))
-    return results
+        Result(name=name, values=ratios(rates[a], rates[b]), target=target, details=details)
+        for (name, target), (a, b) in zip(names(title, batch).items(), under, strict=True)
+        if rates[a] and rates[b]
+    ]
+    results.append(Result(name=f"images {title}: stage", values=rates["steady"], unit="images/s"))
+    unit = "of the part's seconds"  # the model's own thread: denoise, decode, copy and wait; the others overlap with it
+    return results + [Result(name=f"images {title}: {phase}", values=values, unit=unit) for phase, values in shares.items()]
 
 
 def rounded(rates: list[float]) -> dict:
@@ -97,10 +151,12 @@ class Bare:
             rows = [encoded[image.prompt.text] for image in batch.padded]
             arguments = {name: torch.cat([row[name] for row in rows]).to(diffusion.device) for name in rows[0]}
             if batch.guidance_scale > 1:
-                unconditional = diffusion.pipeline.encode_prompt(
+                answer = diffusion.pipeline.encode_prompt(
                     "", device=diffusion.device, num_images_per_prompt=1, do_classifier_free_guidance=True
-                )[1]
-                arguments["negative_prompt_embeds"] = unconditional.expand(len(rows), *unconditional.shape[1:])
+                )
+                unconditional = {"negative_prompt_embeds": answer[1]}
+                unconditional |= {"negative_pooled_prompt_embeds": answer[3]} if len(answer) == 4 else {}
+                arguments |= {name: row.expand(len(rows), *row.shape[1:]) for name, row in unconditional.items()}
             seeds = [image.seed(job.config) for image in batch.padded]
             self.inputs.append((arguments, seeds, batch.guidance_scale))
 
@@ -146,17 +202,33 @@ class Clocked:
         return self.diffusion.generate(prompts, *arguments, **settings)
 
 
-def stage(job: Job, diffusion, clip, part, device) -> tuple[float, float]:
-    """Images a second from the first batch's begin to the last one's, and of the whole part."""
-    clocked = Clocked(diffusion)
+@dataclasses.dataclass(frozen=True)
+class Timed:
+    steady: float  # images a second from the first batch's begin to the last one's
+    whole: float  # of the whole part
+    shares: dict[str, float]  # of the part's seconds, by phase
+
+
+def stage(at: Bench, *, beside=None) -> Timed:
+    """The part made and published. beside: in place of the threads beside the model."""
+    part, store = at.part.part, at.job.store
+    for key in (layout.synthetic_manifest, layout.synthetic_tar):  # a part that lies there is not put again
+        if store.exists(name := key(at.job.run, part.multiple, part.shard, part.number)):
+            store.delete(name)
+    clocked, before = Clocked(at.diffusion), dict(at.diffusion.seconds)
     start = time.perf_counter()
     maker = PartMaker(
-        store=job.store, run=job.run, config=job.config, plan=job.plan, diffusion=clocked, clip=clip, versions={},
-        threads=1 if device.type == "cpu" else 4,
+        store=store, run=at.job.run, config=at.job.config, plan=at.job.plan, diffusion=clocked, clip=at.clip, versions={},
+        threads=1 if at.device.type == "cpu" else 4,
     )  # fmt: skip
+    if beside:
+        maker._beside.close()
+        maker._beside = beside
     try:
-        maker.make(part)
+        maker.make(at.part)
     finally:
         maker.close()
-    whole = len(part.images) / (time.perf_counter() - start)
-    return sum(clocked.sizes[:-1]) / (clocked.begun[-1] - clocked.begun[0]), whole
+    seconds = time.perf_counter() - start
+    phases = {name: total - before[name] for name, total in at.diffusion.seconds.items()} | maker.stopwatch.seconds
+    steady = sum(clocked.sizes[:-1]) / (clocked.begun[-1] - clocked.begun[0])
+    return Timed(steady, len(at.part.images) / seconds, {name: spent / seconds for name, spent in phases.items()})

@@ -62,24 +62,25 @@ def run(*, tars: int = 16, per_tar: int = 64, batch: int = 64, rounds: int = 5, 
     ]  # fmt: skip
 
 
-def photo(rng: np.random.Generator) -> bytes:
+def photo(rng: np.random.Generator, width: int, height: int) -> bytes:
     """Smooth shapes under some grain: about as large in JPEG as a photo of ImageNet (110 kB)."""
-    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-    grain = rng.normal(0, 14, (HEIGHT, WIDTH, 1))
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    grain = rng.normal(0, 14, (height, width, 1))
     file = io.BytesIO()
     Image.fromarray((np.asarray(coarse) + grain).clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=92)
     return file.getvalue()
 
 
-def write(store: Store, tars: int, per_tar: int) -> list[TarTable]:
+def write(store: Store, tars: int, per_tar: int, *, split: str = "train", size: tuple[int, int] = (WIDTH, HEIGHT)) -> list[TarTable]:
+    """Real tars of photos; labels 0 to 99 in turn."""
     rng, tables = np.random.default_rng(0), []
-    photos = [photo(rng) for _ in range(min(DISTINCT, tars * per_tar))]
+    photos = [photo(rng, *size) for _ in range(min(DISTINCT, tars * per_tar))]
     for n in range(tars):
         file = io.BytesIO()
         writer = TarWriter(file)
         for i in range(per_tar):
             writer.add(f"{n:03d}-{i:05d}", photos[(n * per_tar + i) % len(photos)], i % 100)
-        tables.append(TarTable(tar=layout.real_tar("train", n), **writer.close()))
+        tables.append(TarTable(tar=layout.real_tar(split, n), **writer.close()))
         store.put(tables[-1].tar, file.getvalue())
     return tables
 

@@ -4,24 +4,25 @@ import operator
 from dataclasses import dataclass, field
 from statistics import median
 
+NOT_YET = "not yet measured"
 COMPARE = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
     name: str
-    values: list[float]  # one a repeat; the median counts
+    values: list[float]  # one a repeat; the median counts; none: not yet measured, for want of the hardware
     target: str = ""  # like ">= 0.95" or "within 15%" of a ratio of 1; empty: reported only
     unit: str = "ratio"
     details: dict = field(default_factory=dict)
 
     @property
-    def value(self) -> float:
-        return median(self.values)
+    def value(self) -> float | None:
+        return median(self.values) if self.values else None
 
     @property
     def met(self) -> bool | None:
-        if not self.target:
+        if not self.target or not self.values:
             return None
         sign, limit = self.target.split()
         if sign == "within":  # of 1: neither more nor less
@@ -30,14 +31,23 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        return {None: "reported", True: "pass", False: "FAIL"}[self.met]
+        return {None: "reported", True: "pass", False: "FAIL"}[self.met] if self.values else NOT_YET
 
     def to_dict(self) -> dict:
         return {
-            "name": self.name, "value": round(self.value, 4), "unit": self.unit, "target": self.target or None, "verdict": self.verdict,
-            "lowest": round(min(self.values), 4), "highest": round(max(self.values), 4),
-            "values": [round(value, 4) for value in self.values], "details": self.details,
+            "name": self.name, "value": rounded(self.value), "unit": self.unit, "target": self.target or None, "verdict": self.verdict,
+            "lowest": rounded(min(self.values, default=None)), "highest": rounded(max(self.values, default=None)),
+            "values": [rounded(value) for value in self.values], "details": self.details,
         }  # fmt: skip
+
+
+def rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def without_gpu(name: str, target: str = "", unit: str = "ratio") -> Result:
+    """The place of a figure that takes an NVIDIA GPU."""
+    return Result(name=name, values=[], target=target, unit=unit, details={"needs": "an NVIDIA GPU"})
 
 
 def ratios(over: list[float], under: list[float]) -> list[float]:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,8 +11,9 @@ from synaug.generation.batches import batches
 from synaug.generation.part import generate, recipe, texts_of
 from synaug.store import open_store
 from tests import tiny_diffusion
-from tests.benchmarks import NAMES, __main__, auxbn, images, loader, memory, sd15
-from tests.benchmarks.result import Result
+from tests.benchmarks import NAMES, __main__, auxbn, feeding, full_size, images, levers, loader, memory
+from tests.benchmarks.diffusers_loop import PlainLoop
+from tests.benchmarks.result import Result, without_gpu
 from tests.images_run import images_job
 
 
@@ -29,12 +31,99 @@ def tiny(tmp_path) -> dict:
     return {"profile": "sd15", "model": str(tiny_diffusion.save_sd(tmp_path)), "width": 32, "height": 32, "num_inference_steps": 2}
 
 
-@pytest.mark.parametrize("model", ["embedded", "tiny"])
-def test_images_stage_against_the_bare_loop(model, tiny):
-    settings = tiny if model == "tiny" else {"num_inference_steps": 2}
-    results = images.measure(model, images=12, batch=4, rounds=1, **settings)
-    assert [result.target for result in results] == [">= 0.95", "", "", "", ""]
-    assert all(result.value > 0 for result in results)
+@pytest.fixture
+def tiny_xl(tmp_path) -> dict:
+    model = str(tiny_diffusion.save_sdxl(tmp_path))
+    return {"profile": "sdxl", "model": model, "width": 32, "height": 32, "num_inference_steps": 2, "dtype": "bfloat16"}
+
+
+def test_the_images_stage_against_the_bare_loop_and_where_its_time_goes():
+    results = images.measure("embedded", images=12, batch=4, rounds=1, num_inference_steps=2)
+    assert [result.target for result in results[:4]] == [">= 0.95", "", "", ""] and all(result.value > 0 for result in results[:5])
+    shares = {result.name.rpartition(" ")[2]: result.value for result in results[5:]}
+    assert tuple(shares) == images.PHASES and all(share > 0 for share in shares.values())
+    assert 0.5 < sum(shares[phase] for phase in ("denoise", "decode", "copy", "wait")) <= 1
+
+
+def test_the_images_stage_against_diffusers_as_documented(tiny_xl):
+    results = {result.name: result for result in images.measure("tiny", images=12, batch=4, rounds=1, **tiny_xl)}
+    documented = results["images tiny: stage / diffusers as documented, batch 4"]
+    assert documented.target == ">= 1.5" and documented.value > 0
+
+
+def test_the_documented_loop_makes_the_images_of_the_stage(tiny, tmp_path, monkeypatch):
+    from PIL import Image
+
+    job = images_job(open_store(tmp_path / "store", create=True), images=3, batch_size=4, **tiny)
+    planned = recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images
+    saved = []
+    monkeypatch.setattr(Image.Image, "save", lambda self, path, **settings: saved.append(self))
+    PlainLoop(job.config, torch.device("cpu"), planned).run()
+    diffusion, (first, *_) = open_diffusion(job.config, "cpu"), batches(planned, 4)
+    expected = generate(diffusion, job.config, first, diffusion.encode(texts_of([first]))).pixels
+    assert len(saved) == len(planned)
+    for picture, pixels in zip(saved, expected, strict=False):
+        assert (torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255 - pixels.clamp(0, 1)).abs().max() < 0.01
+
+
+def test_levers_that_a_cpu_can_judge_are_measured():
+    results = levers.measure("tiny", part=8, batch=4, rounds=1, num_inference_steps=2)
+    wanted = ["channels-last", "prompts embedded by windows", "encoding in threads"]
+    assert [result.name for result in results] == [levers.name_of("tiny", name) for name in wanted]
+    assert all(result.value > 0 and result.details["product"] for result in results)
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [pytest.param(s, id=s.name, marks=[pytest.mark.slow] * (s.name == "CUDA graphs")) for s in levers.SWITCHES if "alone" not in s.name],
+)
+def test_a_lever_changes_no_image_and_leaves_the_model_as_it_was(switch, tiny_xl, monkeypatch):
+    """Compiled by dynamo alone, which is quicker; which backends of attention a CPU has differs."""
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **settings: compiler(function, backend="eager"))
+    with images.bench(images=2, batch=2, **tiny_xl | {"dtype": "float32"}) as at, torch.inference_mode():
+        bare = at.bare()
+        expected = torch.cat(list(bare.batches()))
+        before = {name: (weight.dtype, weight.stride()) for name, weight in at.diffusion.pipeline.unet.named_parameters()}
+        with switch.on(at.diffusion):
+            made = torch.cat(list(bare.batches()))
+        assert torch.allclose(made.float(), expected, atol=0.05 if "bfloat16" in switch.name else 1e-4)
+        assert before == {name: (weight.dtype, weight.stride()) for name, weight in at.diffusion.pipeline.unet.named_parameters()}
+        assert not any(module._compiled_call_impl for module in at.diffusion.pipeline.unet.modules())
+        assert torch.allclose(torch.cat(list(bare.batches())), expected, atol=1e-2)
+
+
+@pytest.mark.parametrize("pinned", [False, None])
+def test_copies_to_the_cpu_are_measured(pinned, tiny):
+    with images.bench(images=3, batch=2, **tiny) as at:
+        assert levers.copied(at.bare(), pinned=pinned) > 0
+
+
+def test_a_lever_that_the_hardware_refuses_is_not_measured(monkeypatch):
+    monkeypatch.setattr(levers, "SWITCHES", [levers.Switch("flash", "never", refusing, on_cpu=True)])
+    flash, *_ = levers.measure("tiny", part=6, batch=3, rounds=1, num_inference_steps=1)
+    assert (flash.verdict, flash.details["refused"]) == ("not yet measured", "No available kernel")
+
+
+def refusing(diffusion):
+    raise RuntimeError("No available kernel")
+
+
+def test_the_training_loop_fed_by_the_loader():
+    settings = {"model": "test_resnet", "image_size": 16, "batch_size": 8, "lr": 0.01, "augmentation": {"crop": "random-resized"}}
+    (result,) = feeding.measure("tiny", settings, size=(24, 20), tars=(2, 3), per_tar=8, steps=3, rounds=2, threads=1, device="cpu")
+    assert result.target == ">= 0.95" and len(result.values) == 2 and all(value > 0 for value in result.values)
+
+
+def test_what_takes_a_gpu_is_marked_as_not_yet_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(memory, "run", lambda: [without_gpu("a step", "<= 1.05"), Result(name="rate", values=[9])])
+    assert __main__.main(["--only", "memory"]) == 0
+    (file,) = (tmp_path / "bench-results").iterdir()
+    missing = json.loads(file.read_text())["results"][0]
+    assert (missing["value"], missing["verdict"], missing["details"]) == (None, "not yet measured", {"needs": "an NVIDIA GPU"})
+    assert "not yet measured" in capsys.readouterr().out
+    assert torch.__version__.partition("+")[0].replace(".", "-") in file.name
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
@@ -51,10 +140,17 @@ def test_the_bare_loop_makes_the_images_of_the_stage(guidance, tiny, tmp_path):
         assert torch.allclose(pixels / 2 + 0.5, generate(diffusion, job.config, batch, encoded).pixels, atol=1e-5)
 
 
-def test_random_stable_diffusion_is_of_the_true_size():
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        ("sd15", {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480}),
+        ("sdxl", {"unet": 2_567_463_684, "vae": 83_653_863, "text_encoder": 123_060_480, "text_encoder_2": 694_659_840}),
+    ],
+)
+def test_random_pipelines_are_of_the_true_size(profile, expected):
     with torch.device("meta"):
-        sizes = {name: sum(weight.numel() for weight in part.parameters()) for name, part in sd15.parts().items()}
-    assert sizes == {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480}
+        sizes = {name: sum(weight.numel() for weight in part.parameters()) for name, part in full_size.parts(profile).items()}
+    assert sizes == expected
 
 
 def test_loader_against_decoding_alone():
@@ -63,7 +159,7 @@ def test_loader_against_decoding_alone():
 
 
 def test_auxbn_step_and_graphs():
-    graphs, step = auxbn.run(network="test_resnet", graph_of="test_resnet", size=32, batch=4, repeats=2)
+    graphs, step = auxbn.measure("test_resnet", graph_of="test_resnet", size=32, batch=4, repeats=2)
     assert (graphs.value, graphs.details["graph breaks"]) == (1, 0) and graphs.met
     assert len(step.values) == 2
 

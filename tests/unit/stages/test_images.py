@@ -51,7 +51,7 @@ def test_progress_ends_at_the_total_and_timing_tells_the_phases(finished):
     assert [progress.done for progress in reported] == sorted(progress.done for progress in reported)
     assert (reported[-1].done, reported[-1].total, reported[-1].unit) == (24, 24, "image")
     timing = json.loads(job.store.get(layout.timing("first", "images", "000")))
-    assert set(timing["phases"]) == {"text", "denoise", "decode", "checks", "encode", "clip", "upload"}
+    assert set(timing["phases"]) == {"text", "denoise", "decode", "copy", "checks", "encode", "clip", "upload", "wait"}
     assert timing["images"] == 24 and timing["rate"] > 0
 
 

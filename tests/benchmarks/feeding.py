@@ -1,0 +1,103 @@
+"""The training loop fed by the loader against the same loop on batches that lie in memory, in turns.
+
+The clock starts when what the loader had made ahead is used up. On a CPU the demo's training, on a GPU ResNet-50 at 224 px in bf16,
+compiled, on 500x375 JPEGs. On two cores the loader's threads also take time from the model's own, which is part of the figure.
+"""
+
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from synaug import pools
+from synaug.config import Config
+from synaug.config.load import load_config
+from synaug.store import open_store
+from synaug.training import arms, model
+from synaug.training.distributed import Ranks
+from synaug.training.loader import AHEAD, Batch, Loader, Source
+from synaug.training.trainer import Trainer
+from tests.benchmarks import loader
+from tests.benchmarks.result import Result, ratios, without_gpu
+
+TARGET = ">= 0.95"
+TRUE = {
+    "model": "resnet50", "image_size": 224, "batch_size": 256, "amp": "bfloat16", "channels_last": True, "compile": True, "lr": 0.1,
+}  # fmt: skip
+
+
+def run() -> list[Result]:
+    gpu = torch.cuda.is_available()
+    title = "resnet50 bf16, compiled, 256 of 224 px"
+    demo = load_config("demo").training.model_dump(exclude_unset=True)
+    results = measure("the demo's training", demo, size=(32, 32), tars=(2, 4), per_tar=250, steps=60, rounds=7, threads=2, device="cpu")
+    if not gpu:
+        return [*results, without_gpu(name_of(title), TARGET)]
+    settings = {"size": (loader.WIDTH, loader.HEIGHT), "tars": (16, 32), "per_tar": 256, "steps": 60, "rounds": 3}
+    return [*results, *measure(title, TRUE, **settings, threads=max(1, (os.cpu_count() or 1) - 1), device="cuda:0")]
+
+
+def name_of(title: str) -> str:
+    return f"feeding: {title}, by the loader / on cached batches"
+
+
+def measure(
+    title: str, training: dict, *, size: tuple[int, int], tars: tuple[int, int], per_tar: int, steps: int, rounds: int, threads: int,
+    device: str,
+) -> list[Result]:  # fmt: skip
+    """size: of the JPEGs in pixels. tars: of real and of synthetic images, `per_tar` in each. steps: of each loop on the clock."""
+    torch.set_num_threads(1)
+    if device != "cpu":
+        torch._dynamo.reset()
+    config = Config.model_validate({"arms": {"arm": {"kind": "auxbn", "scale": "1x"}}, "training": training | {"steps": 1_000_000}})
+    recipe = arms.recipe(config, "arm")
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(Path(folder) / "store", create=True)
+        counts = {"real": recipe.n_real, "synthetic": recipe.n_synthetic}
+        sources = []
+        for (name, n), number in zip(counts.items(), tars, strict=True):
+            tables = loader.write(store, number, per_tar, split=name, size=size)
+            fetch = lambda table: pools.fetch_tar(store, table)  # noqa: E731
+            sources.append(Source(name, tables, fetch, n=n, seed=0, window=8, settings=recipe.settings))
+        feed = Loader(sources, recipe.settings, threads=threads)
+        who, ahead = trainer(recipe, torch.device(device), feed.counts()), AHEAD + 1
+        cached = list(feed.batches(0, min(steps, 20)))
+        rates: dict[str, list[float]] = {"loader": [], "cached": []}
+        stepping(who, itertools.cycle(cached), 0, 3)  # warm-up
+        for _ in range(rounds):
+            rates["loader"].append(stepping(who, feed.batches(0, ahead + steps), ahead, steps))
+            rates["cached"].append(stepping(who, itertools.cycle(cached), ahead, steps))
+    batch = recipe.settings.batch_size
+    details = {"device": device, "threads": threads, "steps": steps, "batch": batch, "decoded once": sources[0].cache is not None}
+    details |= {"images/s": {name: [round(batch * rate, 1) for rate in values] for name, values in rates.items()}}
+    return [Result(name=name_of(title), values=ratios(rates["loader"], rates["cached"]), target=TARGET, details=details)]
+
+
+def trainer(recipe: arms.Recipe, device: torch.device, counts: list[int]) -> Trainer:
+    torch.manual_seed(0)
+    network = model.for_arm(model.create(recipe.settings, 100), kind=recipe.kind, name=recipe.name)
+    made = Trainer(network, recipe, Ranks(0, 1, device), seed=0, classes=100, counts=counts)
+    made.connect()
+    return made
+
+
+def stepping(who: Trainer, batches: Iterable[Batch], before: int, steps: int) -> float:
+    """Steps a second, of `steps` after the first `before`."""
+    taken = iter(batches)
+    for step in range(before):
+        who.step(next(taken), step)
+    synchronize(who)
+    start = time.perf_counter()
+    for step in range(before, before + steps):
+        who.step(next(taken), step)
+    synchronize(who)
+    return steps / (time.perf_counter() - start)
+
+
+def synchronize(who: Trainer) -> None:
+    if who.ranks.device.type == "cuda":
+        torch.cuda.synchronize()

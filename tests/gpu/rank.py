@@ -1,0 +1,11 @@
+"""One rank of a training on its own GPU, for torchrun: `rank.py STORE ARM`."""
+
+import sys
+
+from synaug.store import open_store
+from synaug.training import arms, distributed, loop
+from tests.unit.training import helpers
+
+job = helpers.job(open_store(sys.argv[1]), sys.argv[2], settings=helpers.config(sync_bn=True, amp="bfloat16"))
+with distributed.joined("cuda") as ranks:
+    loop.train(job, arms.recipe(job.config, job.arm), ranks)
