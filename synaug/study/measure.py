@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from synaug import layout, statistics
+from synaug import layout, shots, statistics
 from synaug.config import Config
 from synaug.config.digest import difference
 from synaug.config.fields import identity_values
@@ -126,8 +126,16 @@ def _row(measured: Measured, comparison: Comparison, reference: str, tests: list
         arm=reference, kind=own.kind, scale=own.scale, model=own.model, parameters=measured.parameters(reference),
         changed=_flat(_own_changes(measured.study, run)) | _flat(arm_settings),
         top1={test: interval(values.values()) for test, values in seeds.items()},
-        gain={} if reference in comparison.real else _gains(measured, comparison, reference, tests), seeds=seeds,
+        gain={} if reference in comparison.real else _gains(measured, comparison, reference, tests),
+        shots=shot_accuracies(measured.results[run], measured.plans[run].real_counts, arm, tests), seeds=seeds,
     )  # fmt: skip
+
+
+def shot_accuracies(results: Results, real_counts: dict[str, int], arm: str, tests: list[str]) -> dict[str, dict[str, Interval]]:
+    """Many-, medium- and few-shot accuracy by test set; empty where all classes have equally many real images."""
+    groups = shots.groups(real_counts)
+    found = {test: {name: shots.accuracies(results, arm, test, ids) for name, ids in groups.items()} for test in tests if groups}
+    return {test: {name: interval(values.values()) for name, values in own.items() if values} for test, own in found.items()}
 
 
 def _gains(measured: Measured, comparison: Comparison, reference: str, tests: list[str]) -> dict[str, Gain]:

@@ -10,10 +10,10 @@ from safetensors.torch import save
 
 from synaug import layout
 from synaug.errors import DataError
-from synaug.results import Evaluation, TestResult
+from synaug.results import Evaluation, TestResult, load_results
 from synaug.stages import plan as planning
 from synaug.study.file import load_study
-from synaug.study.measure import outcome
+from synaug.study.measure import outcome, shot_accuracies
 from synaug.training import arms
 from tests.planned import CLASSES, INFO, put_manifests, put_real
 
@@ -109,6 +109,15 @@ def test_what_tells_a_run_from_the_base_is_listed(finished, study):
     assert found.runs["one"].changed == {"prompts.senses": "false"}
     assert (found.runs["one"].real_images, found.runs["one"].synthetic_images) == (40, 40)
     assert found.tables[0].tests == {"val": "in", "ood": "out"}
+
+
+def test_many_medium_and_few_shot_classes_stand_apart_where_the_real_counts_differ(finished, study):
+    results = load_results(finished, "one", study.configs["one"])
+    for seed in range(5):
+        results.evaluations["mix", seed].tests["val"].per_class.update(zip(CLASSES, (0.9, 0.6, 0.8, 0.1), strict=True))
+    found = shot_accuracies(results, dict(zip(CLASSES, (30, 10, 10, 1), strict=True)), "mix", ["val"])["val"]
+    assert {name: round(one.mean, 6) for name, one in found.items()} == {"many": 0.9, "medium": 0.7, "few": 0.1}
+    assert shot_accuracies(results, dict.fromkeys(CLASSES, 10), "mix", ["val"]) == {}
 
 
 def test_a_missing_run_is_named_with_the_command_that_makes_it(store, study):
