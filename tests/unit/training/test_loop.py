@@ -225,3 +225,12 @@ def test_who_watches_sees_metrics_between_checkpoints_and_the_age_of_the_last(di
     assert 0 <= lines[-1]["time"] - lines[-1]["checkpoint_time"] < 60
     helpers.train(helpers.job(disk, "auxbn"))  # goes on from step 6; what was shown past it is made again
     assert [line["step"] for line in helpers.metrics(disk, "auxbn")] == list(range(1, 13))
+
+
+@pytest.mark.parametrize("arm", ["real", "auxbn"])
+def test_a_batch_may_be_larger_than_its_pools_and_split_unevenly(disk, arm):
+    helpers.train(helpers.job(disk, arm, settings=helpers.config(batch_size=120, synthetic_share=0.25, steps=4)))
+    done = json.loads(read(disk, arm, "done.json"))
+    assert done["images"]["real"] == 32
+    synthetic = {"synthetic": round(4 * 30 / done["images"]["synthetic"], 3)}
+    assert done["passes"] == ({"real": 15.0} if arm == "real" else {"real": 11.25} | synthetic)
