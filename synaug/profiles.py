@@ -69,6 +69,7 @@ class Sampling:
     """`images:` with the profile's values filled in."""
 
     profile: Profile
+    folder: Path | None  # of weights on this machine; None: the hub's, or images.model
     num_inference_steps: int
     guidance_scale: float  # of plain prompts
     guidance_scale_diversified: float  # of cd and sd prompts
@@ -106,9 +107,14 @@ def sampling(images: Images) -> Sampling:
         _refuse(profile, "safety_checker", True, "it has none")
     if images.compile and not profile.compiles:
         _refuse(profile, "compile", True, "it has no blocks to compile")
-    for setting in ("model", "revision"):
-        if getattr(images, setting) and profile.folder:
-            _refuse(profile, setting, getattr(images, setting), "its weights ship with synaug")
+    if images.revision and profile.folder:
+        _refuse(profile, "revision", images.revision, "its weights ship with synaug")
+    folder = Path(images.model) if images.model and profile.folder else profile.folder
+    if folder and not (folder / "unet" / "config.json").is_file():
+        raise UsageError(
+            f"images.model={str(folder)!r} is no folder of generator weights (unet/, scheduler/), which profile {profile.name} takes; "
+            "`python -m synaug.embedded.recipes.generator --out FOLDER` writes one, or leave it out"
+        )
     for setting in ("width", "height"):
         value = getattr(images, setting)
         if value and profile.fixed_size and value != profile.native_size:
@@ -124,6 +130,7 @@ def sampling(images: Images) -> Sampling:
         )
     return Sampling(
         profile=profile,
+        folder=folder,
         num_inference_steps=images.num_inference_steps or profile.steps,
         guidance_scale=guidance,
         guidance_scale_diversified=diversified,

@@ -43,12 +43,13 @@ def _dtypes(config: Config, profile: profiles.Profile, device: torch.device) -> 
 
 
 def _load(config: Config, device: torch.device):
-    images, profile = config.images, profiles.sampling(config.images).profile
+    images, sampling = config.images, profiles.sampling(config.images)
+    profile = sampling.profile
     dtype, vae_dtype = _dtypes(config, profile, device)
-    if profile.folder:
+    if sampling.folder:
         from synaug.embedded.pipeline import EmbeddedPipeline
 
-        pipeline = EmbeddedPipeline.load(profile.folder, dtype=dtype)
+        pipeline = EmbeddedPipeline.load(sampling.folder, dtype=dtype)
     else:
         import diffusers
         from transformers.utils import logging
@@ -161,14 +162,14 @@ class DiffusersModel:
     def _denoise(self, arguments: dict[str, torch.Tensor], seeds: list[int], guidance_scale: float) -> torch.Tensor:
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]  # ancestral samplers go on drawing from them
         common = {"generator": generators, "guidance_scale": guidance_scale, "num_inference_steps": self.sampling.num_inference_steps}
-        if self.sampling.profile.folder:
+        if self.sampling.folder:
             return self.pipeline(**arguments, **common)
         size = {"width": self.sampling.width, "height": self.sampling.height}
         return self.pipeline(**arguments, **common, **size, output_type="latent", callback_on_step_end=_beat).images
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents to pixels, not clamped: diffusers' own post-processing would turn an overflow into plain white."""
-        if self.sampling.profile.folder:
+        if self.sampling.folder:
             return self.pipeline.decode(latents)
         vae = self.pipeline.vae
         return vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0] / 2 + 0.5

@@ -9,9 +9,10 @@ from synaug.frozen import ModelInfo
 
 def resolve(config: Config) -> ModelInfo:
     """Name, exact revision and licence of the configured model; loads no weights. Raises UsageError, ModelError."""
-    images, profile = config.images, profiles.sampling(config.images).profile
-    if profile.folder:
-        name, revision, license = profile.name, f"sha256:{hub.folder_digest(profile.folder)[:16]}", profile.license
+    images, sampling = config.images, profiles.sampling(config.images)
+    profile = sampling.profile
+    if sampling.folder:
+        name, revision, license = images.model or profile.name, f"sha256:{hub.folder_digest(sampling.folder)[:16]}", profile.license
     else:
         name = images.model or profile.hub_name
         revision, license = hub.resolve(name, revision_of(images, profile), role="diffusion")

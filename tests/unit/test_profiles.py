@@ -51,3 +51,15 @@ def test_a_setting_that_the_profile_would_ignore_is_refused(settings, named):
 
 def test_no_guidance_asked_of_turbo_is_no_mistake():
     assert sampling(Images(profile="sdxl-turbo", guidance_scale=0.0)).guidance_scale == 0.0
+
+
+def test_the_embedded_profile_takes_other_weights_from_a_folder_that_holds_them(tmp_path):
+    folder = tmp_path / "generator"
+    with pytest.raises(UsageError, match=r"images\.model=.* is no folder of generator weights \(unet/, scheduler/\)") as caught:
+        sampling(Images(profile="embedded", model=str(folder)))
+    assert "\n" not in str(caught.value)
+    (folder / "unet").mkdir(parents=True)
+    (folder / "unet" / "config.json").write_text("{}")
+    assert sampling(Images(profile="embedded", model=str(folder))).folder == folder
+    assert sampling(Images(profile="embedded")).folder == PROFILES["embedded"].folder
+    assert sampling(Images(profile="sd15", model="a/b")).folder is None
