@@ -38,9 +38,9 @@ def trainer(device: str, **training) -> Trainer:
     return made
 
 
-def batch() -> Batch:
+def batch(size: int = 16) -> Batch:
     generator = torch.Generator().manual_seed(0)
-    return Batch(torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8, generator=generator), torch.arange(8) % 4)
+    return Batch(torch.randint(0, 256, (8, 3, size, size), dtype=torch.uint8, generator=generator), torch.arange(8) % 4)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -68,8 +68,9 @@ def test_a_warmed_up_average_with_copied_buffers_exports_strictly_into_a_plain_t
 @pytest.mark.parametrize("amp", ["bfloat16", "float16"])
 def test_steps_in_half_precision_follow_those_in_single(amp, device, compiled):
     expected, made = trainer("cpu"), trainer(device, amp=amp, channels_last=True, compile=compiled)
-    losses = [made.step(batch(), step).cpu() for step in range(12)]  # float16's first steps can be skipped: the scale begins high
-    assert torch.allclose(losses[0][:2], expected.step(batch(), 0)[:2], rtol=0.05)
+    # 64 pixels: of a 3x3 convolution on 1x1 pixels torch 2.14's bfloat16 on a CPU leaves the outer weights' gradients uninitialized
+    losses = [made.step(batch(64), step).cpu() for step in range(12)]  # float16's first steps can be skipped: the scale begins high
+    assert torch.allclose(losses[0][:2], expected.step(batch(64), 0)[:2], rtol=0.05)
     assert losses[-1][:2].sum() < 0.8 * losses[0][:2].sum()
     assert made.scaler.is_enabled() == (amp == "float16")
     assert all(weight.dtype == torch.float32 and weight.isfinite().all() for weight in made.model.parameters())

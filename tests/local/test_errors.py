@@ -21,7 +21,7 @@ ROWS = [
     (f"{PLAN} images.batch_size=many", 2, r"synaug plan: .*images\.batch_size: 'many' is given, integer is allowed", None),
     (f"{PLAN} nonsense", 2, r"synaug plan: 'nonsense' is no override; write FIELD=VALUE, like images\.guidance_scale=2\.0", None),
     (f"{PLAN} training.batch_size=1", 2, r"synaug plan: .*training\.batch_size: 1 must be greater than or equal to 2", None),
-    (f"{PLAN} training.batch_size=7", 2, r"synaug plan: arm auxbn-1x: batch_size 7 cannot be split .*even number.*", None),
+    (f"{PLAN} training.synthetic_share=0.01", 2, r"synaug plan: arm auxbn-1x: synthetic_share 0\.01 of batch_size \d+ is 0 images; .*: change the share, or raise batch_size", None),
     (f"{PLAN} images.negative_prompt=blurry", 2, r"synaug plan: images\.negative_prompt='blurry' would be ignored by profile embedded.*", None),
     (f"plan --config nowhere.yaml {HERE}", 2, r"synaug plan: there is no configuration file 'nowhere\.yaml'; give a run\.yaml, or a preset: .*", None),
     (f"plan --preset dmo {HERE}", 2, r"synaug plan: there is no preset 'dmo'; presets: demo, imagenet, low-data, long-tail, cluster", None),

@@ -129,7 +129,7 @@ def test_a_restricted_licence_is_asked_for(planned, models):
     ("override", "line"),
     [
         ("arms.naive-2x.kind=oracle", "oracle"),
-        ("training.batch_size=127", "batch_size 127 cannot be split"),
+        ("training.synthetic_share=0.001", "synthetic_share 0.001 of batch_size 128 is 0 images; a batch needs 1 to 127 synthetic ones"),
         ("arms.a/b={kind: real}", "arm 'a/b': a name has letters"),
     ],
 )
