@@ -38,15 +38,13 @@ status: $(STAMP) ## how far the demo is
 report: $(STAMP) ## make the demo's report again
 	$(SYNAUG) report --store $(STORE) --run demo
 
-study: $(STAMP) ## the README's headline again, in work/study-results: under an hour on 2 cores; it goes on after a stop
+study: $(STAMP) ## accuracy against scale, ten seeds, in work/study-results; tells its time first, goes on after a stop
 	$(SYNAUG) import embedded --store $(STUDY)
-	$(SYNAUG) study docs/study/headline.yaml --store $(STUDY) --plan > /dev/null
-	test -e $(STUDY)/runs/headline/timing/preview/machine.json || $(SYNAUG) preview --store $(STUDY) --run headline
-	$(SYNAUG) study docs/study/headline.yaml --store $(STUDY) --out $(OUT)
+	$(SYNAUG) study docs/study/headline.yaml --store $(STUDY) --out $(OUT) --preview
 
-study-all: $(STAMP) $(GENERATORS) ## all of docs/results.md again: some hours on 2 cores; needs Debian's dataset-fashion-mnist
+study-all: $(STAMP) $(GENERATORS) ## all of docs/study: also ablation, little data, AuxBN; needs Debian's dataset-fashion-mnist
 	$(SYNAUG) import embedded --store $(STUDY)
-	$(SYNAUG) study $(STUDIES) --store $(STUDY) --out $(OUT)
+	$(SYNAUG) study $(STUDIES) --store $(STUDY) --out $(OUT) --preview
 
 # AuxBN is also looked at with generators that are not finished (docs/study/auxbn.yaml).
 $(GENERATORS):

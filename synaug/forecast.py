@@ -42,6 +42,7 @@ def forecast(config: Config, plan: Plan, state: State, rates: Rates) -> Forecast
     work = {stage: _seconds(state, stage, pace[stage]) for stage in STAGES}
     seconds = {stage: _sum(work[stage].values()) for stage in STAGES}
     for_all = _sum(seconds.values())
+    known = sum(one for stage in STAGES for one in work[stage].values() if one)
     cold = _cold(config, plan, work["evaluate"], rates, workers)
     if for_all is not None:
         seconds["evaluate"] += sum(cold)
@@ -51,7 +52,7 @@ def forecast(config: Config, plan: Plan, state: State, rates: Rates) -> Forecast
     return Forecast(
         seconds=seconds, workers=workers, wall_seconds=None if for_all is None else _wall(state, work, workers, cold, rates),
         gpu_hours=hours, price=price, cost=None if hours is None or price is None else hours * price,
-        cost_at_least=None if price is None else price * sum(filter(None, seconds.values())) / 3600,
+        cost_at_least=None if price is None else price * known / 3600,
         unmeasured=[stage for stage in STAGES if seconds[stage] is None],
     )  # fmt: skip
 

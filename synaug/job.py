@@ -108,13 +108,19 @@ def open_job(
     )  # fmt: skip
 
 
-def _execution(config: Config, overrides: list[str] | tuple[str, ...]) -> Config:
+def refuse_planned(overrides: list[str] | tuple[str, ...]) -> None:
+    """Raises UsageError for a setting that stages take from the plan."""
     from synaug.config.fields import kind_of
-    from synaug.config.load import dump_config, parse_config
 
     for override in overrides:
         path = override.partition("=")[0]
         kind = kind_of(path)
         if kind not in (None, "execution"):
             raise UsageError(f"{path} is {kind}: stages take it from the plan; here only execution settings, like compute.device=cuda")
+
+
+def _execution(config: Config, overrides: list[str] | tuple[str, ...]) -> Config:
+    from synaug.config.load import dump_config, parse_config
+
+    refuse_planned(overrides)
     return parse_config(dump_config(config), overrides, name="the command line")

@@ -70,6 +70,9 @@ class Measuring:
         found, busy = {}, min(self.count, len(names) * len(config.seeds))
         for digest, name in shapes.items():
             done = self.crew.run(training, [(self.job.store.url, self.job.run, self.overrides, name)] * busy, self.report)
+            if None in done:
+                yield f"{name}: unmeasured, its batch of images is too large for one device"
+                continue
             found[digest] = {"arm": name} | {stage: _mean([one[stage] for one in done]) for stage in ("train", "evaluate")}
             known = found[digest]["evaluate"]
             evaluated = f"{known['each']:.3g} s an evaluation" if known else "evaluation unmeasured: a test set is not imported"
@@ -99,9 +102,15 @@ def shard(argument: tuple, report) -> tuple[dict, dict | None, list[ClassPrompts
     return result.timing, json.loads(job.store.get(key)) if written else None, result.prompts
 
 
-def training(argument: tuple, report) -> dict:
+def training(argument: tuple, report) -> dict | None:
+    """None where the arm's whole batch, which a training may spread over several devices, is too large for this one."""
+    import torch
+
     from synaug.training.trial import trial
 
     url, run, overrides, arm = argument
     job = open_job(url, run, overrides=overrides, report=report)
-    return trial(job, arms.recipe(job.config, arm))
+    try:
+        return trial(job, arms.recipe(job.config, arm))
+    except torch.OutOfMemoryError:
+        return None

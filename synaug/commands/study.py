@@ -11,11 +11,11 @@ reads    the study's files (runs, arms, comparisons), the imported images in the
 writes   runs/NAME/ of each run in the store; results.md, study/outcome.json, study/figures/ and study/report.html in --out
 needs    what `run` needs
 
-First every run is planned and its time told (what `synaug preview` measured of one serves all); arms that cannot be compared are refused
-before anything is spent. Stop it at any moment and start it again: it goes on. --plan ends after the estimate; --draw only draws what
-is there.
+First every run is planned and its time told, as far as `synaug preview` has measured such settings (--preview measures what is missing);
+arms that cannot be compared are refused before anything is spent. Stop it at any moment and start it again: it goes on. --plan ends
+after the estimate; --draw only draws what is there.
 
-example  synaug study docs/study/headline.yaml --store work/study --out docs
+example  synaug study docs/study/headline.yaml --store work/study --out work/study-results
 """
 
 
@@ -25,34 +25,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_store_argument(parser)
     parser.add_argument("--only", metavar="A,B", help="do these runs, draw nothing")
-    parser.add_argument("--out", type=Path, default=Path("docs"), metavar="FOLDER", help="where results are written (default: docs)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("study-results"), metavar="FOLDER", help="where results are written (default: study-results)"
+    )
+    parser.add_argument("--preview", action="store_true", help="first measure every run whose time is not known")
+    parser.add_argument("--yes", action="store_true", help="spend more than a run's limits.cost without asking")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--plan", action="store_true", help="plan and estimate, then stop")
     only.add_argument("--draw", action="store_true", help="draw what the store holds; a missing run is named")
 
 
 def main(args: argparse.Namespace) -> None:
+    """Raises UsageError for files that cannot be meant, arms that cannot be compared, or a run beyond its limits.cost."""
+    from synaug.errors import UsageError
+    from synaug.job import refuse_planned
     from synaug.store import open_store
     from synaug.study.comparable import check_comparable
     from synaug.study.file import load_study
 
     files = [Path(given) for given in args.files if "=" not in given]
     overrides = [given for given in args.files if "=" in given]
+    if args.draw and args.only:
+        raise UsageError("--draw draws the whole study, --only does some of its runs: give one of them")
+    refuse_planned(overrides)
     study = load_study(files)
     check_comparable(study)
     runs = _chosen(args.only, list(study.configs))
     store = open_store(args.store)
     if not args.draw:
         _plan(store, study, runs)
+        if args.preview:
+            _preview(store, runs, overrides)
+        _tell(store, study, runs)
         if args.plan:
             return
-        for run in runs:
-            _do(args.store, run, overrides)
+        _do(args, store, runs, overrides)
         for run in study.diagnose:
             if run in runs:
-                _diagnose(args.store, run, study.configs[run].oracle, overrides)
+                _diagnose(args.store, run, overrides)
     if not args.only:
-        _draw(args, store, study)
+        _draw(args.out, store, study)
 
 
 def _chosen(only: str | None, runs: list[str]) -> list[str]:
@@ -66,42 +78,66 @@ def _chosen(only: str | None, runs: list[str]) -> list[str]:
 
 
 def _plan(store, study, runs: list[str]) -> None:
-    """Plans every run, and tells what is left and how long it takes."""
     from synaug.stages.plan import make_plan
-    from synaug.study.estimate import forecasts, lines
 
     for run in runs:
         _, notes = make_plan(store, run, study.configs[run])
         for note in notes:
             print(f"{run}: {note}")
-    print("\n".join(lines(forecasts(store, runs))), flush=True)
 
 
-def _do(store_url: str, run: str, overrides: list[str]) -> None:
-    from synaug.commands.run import Failed
+def _preview(store, runs: list[str], overrides: list[str]) -> None:
+    """One after another: what one measured may serve the next."""
+    from synaug.commands import preview
+    from synaug.study.estimate import forecasts
+
+    for run in runs:
+        if forecasts(store, runs)[run].unmeasured:
+            print(f"preview of {run}")
+            preview.main(argparse.Namespace(store=store.url, run=run, images=20, classes=None, overrides=overrides))
+
+
+def _tell(store, study, runs: list[str]) -> None:
+    from synaug import layout
+    from synaug.study.estimate import forecasts, lines
+
+    planned = [run for run in study.configs if store.exists(layout.plan(run))]
+    found = forecasts(store, planned)
+    print("\n".join(lines({run: found[run] for run in runs})), flush=True)
+
+
+def _do(args: argparse.Namespace, store, runs: list[str], overrides: list[str]) -> None:
+    from synaug.commands.run import Failed, refuse_cost
+    from synaug.job import open_job
     from synaug.local import run_locally
     from synaug.local_display import Display
+    from synaug.study.machine import record
 
-    outcome = run_locally(store_url, run, overrides=overrides, display=Display())
-    if outcome.failures:
-        raise Failed(outcome.failures)
+    if not args.yes:
+        for run in runs:
+            refuse_cost(open_job(args.store, run, overrides=overrides))
+    for run in runs:
+        outcome = run_locally(args.store, run, overrides=overrides, display=Display())
+        if outcome.clock.seconds:
+            record(store, run)
+        if outcome.failures:
+            raise Failed(outcome.failures)
 
 
-def _diagnose(store_url: str, run: str, reference: str | None, overrides: list[str]) -> None:
-    """Against the oracle's photos where there are some: they are more than the training images."""
+def _diagnose(store_url: str, run: str, overrides: list[str]) -> None:
+    """Against test photos in domain: neither the generator nor the classifier has seen them."""
     from synaug.diagnostics.diagnosis import diagnose
     from synaug.job import open_job
     from synaug.progress import LineReporter
 
-    diagnose(open_job(store_url, run, overrides=overrides, report=LineReporter()), reference=reference)
+    job = open_job(store_url, run, overrides=overrides, report=LineReporter())
+    diagnose(job, reference=next((test.split for test in job.config.tests.values() if test.domain == "in"), None))
 
 
-def _draw(args: argparse.Namespace, store, study) -> None:
-    from synaug import machine
+def _draw(folder: Path, store, study) -> None:
     from synaug.study.drawing.files import write
     from synaug.study.measure import outcome
 
-    versions = {name: version for name, version in machine.versions().items() if version}
-    found = outcome(store, study, machine=machine.sentence(), versions=versions)
-    for path in write(found, args.out):
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in write(outcome(store, study), folder):
         print(path)

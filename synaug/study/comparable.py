@@ -24,6 +24,7 @@ class Member:
     settings: dict[str, Any]  # settings.steps is the full length: design.md gives real-half the half of it
     seeds: list[int]
     real: dict[str, Any]  # what the real images are
+    tests: dict[str, Any]  # what each test set is
 
     @property
     def model(self) -> tuple:
@@ -37,7 +38,8 @@ def member(study: Study, reference: str) -> Member:
     cut = config.real.per_class is not None or config.real.largest_to_smallest is not None
     real = {"classes": config.classes, "real": config.real.model_dump(), "seed": config.seed if cut else None}
     settings = own.settings.model_dump(mode="json") | {"window": own.window}
-    return Member(reference, own.kind, settings, list(config.seeds), real)
+    tests = {name: test.model_dump(exclude={"note"}) for name, test in config.tests.items()}
+    return Member(reference, own.kind, settings, list(config.seeds), real, tests)
 
 
 def check_comparable(study: Study) -> None:
@@ -48,13 +50,18 @@ def check_comparable(study: Study) -> None:
             if members[reference].kind not in REAL_KINDS:
                 kind = members[reference].kind
                 raise UsageError(f"comparison {name}: {reference} under `real` is of kind {kind}; allowed are real and real-half")
+        every = list(members.values())
+        for other in every[1:]:
+            _refuse(name, every[0], other, _other_tests(comparison, every[0], other))
         table = [members[reference] for reference in [*comparison.real, *comparison.arms]]
-        for other in table[1:]:
+        for n, other in enumerate(table[1:], start=1):
             _refuse(name, table[0], other, _unlike(table[0], other, apart=(*TREATMENT, *PER_MODEL)))
+            if same := next((one for one in table[:n] if one.model == other.model), None):
+                _refuse(name, same, other, _unlike(same, other, apart=TREATMENT))
         for reference in comparison.arms if comparison.real else ():
             own = members[reference]
-            for baseline in baselines(comparison, members, own) or _nearest(name, comparison, members, own):
-                _refuse(name, baseline, own, _unlike(baseline, own, apart=TREATMENT))
+            if not baselines(comparison, members, own):
+                _refuse_without_baseline(name, comparison, members, own)
         for first, second in comparison.differences.values():
             a, b = members[first], members[second]
             _refuse(name, a, b, _unlike(a, b, apart=TREATMENT) + [f"real images, {line}" for line in differences(a.real, b.real)])
@@ -66,14 +73,19 @@ def baselines(comparison: Comparison, members: dict[str, Member], own: Member) -
     return [one for one in real if (one.model, one.real) == (own.model, own.real)]
 
 
-def _nearest(name: str, comparison: Comparison, members: dict[str, Member], own: Member) -> list[Member]:
-    """None fits: says what is missing, by the difference to the likeliest."""
+def _refuse_without_baseline(name: str, comparison: Comparison, members: dict[str, Member], own: Member) -> None:
     one = members[comparison.real[0]]
     lines = differences({"real": one.real, "model": one.model}, {"real": own.real, "model": own.model})
     raise UsageError(
         f"comparison {name}: {own.reference} has no real-only arm of its model and real images under `real`; "
         f"{one.reference} differs in {'; '.join(lines)}; add a real and a real-half arm to its run"
     )
+
+
+def _other_tests(comparison: Comparison, a: Member, b: Member) -> list[str]:
+    """Of the test sets that the comparison shows."""
+    wanted = comparison.tests or sorted({*a.tests, *b.tests})
+    return differences({f"tests.{name}": a.tests.get(name) for name in wanted}, {f"tests.{name}": b.tests.get(name) for name in wanted})
 
 
 def _unlike(a: Member, b: Member, *, apart: tuple[str, ...]) -> list[str]:

@@ -13,7 +13,9 @@ from synaug.config.kinds import Section
 from synaug.config.load import PRESETS, explain, parse_config, read_yaml
 from synaug.errors import UsageError
 from synaug.job import check_name
-from synaug.training.arms import merged
+from synaug.state import active_arms
+from synaug.statistics import REAL_KINDS
+from synaug.training.arms import differences, merged
 
 REFERENCE = re.compile(r"[^/]+/[^/]+")
 
@@ -65,6 +67,8 @@ class Study:
 
 def load_study(files: list[Path]) -> Study:
     """Runs of one name in several files are one run: their arms together. Raises UsageError for what cannot be meant."""
+    if not files:
+        raise UsageError("no study file is given; docs/study/headline.yaml is one")
     parts = [_read(file) for file in files]
     changes: dict[str, dict] = {}
     bases: dict[str, tuple[str, Path]] = {}
@@ -74,10 +78,16 @@ def load_study(files: list[Path]) -> Study:
             base = _base(file, part.base)
             if bases.setdefault(run, base) != base:
                 raise UsageError(f"{file}: run {run} has another base than in an earlier file; give it another name")
+            if run in changes and (changed := differences(apart_from_arms(changes[run]), apart_from_arms(own))):
+                told = "; ".join(changed)
+                raise UsageError(f"{file}: runs.{run} is another than in an earlier file: {told}; only `arms` may differ; or rename it")
             changes[run] = _joined(changes.get(run, {}), own, f"{file}: runs.{run}")
     configs = {}
     for run, (text, folder) in bases.items():
-        whole = merged(read_yaml(text, "base"), changes[run])
+        base = read_yaml(text, "base")
+        if not isinstance(base, dict):
+            raise UsageError(f"the base of run {run} holds no mapping of sections; `synaug config` lists the fields")
+        whole = merged(base, changes[run])
         configs[run] = parse_config(yaml.safe_dump(whole, sort_keys=False), folder=folder, name=f"run {run}")
     study = Study(files, parts, configs)
     _check_names(study)
@@ -107,6 +117,10 @@ def _base(file: Path, base: str) -> tuple[str, Path]:
     return path.read_text(), path.parent
 
 
+def apart_from_arms(changes: dict) -> dict:
+    return {key: value for key, value in changes.items() if key != "arms"}
+
+
 def _joined(earlier: dict, own: dict, where: str) -> dict:
     """Both together; what both say must be the same."""
     together = dict(earlier)
@@ -134,9 +148,15 @@ def _check_names(study: Study) -> None:
             if arm not in study.configs[run].arms:
                 arms = ", ".join(study.configs[run].arms) or "none"
                 raise UsageError(f"comparison {name}: run {run} has no arm {arm!r}; it has {arms}")
+            if arm not in active_arms(study.configs[run]):
+                scale = study.configs[run].scale
+                raise UsageError(f"comparison {name}: arm {reference} waits for a larger scale than {scale}; raise the run's scale")
         for test in comparison.tests or ():
             for run in {reference.partition("/")[0] for reference in comparison.references}:
                 if test not in study.configs[run].tests:
                     raise UsageError(f"comparison {name}: run {run} has no test {test!r}; it has {', '.join(study.configs[run].tests)}")
-    if unknown := [run for run in study.diagnose if run not in study.configs]:
-        raise UsageError(f"diagnose: {unknown[0]!r} is no run of the study; runs: {', '.join(study.configs)}")
+    for run in study.diagnose:
+        if run not in study.configs:
+            raise UsageError(f"diagnose: {run!r} is no run of the study; runs: {', '.join(study.configs)}")
+        if not any(arm.kind in REAL_KINDS for arm in study.configs[run].arms.values()):
+            raise UsageError(f"diagnose: run {run} has no arm on real images alone, which judges the others; add one of kind real")

@@ -9,14 +9,16 @@ from synaug import layout, shots, statistics
 from synaug.config import Config
 from synaug.config.digest import difference
 from synaug.config.fields import identity_values
+from synaug.diagnostics import findings
 from synaug.errors import DataError
 from synaug.frozen import Plan
 from synaug.job import open_run
 from synaug.results import Results, load_results
 from synaug.state import read_state
 from synaug.store import Store
+from synaug.study import machine
 from synaug.study.comparable import baselines, member
-from synaug.study.file import Comparison, Study
+from synaug.study.file import Comparison, Study, apart_from_arms
 from synaug.study.outcome import Difference, Gain, Interval, Outcome, Row, RunFacts, Table
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
@@ -53,6 +55,18 @@ class Measured:
         weights = self.store.get(layout.training(run, arm, self.study.configs[run].seeds[0], "model.safetensors"))
         return sum(prod(tensor["shape"]) for name, tensor in deserialize(weights) if not name.endswith(BUFFERS))
 
+    def refuse_other_data(self, references: list[str], test: str) -> None:
+        """Raises DataError where the images of a test set were others at some evaluation: it was imported anew."""
+        found = {}
+        for reference in references:
+            run, _, arm = reference.partition("/")
+            found[reference] = self.results[run].first(arm).tests[test].data
+        other = next((reference for reference in references if found[reference] != found[references[0]]), None)
+        if other:
+            raise DataError(
+                f"test {test} was another set of images when {other} was evaluated than for {references[0]}; `synaug evaluate` both again"
+            )
+
     def accuracies(self, reference: str, test: str) -> dict[int, float]:
         run, _, arm = reference.partition("/")
         return self.results[run].accuracies(arm, test)
@@ -66,9 +80,10 @@ def _refuse_another(run: str, planned: Config, config: Config) -> None:
         raise DataError(f"run {run} in the store was made otherwise than the study asks: {changed}; name another run, or set it back")
 
 
-def outcome(store: Store, study: Study, *, machine: str, versions: dict[str, str]) -> Outcome:
+def outcome(store: Store, study: Study) -> Outcome:
     """Everything that the study's tables, figures and page say. Raises DataError for missing runs."""
     measured = Measured(store, study)
+    made_on, versions = machine.together(store, list(study.configs))
     runs = {
         run: RunFacts(
             digest=plan.digest, real_images=sum(plan.real_counts.values()), synthetic_images=plan.estimate["images"],
@@ -78,24 +93,26 @@ def outcome(store: Store, study: Study, *, machine: str, versions: dict[str, str
     }  # fmt: skip
     return Outcome(
         titles=[part.title for part in study.parts], texts=[part.text for part in study.parts], files=[file.name for file in study.files],
-        machine=machine, versions=versions, hours=round(sum(sum(facts.seconds.values()) for facts in runs.values()) / 3600, 2), runs=runs,
+        machine=made_on, versions=versions, hours=round(sum(sum(facts.seconds.values()) for facts in runs.values()) / 3600, 2), runs=runs,
         tables=[_table(measured, name, comparison) for name, comparison in study.comparisons.items()],
         diagnostics={run: _diagnostics(store, run) for run in study.diagnose},
     )  # fmt: skip
 
 
 def _diagnostics(store: Store, run: str) -> dict[str, Any]:
-    prefix = layout.run_folder(run) + "diagnostics/"
-    keys = sorted(key for key in store.list(prefix) if key.endswith(".json"))
-    return {key.removeprefix(prefix).removesuffix(".json"): json.loads(store.get(key)) for key in keys}
+    """Raises DataError where there are none, or of other images than there are now."""
+    found, index = findings.load(store, run), findings.digest(store, layout.index(run))
+    views = [found.fidelity, *(found.coverage.views if found.coverage else [])]
+    if None in views or len(views) < 2 or any(view.inputs.synthetic != index for view in views):
+        command = f"synaug diagnose --store {store.url} --run {run}"
+        raise DataError(f"run {run} was not looked at since its images are complete; `{command}` does it")
+    return found.model_dump(mode="json")
 
 
 def _own_changes(study: Study, run: str) -> dict:
     """Of the run as a whole: its arms are told in their rows."""
-    changes: dict = {}
-    for part in study.parts:
-        changes |= {key: value for key, value in part.runs.get(run, {}).items() if key not in ("arms", "seeds", "tests")}
-    return changes
+    own = next(part.runs[run] for part in study.parts if run in part.runs)  # the same in every file
+    return {key: value for key, value in apart_from_arms(own).items() if key not in ("seeds", "tests")}
 
 
 def _flat(changes: dict, path: str = "") -> dict[str, str]:
@@ -108,6 +125,8 @@ def _flat(changes: dict, path: str = "") -> dict[str, str]:
 def _table(measured: Measured, name: str, comparison: Comparison) -> Table:
     config = measured.study.configs[comparison.references[0].partition("/")[0]]
     tests = {test: config.tests[test].domain for test in comparison.tests or config.tests}
+    for test in tests:
+        measured.refuse_other_data(comparison.references, test)
     rows = [_row(measured, comparison, reference, list(tests)) for reference in [*comparison.real, *comparison.arms]]
     differences = [
         Difference(label=label, first=first, second=second, tests=_differences(measured, first, second, list(tests)))

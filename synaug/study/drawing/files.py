@@ -26,6 +26,9 @@ def write(outcome: Outcome, folder: Path) -> list[Path]:
     first = statements.first_table(outcome)
     if first and (one := drawn.get(f"{first.name}-scale")):
         texts[f"study/figures/{HEADLINE}.svg"] = standalone(one.svg)
+    for old in (folder / "study" / "figures").glob("*.svg"):  # of a comparison that has another name now
+        if f"study/figures/{old.name}" not in texts:
+            old.unlink()
     written = []
     for name, text in texts.items():
         path = folder / name

@@ -26,7 +26,7 @@ def render(template: str, outcome: Outcome, drawn: dict[str, Figure]) -> str:
     return environment.get_template(template).render(
         outcome=outcome, drawn=drawn, label=labels, tell=statements, first=statements.first_table(outcome), domains=labels.DOMAINS,
         diagnoses=_diagnoses(outcome), seed_mean=seed_mean,
-        command=f"synaug study {' '.join(f'docs/study/{file}' for file in outcome.files)} --store work/study --out docs",
+        command=f"synaug study {' '.join(f'docs/study/{file}' for file in outcome.files)} --store work/study --out work/study-results",
     )  # fmt: skip
 
 

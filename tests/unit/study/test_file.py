@@ -47,21 +47,26 @@ def test_a_run_of_two_files_has_the_arms_of_both(tmp_path):
 
 def test_two_files_that_say_different_things_of_a_run_are_refused(tmp_path):
     a, b = written(tmp_path, name="a.yaml", one={"seed": 1}), written(tmp_path, name="b.yaml", one={"seed": 2})
-    with pytest.raises(UsageError, match=r"runs.one.seed: 2, and an earlier file has 1"):
+    with pytest.raises(UsageError, match=r"runs.one is another than in an earlier file: seed: 1 -> 2; only `arms` may differ"):
+        load_study([a, b])
+    b = written(tmp_path, name="b.yaml", one={"seed": 1, "arms": {"real": {"kind": "real-half"}}})
+    a = written(tmp_path, name="a.yaml", one={"seed": 1, "arms": {"real": {"kind": "real"}}})
+    with pytest.raises(UsageError, match=r"runs.one.arms.real.kind: 'real-half', and an earlier file has 'real'"):
         load_study([a, b])
 
 
 @pytest.mark.parametrize(("comparison", "says"), [
     ({"arms": ["two/mix"]}, "'two/mix' names no run of the study; write RUN/ARM, runs: one"),
     ({"arms": ["mix"]}, "'mix' names no run"),
-    ({"arms": ["one/mixx"]}, "run one has no arm 'mixx'; it has real, real-half, mix, aux"),
+    ({"arms": ["one/mixx"]}, "run one has no arm 'mixx'; it has real, real-half, mix, aux, far"),
     ({"arms": ["one/mix"], "tests": ["test"]}, "run one has no test 'test'; it has val"),
     ({"arms": ["one/mix"], "real": ["one/aux"]}, "one/aux under `real` is of kind auxbn"),
     ({"arms": ["one/mix"], "figure": "pie"}, "figure"),
+    ({"arms": ["one/far"]}, "arm one/far waits for a larger scale than 1x"),
 ])  # fmt: skip
 def test_a_comparison_that_cannot_be_meant_is_refused(tmp_path, comparison, says):
     with pytest.raises(UsageError, match=says) as caught:
-        checked(written(tmp_path, comparison=comparison))
+        checked(written(tmp_path, comparison=comparison, one={"arms": ARMS | {"far": {"kind": "naive", "scale": "6x"}}}))
     assert "\n" not in str(caught.value)
 
 
@@ -74,6 +79,8 @@ def test_a_comparison_that_cannot_be_meant_is_refused(tmp_path, comparison, says
     ({"loader": {"window": 4}}, "window: 8 -> 4"),
     ({"real": {"per_class": 10}}, "differs in real.real.per_class: None -> 10"),
     ({"training": {"model": "resnet18"}}, "no real-only arm of its model"),
+    ({"tests": {"val": {"split": "other"}}}, "tests.val.split: 'val' -> 'other'"),
+    ({"tests": {"more": {"split": "more"}}}, "tests.more: None -> "),
 ])  # fmt: skip
 def test_arms_that_cannot_be_compared_are_refused_with_the_difference(tmp_path, change, says):
     runs = {"one": {"arms": ARMS}, "two": {"arms": ARMS} | change}
@@ -93,6 +100,30 @@ def test_a_real_half_arm_has_half_the_steps_by_its_kind_alone(tmp_path):
 def test_weights_of_the_synthetic_half_may_differ_they_are_what_is_compared(tmp_path):
     weighted = ARMS | {"light": {"kind": "naive", "scale": "1x", "settings": {"synthetic_weight": 0.2}}}
     checked(written(tmp_path, comparison={"arms": ["one/mix", "one/light"], "real": ["one/real"]}, one={"arms": weighted}))
+
+
+def test_a_table_without_real_arms_keeps_the_rules_within_a_model(tmp_path):
+    other = ARMS | {"fast": {"kind": "naive", "scale": "1x", "settings": {"lr": 0.5, "optimizer": "adamw"}}}
+    with pytest.raises(UsageError, match=r"lr: 0\.1 -> 0\.5; optimizer: 'sgd' -> 'adamw'"):
+        checked(written(tmp_path, comparison={"arms": ["one/mix", "one/fast"]}, one={"arms": other}))
+    apart = ARMS | {"fast": {"kind": "naive", "scale": "1x", "settings": {"model": "convnext_atto", "lr": 0.5, "optimizer": "adamw"}}}
+    checked(written(tmp_path, comparison={"arms": ["one/mix", "one/fast"]}, one={"arms": apart}))
+
+
+def test_a_run_to_look_at_needs_an_arm_on_real_images_alone(tmp_path):
+    file = written(tmp_path, one={"arms": {"mix": ARMS["mix"]}})
+    file.write_text(file.read_text() + "diagnose: [one]\n")
+    with pytest.raises(UsageError, match="diagnose: run one has no arm on real images alone"):
+        load_study([file])
+
+
+def test_no_file_and_a_base_that_is_a_list_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="no study file is given"):
+        load_study([])
+    file = written(tmp_path)
+    (tmp_path / "base.yaml").write_text("- a list")
+    with pytest.raises(UsageError, match="the base of run one holds no mapping"):
+        load_study([file])
 
 
 def test_differences_need_the_same_real_images_and_settings(tmp_path):

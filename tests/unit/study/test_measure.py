@@ -13,6 +13,7 @@ from synaug.errors import DataError
 from synaug.results import Evaluation, TestResult, load_results
 from synaug.stages import plan as planning
 from synaug.study.file import load_study
+from synaug.study.machine import record
 from synaug.study.measure import outcome, shot_accuracies
 from synaug.training import arms
 from tests.planned import CLASSES, INFO, put_manifests, put_real
@@ -81,7 +82,7 @@ def finished(store, study):
 
 
 def measured(store, study):
-    return outcome(store, study, machine="a machine", versions={"torch": "1"})
+    return outcome(store, study)
 
 
 def test_gains_are_paired_and_against_the_better_real_arm_of_each_test_set(finished, study):
@@ -128,6 +129,32 @@ def test_a_missing_run_is_named_with_the_command_that_makes_it(store, study):
 def test_an_unfinished_run_is_named_with_what_is_left(finished, study):
     finished.delete(layout.evaluation("one", "mix", 3))
     with pytest.raises(DataError, match=r"run one of the study is not finished \(evaluate\); `synaug study .* --only one` goes on"):
+        measured(finished, study)
+
+
+def test_a_test_set_that_was_imported_anew_between_two_evaluations_is_refused(finished, study):
+    for seed in study.configs["one"].seeds:
+        key = layout.evaluation("one", "mix", seed)
+        one = json.loads(finished.get(key))
+        one["tests"]["ood"]["data"] = "1"
+        finished.put(key, json.dumps(one).encode())
+    with pytest.raises(DataError, match="test ood was another set of images when one/mix was evaluated than for one/real"):
+        measured(finished, study)
+
+
+def test_the_machines_are_those_that_made_the_runs_not_the_one_that_draws(finished, study, monkeypatch):
+    assert measured(finished, study).machine == "not recorded"
+    for name, torch_version in (("a machine", "1"), ("another", "2"), ("a machine", "1")):
+        monkeypatch.setattr("synaug.machine.sentence", lambda name=name: name)
+        monkeypatch.setattr("synaug.machine.versions", lambda version=torch_version: {"torch": version, "cuda": None})
+        record(finished, "one")
+    found = measured(finished, study)
+    assert (found.machine, found.versions) == ("a machine; another", {"torch": "1, 2"})
+
+
+def test_a_run_to_look_at_without_findings_is_named_with_the_command(finished, study):
+    study.parts[0].diagnose.append("one")
+    with pytest.raises(DataError, match=r"run one was not looked at .*; `synaug diagnose --store .* --run one` does it"):
         measured(finished, study)
 
 
