@@ -1,10 +1,13 @@
 """A few timed steps of an arm before there is a synthetic image; nothing is left behind."""
 
 import pytest
+import torch
 
+from synaug import measuring
 from synaug.config.evaluate import TestSet
 from synaug.rates import Pace
 from synaug.training import arms
+from synaug.training.trainer import Trainer
 from synaug.training.trial import trial
 from tests.unit.training.helpers import add_split, config, job
 
@@ -32,3 +35,12 @@ def test_an_evaluation_on_a_set_that_is_not_imported_is_unmeasured(real_only):
     settings = settings.model_copy(update={"tests": {"missing": TestSet(split="nowhere")}})
     measured = trial(job(real_only, settings=settings), arms.recipe(settings, "real"))
     assert measured["evaluate"] is None and measured["train"]["each"] > 0
+
+
+def test_an_arm_whose_batch_is_too_large_for_this_device_is_unmeasured(real_only, monkeypatch):
+    def too_large(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Trainer, "step", too_large)
+    monkeypatch.setattr(measuring, "open_job", lambda *arguments, **more: job(real_only, "real"))
+    assert measuring.training((real_only.url, "first", [], "real"), print) is None

@@ -117,7 +117,7 @@ def test_shots_diagnostics_runs_and_the_command_are_told(results):
     assert "| synthetic, all | 0.80 / 0.80 | 0.40 / 0.40 | 0.90 / 0.90 | 0.50 / 0.50 |" in results
     assert "| bn1 | 16 | 0.60 | −0.25 | 1.00 |" in results
     assert '| `main` | 500 | 3,000 | 2.00 | `prompts.examples`: ["a \\| b", "<c>"] | ffffffffffff |' in results
-    assert "    synaug study docs/study/headline.yaml --store work/study --out docs" in results
+    assert "    synaug study docs/study/headline.yaml --store work/study --out work/study-results" in results
 
 
 def test_links_lead_to_what_was_written(results, folder):
