@@ -138,6 +138,5 @@ def _draw(folder: Path, store, study) -> None:
     from synaug.study.drawing.files import write
     from synaug.study.measure import outcome
 
-    folder.mkdir(parents=True, exist_ok=True)
     for path in write(outcome(store, study), folder):
         print(path)
