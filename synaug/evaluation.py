@@ -62,7 +62,7 @@ def batches(
         yield from _kept[key]
         return
     tables = split_pool(store, split, classes)
-    bytes_needed = sum(len(table.key) for table in tables) * 3 * size * size * 4
+    bytes_needed = decoded_bytes(sum(len(table.key) for table in tables), settings)
     images = decoded(store, tables, settings, threads=threads, batch_size=batch_size)
     if bytes_needed > KEPT_BYTES:
         yield from images
@@ -72,6 +72,12 @@ def batches(
         _kept.popitem(last=False)
     _kept[key] = kept
     yield from kept
+
+
+def decoded_bytes(images: int, settings: Settings) -> int:
+    """Of so many decoded test images, float32."""
+    size = settings.test_image_size or settings.image_size
+    return images * 3 * size * size * 4
 
 
 def decoded(

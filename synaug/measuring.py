@@ -17,18 +17,12 @@ from synaug.training import arms
 
 
 class Measuring:
-    """A context that holds the worker processes."""
+    """Of one run, in the processes of a crew."""
 
-    def __init__(self, job: Job, overrides: list[str], workers: int):
+    def __init__(self, job: Job, overrides: list[str], crew: SideBySide):
         self.job, self.overrides, self.pool = job, overrides, job.config.compute.pool or job.plan.pool
-        self.crew, self.count = SideBySide(workers, threads=job.config.threads), workers
+        self.crew, self.count = crew, crew.count
         self.report = reported(LineReporter(every=5))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.crew.__exit__(*error)
 
     def deal(self, classes: list[str], images: int) -> tuple[list[list[str]], list[int]]:
         """Class shards and images of each process: no more at once than the run has shards, or the preview classes."""

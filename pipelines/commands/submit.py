@@ -11,7 +11,6 @@ needs    what plan needs. Above limits.cost it asks; YES=1 (--yes) answers
 
 example  make submit CONFIG=run.yaml SCALE=6x
 """
-PAID = ("prompts", "images", "train", "evaluate")  # stages on a GPU
 INTERRUPTED = "interrupted before the run was started; make submit again"
 
 
@@ -43,9 +42,10 @@ def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
     Raises UsageError for a no, and where nobody can be asked.
     """
     from synaug.errors import UsageError
+    from synaug.forecast import STAGES
 
     whole = estimate["whole"]
-    cost, done = whole["cost"], all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, PAID))
+    cost, done = whole["cost"], all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, STAGES))
     if limit is None or yes or done or (cost is not None and cost <= limit):
         return
     unknown = f" ({', '.join(whole['unmeasured'])}: unmeasured, make preview measures)" if whole["unmeasured"] else ""

@@ -68,10 +68,12 @@ def _preview(job, classes: list[str], images: int, overrides: list[str]) -> None
     from synaug.local import worker_count
     from synaug.measuring import Measuring
     from synaug.overlay import Overlay
+    from synaug.side_by_side import SideBySide
 
     for key in list(job.store.list(layout.preview(job.run, ""))):
         job.store.delete(key)
-    with Measuring(job, overrides, worker_count(job.config)) as measuring:
+    with SideBySide(worker_count(job.config), threads=job.config.threads) as crew:
+        measuring = Measuring(job, overrides, crew)
         dealt, counts = measuring.deal(classes, images)
         timing, files = measuring.images(dealt, counts)
         seen = replace(job, store=Overlay(job.store, job.run), plan=job.plan.model_copy(update={"class_shards": dealt}))

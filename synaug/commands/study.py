@@ -89,10 +89,10 @@ def _plan(store, study, runs: list[str]) -> None:
 def _preview(store, runs: list[str], overrides: list[str]) -> None:
     """One after another: what one measured may serve the next."""
     from synaug.commands import preview
-    from synaug.study.estimate import forecasts
+    from synaug.study.estimate import forecast_of
 
     for run in runs:
-        if forecasts(store, runs)[run].unmeasured:
+        if forecast_of(store, run, runs).unmeasured:
             print(f"preview of {run}")
             preview.main(argparse.Namespace(store=store.url, run=run, images=20, classes=None, overrides=overrides))
 

@@ -72,7 +72,6 @@ class View(Section):
     rows: dict[str, Row] = Field(description="all, the prompt kinds, and real: real against other real images")
     left_out: dict[str, int] = Field(description="Class ids and prompt kinds that hold too few images, and how many there are")
 
-
     @property
     def size(self) -> str:
         """Images of each set within a class: `50`, or `20 to 50`."""

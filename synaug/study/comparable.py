@@ -6,6 +6,7 @@ from typing import Any
 from synaug.errors import UsageError
 from synaug.statistics import REAL_KINDS
 from synaug.study.file import Comparison, Study
+from synaug.study.reference import taken_apart
 from synaug.training.arms import differences, recipe
 
 TREATMENT = ("synthetic_weight", "synthetic_share")  # settings that only a mixed arm has a use for
@@ -32,7 +33,7 @@ class Member:
 
 
 def member(study: Study, reference: str) -> Member:
-    run, _, arm = reference.partition("/")
+    run, arm = taken_apart(reference)
     config = study.configs[run]
     own = recipe(config, arm)
     cut = config.real.per_class is not None or config.real.largest_to_smallest is not None

@@ -10,13 +10,15 @@ from synaug.store import Store
 
 def forecasts(store: Store, runs: list[str]) -> dict[str, Forecast]:
     """Of planned runs: what is left of each."""
-    found = {}
-    for run in runs:
-        config, plan = open_run(store, run)
-        own = sorted(runs, key=lambda other: other != run)  # its own preview first
-        rates = together([known_rates(store, other, config, plan) for other in own])
-        found[run] = forecast(config, plan, read_state(store, run, config, plan), rates)
-    return found
+    return {run: forecast_of(store, run, runs) for run in runs}
+
+
+def forecast_of(store: Store, run: str, runs: list[str]) -> Forecast:
+    """Of one of the planned runs, by what was measured of any."""
+    config, plan = open_run(store, run)
+    own = sorted(runs, key=lambda other: other != run)  # its own preview first
+    rates = together([known_rates(store, other, config, plan) for other in own])
+    return forecast(config, plan, read_state(store, run, config, plan), rates)
 
 
 def together(several: list[Rates]) -> Rates:

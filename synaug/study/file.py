@@ -15,6 +15,7 @@ from synaug.errors import UsageError
 from synaug.job import check_name
 from synaug.state import active_arms
 from synaug.statistics import REAL_KINDS
+from synaug.study.reference import taken_apart
 from synaug.training.arms import differences, merged
 
 REFERENCE = re.compile(r"[^/]+/[^/]+")
@@ -141,7 +142,7 @@ def _check_names(study: Study) -> None:
         raise UsageError(f"two comparisons are named {twice[0]}; give one another name")
     for name, comparison in study.comparisons.items():
         for reference in comparison.references:
-            run, _, arm = reference.partition("/")
+            run, arm = taken_apart(reference)
             if not REFERENCE.fullmatch(reference) or run not in study.configs:
                 known = ", ".join(study.configs)
                 raise UsageError(f"comparison {name}: {reference!r} names no run of the study; write RUN/ARM, runs: {known}")
@@ -152,7 +153,7 @@ def _check_names(study: Study) -> None:
                 scale = study.configs[run].scale
                 raise UsageError(f"comparison {name}: arm {reference} waits for a larger scale than {scale}; raise the run's scale")
         for test in comparison.tests or ():
-            for run in {reference.partition("/")[0] for reference in comparison.references}:
+            for run in {taken_apart(reference)[0] for reference in comparison.references}:
                 if test not in study.configs[run].tests:
                     raise UsageError(f"comparison {name}: run {run} has no test {test!r}; it has {', '.join(study.configs[run].tests)}")
     for run in study.diagnose:

@@ -20,6 +20,7 @@ from synaug.study import machine
 from synaug.study.comparable import baselines, member
 from synaug.study.file import Comparison, Study, apart_from_arms
 from synaug.study.outcome import Difference, Gain, Interval, Outcome, Row, RunFacts, Table
+from synaug.study.reference import taken_apart
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -51,7 +52,7 @@ class Measured:
 
         from safetensors import deserialize
 
-        run, _, arm = reference.partition("/")
+        run, arm = taken_apart(reference)
         weights = self.store.get(layout.training(run, arm, self.study.configs[run].seeds[0], "model.safetensors"))
         return sum(prod(tensor["shape"]) for name, tensor in deserialize(weights) if not name.endswith(BUFFERS))
 
@@ -59,7 +60,7 @@ class Measured:
         """Raises DataError where the images of a test set were others at some evaluation: it was imported anew."""
         found = {}
         for reference in references:
-            run, _, arm = reference.partition("/")
+            run, arm = taken_apart(reference)
             found[reference] = self.results[run].first(arm).tests[test].data
         other = next((reference for reference in references if found[reference] != found[references[0]]), None)
         if other:
@@ -68,7 +69,7 @@ class Measured:
             )
 
     def accuracies(self, reference: str, test: str) -> dict[int, float]:
-        run, _, arm = reference.partition("/")
+        run, arm = taken_apart(reference)
         return self.results[run].accuracies(arm, test)
 
 
@@ -123,7 +124,7 @@ def _flat(changes: dict, path: str = "") -> dict[str, str]:
 
 
 def _table(measured: Measured, name: str, comparison: Comparison) -> Table:
-    config = measured.study.configs[comparison.references[0].partition("/")[0]]
+    config = measured.study.configs[taken_apart(comparison.references[0])[0]]
     tests = {test: config.tests[test].domain for test in comparison.tests or config.tests}
     for test in tests:
         measured.refuse_other_data(comparison.references, test)
@@ -138,7 +139,7 @@ def _table(measured: Measured, name: str, comparison: Comparison) -> Table:
 
 
 def _row(measured: Measured, comparison: Comparison, reference: str, tests: list[str]) -> Row:
-    run, _, arm = reference.partition("/")
+    run, arm = taken_apart(reference)
     own, seeds = measured.results[run].first(arm), {test: measured.accuracies(reference, test) for test in tests}
     arm_settings = measured.study.configs[run].arms[arm].model_dump(mode="json", exclude_defaults=True, exclude={"kind", "scale"})
     return Row(

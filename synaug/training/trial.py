@@ -90,6 +90,5 @@ def _evaluation(job: Job, recipe: Recipe, network: torch.nn.Module, device: torc
         decoding += (decoded - begun) * images / seen
         total += images
         watchdog.progress()
-    size = settings.test_image_size or settings.image_size
-    kept = total * 3 * size * size * 4 <= evaluation.KEPT_BYTES
+    kept = evaluation.decoded_bytes(total, settings) <= evaluation.KEPT_BYTES
     return {"load": 0.0, "each": passing + (0.0 if kept else decoding), "cold": decoding if kept else 0.0}

@@ -2,6 +2,7 @@
 
 from synaug.reporting.wording import count, listed
 from synaug.study.outcome import Row, Table
+from synaug.study.reference import taken_apart
 
 DOMAINS = {"in": "in domain", "out": "out of domain"}
 LONGEST = 60  # characters of a changed setting; the page's list of runs has all of it
@@ -14,8 +15,8 @@ def tests(table: Table) -> list[str]:
 
 def name(table: Table, row: Row) -> str:
     """The arm's, with its run where the table has several."""
-    one_run = len({one.arm.partition("/")[0] for one in table.rows}) == 1
-    return row.arm.partition("/")[2] if one_run else row.arm
+    one_run = len({taken_apart(one.arm)[0] for one in table.rows}) == 1
+    return taken_apart(row.arm)[1] if one_run else row.arm
 
 
 def seeds(table: Table) -> str:

@@ -9,6 +9,7 @@ from synaug.reporting.wording import listed, points
 from synaug.statistics import REAL_KINDS
 from synaug.study.drawing.labels import DOMAINS, name, seeds, tests
 from synaug.study.outcome import Interval, Row, Table
+from synaug.study.reference import taken_apart
 
 WIDTH, HEIGHT = 11.0, 4.1  # inches
 SIZE = 12.5  # points of text: pixels of a README 800 wide
@@ -30,7 +31,7 @@ class Curve:
 def curves(table: Table) -> list[Curve]:
     found: dict[tuple, Curve] = {}
     for row in table.rows:
-        run, _, arm = row.arm.partition("/")
+        run, arm = taken_apart(row.arm)
         stem = re.sub(r"-\d+x$", "", arm)
         key = (run, stem, row.kind, row.model)
         if key not in found:
