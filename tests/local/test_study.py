@@ -6,13 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
-from synaug.embedded import datasets
-from tests.local.test_whole_job import CLASSES, RUN_YAML, synaug
+from tests.local import photos
+from tests.local.test_whole_job import RUN_YAML, synaug
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = 24  # of a class: what `diagnose` wants at least
@@ -31,14 +29,7 @@ STUDY = {
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    tiles, labels, _ = datasets.photos("train")
-    for class_id in CLASSES:
-        chosen = np.flatnonzero(labels == list(datasets.CLASSES).index(class_id))
-        for n, tile in enumerate(chosen[: 2 * PHOTOS]):
-            path = tmp_path / ("train" if n < PHOTOS else "val") / class_id / f"{n}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.pad(tiles[tile], 2)).convert("RGB").save(path)
-    (tmp_path / "classes.yaml").write_text(yaml.safe_dump([{"id": c, "names": [c]} for c in CLASSES]))
+    photos.put(tmp_path, PHOTOS)
     base = RUN_YAML | {"arms": {}, "prompts": {"senses": False, "values": 2, "mix": {"plain": 1, "cd": 0, "sd": 0}}}
     base["images"] = base["images"] | {"part_images": 24}
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(base, sort_keys=False))

@@ -9,18 +9,16 @@ import time
 import uuid
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
 from synaug import layout
-from synaug.embedded import datasets
 from synaug.store import Store, open_store
+from tests.local import photos
 from tests.weed import BUCKET
 
 ROOT = Path(__file__).parents[2]
-CLASSES = ("trousers", "sandal", "bag")
 PHOTOS = 8
 RUN_YAML = {
     "classes": "classes.yaml", "scale": "1x", "class_shards": 2, "threads": 1,
@@ -38,14 +36,7 @@ RUN_YAML = {
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """Photos of three classes as a person has them, and a run.yaml."""
-    tiles, labels, _ = datasets.photos("train")
-    for class_id in CLASSES:
-        chosen = np.flatnonzero(labels == list(datasets.CLASSES).index(class_id))
-        for n, tile in enumerate(chosen[: 2 * PHOTOS]):
-            path = tmp_path / ("train" if n < PHOTOS else "val") / class_id / f"{n}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.pad(tiles[tile], 2)).convert("RGB").save(path)
-    (tmp_path / "classes.yaml").write_text(yaml.safe_dump([{"id": c, "names": [c]} for c in CLASSES]))
+    photos.put(tmp_path, PHOTOS)
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(RUN_YAML, sort_keys=False))
     return tmp_path
 
@@ -80,7 +71,7 @@ def test_from_photos_to_the_report_on_s3(folder, s3_environment):
     assert layout.report("first") in shown
     assert b"held-out" in store.get(layout.report("first"))
     index = json.loads(store.get(layout.index("first")))
-    assert sum(part["images"] for part in index["parts"]) + len(index["lost"]) == PHOTOS * len(CLASSES)
+    assert sum(part["images"] for part in index["parts"]) + len(index["lost"]) == PHOTOS * len(photos.CLASSES)
     for part in index["parts"]:
         manifest = json.loads(store.get(part["manifest"]))
         image = store.get(manifest["tar"], start=manifest["offset"][0], length=manifest["length"][0])
@@ -88,7 +79,7 @@ def test_from_photos_to_the_report_on_s3(folder, s3_environment):
     for arm in ("real", "auxbn-1x"):
         for seed in (0, 1):
             result = json.loads(store.get(layout.evaluation("first", arm, seed)))["tests"]["held-out"]
-            assert result["n"] == PHOTOS * len(CLASSES)
+            assert result["n"] == PHOTOS * len(photos.CLASSES)
     status = json.loads(synaug("status", "--store", url, "--run", "first", "--json"))
     assert status["finished"]
     assert status["stages"]["images"]["rate"] > 0

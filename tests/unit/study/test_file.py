@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from synaug.config.load import load_config
 from synaug.errors import UsageError
 from synaug.study.comparable import check_comparable
 from synaug.study.file import load_study
@@ -137,3 +138,9 @@ def test_the_shipped_studies_can_be_compared(files):
     study = load_study([STUDIES / name for name in files])
     check_comparable(study)
     assert len(study.configs["headline"].seeds) >= 10
+
+
+def test_the_shipped_studies_start_from_the_demo_but_for_what_a_study_varies():
+    own, demo = load_study([STUDIES / "headline.yaml"]).configs["headline"], load_config("demo")
+    varied = {"scale", "arms", "seeds", "oracle"}
+    assert own.model_dump(exclude=varied) == demo.model_dump(exclude=varied)
