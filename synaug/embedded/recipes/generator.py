@@ -14,7 +14,7 @@ from pathlib import Path
 # Page faults of freed and re-mapped activations eat CPU otherwise; glibc reads these at start, so re-execute once.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "536870912"}
 
-STEPS, BATCH, LR, WARMUP, FLAT, PLAIN, DROPOUT, EMA = 5500, 64, 6e-4, 100, 0.3, 0.6, 0.1, 0.9993
+STEPS, BATCH, LR, WARMUP, FLAT, PLAIN, DROPOUT, EMA = 15000, 64, 6e-4, 100, 0.3, 0.6, 0.1, 0.9993
 CAPTIONS_PER_CLASS = 3000
 PLAIN_CAPTIONS = (
     "a photo of {}", "a photo of {}", "a photo of {}, on a plain black background", "a picture of {}",
