@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from synaug.config import Config
+from synaug.flow import flow
 from synaug.frozen import Plan
 from synaug.job import Task
 from synaug.rates import Pace, Rates, known_rates, shape
@@ -50,7 +51,7 @@ def forecast(config: Config, plan: Plan, state: State, rates: Rates) -> Forecast
     hours = None if for_all is None else for_all / 3600
     price = config.compute.price
     return Forecast(
-        seconds=seconds, workers=workers, wall_seconds=None if for_all is None else _wall(state, work, workers, cold, rates),
+        seconds=seconds, workers=workers, wall_seconds=None if for_all is None else _wall(config, plan, work, workers, cold, rates),
         gpu_hours=hours, price=price, cost=None if hours is None or price is None else hours * price,
         cost_at_least=None if price is None else price * known / 3600,
         unmeasured=[stage for stage in STAGES if seconds[stage] is None],
@@ -85,19 +86,14 @@ def _cold(config: Config, plan: Plan, left: dict[Task, float | None], rates: Rat
     return [max((pace.cold for pace in paces if pace), default=0.0)] * min(workers, len(left))
 
 
-def _wall(state: State, work: dict[str, dict[Task, float]], workers: int, cold: list[float], rates: Rates) -> float:
+def _wall(config: Config, plan: Plan, work: dict[str, dict[Task, float]], workers: int, cold: list[float], rates: Rates) -> float:
     """As synaug/local.py does it: a group after another, each chain on the first process that is free."""
-    made = [
-        sum(work[stage].get(Task(stage=stage, shard=one.task.shard), 0.0) for stage in ("prompts", "images"))
-        for one in state.stages["images"].tasks
-    ]
-    trained = [
-        sum(work[stage].get(Task(stage=stage, arm=one.task.arm, seed=one.task.seed), 0.0) for stage in ("train", "evaluate"))
-        for one in state.stages["train"].tasks
-    ]
-    chains = [length + (cold[n] if n < len(cold) else 0.0) for n, length in enumerate(length for length in trained if length)]
-    begun = rates.start if any(made) or chains else 0.0
-    return begun + makespan([length for length in made if length], workers) + makespan(chains, workers)
+    seconds = {task: value for stage in work.values() for task, value in stage.items()}
+    making, _, training, _ = [[sum(seconds.get(task, 0.0) for task in chain) for chain in group] for group in flow(config, plan)]
+    making, training = ([chain for chain in chains if chain] for chains in (making, training))
+    training = [chain + (cold[n] if n < len(cold) else 0.0) for n, chain in enumerate(training)]
+    begun = rates.start if making or training else 0.0
+    return begun + makespan(making, workers) + makespan(training, workers)
 
 
 def makespan(chains: list[float], workers: int) -> float:

@@ -7,24 +7,12 @@ from dataclasses import dataclass, field
 from synaug import layout
 from synaug.config import Config
 from synaug.execute import execute_in_worker
-from synaug.frozen import Plan
+from synaug.flow import flow
 from synaug.job import Task, open_job, open_run
 from synaug.local_display import Display
-from synaug.state import State, active_arms, read_state
+from synaug.state import State, read_state
 from synaug.store import open_store
 from synaug.workers import Workers
-
-
-def flow(config: Config, plan: Plan) -> list[list[list[Task]]]:
-    """The run: groups one after another, the chains of a group side by side, the tasks of a chain in order."""
-    shards = range(len(plan.class_shards))
-    trainings = [(arm, seed) for seed in config.seeds for arm in active_arms(config)]
-    return [
-        [[Task(stage="prompts", shard=n), Task(stage="images", shard=n)] for n in shards],
-        [[Task(stage="index")]],
-        [[Task(stage="train", arm=arm, seed=seed), Task(stage="evaluate", arm=arm, seed=seed)] for arm, seed in trainings],
-        [[Task(stage="report")]],
-    ]
 
 
 class StageClock:

@@ -9,8 +9,8 @@ import pytest
 from pipelines import names, render, request
 from synaug import __version__
 from synaug.__main__ import COMMANDS, STAGES, parser_of
+from synaug.flow import flow
 from synaug.job import Task
-from synaug.local import flow
 from synaug.store import open_store
 from tests import planned
 

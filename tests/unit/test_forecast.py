@@ -92,6 +92,15 @@ def test_the_longest_chain_bounds_the_wall_time(chains, workers, seconds):
     assert makespan(chains, workers) == seconds
 
 
+def test_trainings_are_dealt_out_seed_by_seed_as_the_runner_does(planned):
+    _, config, plan = planned
+    real, naive = (shape(config, plan, arms.recipe(config, name), None) for name in ("real", "naive"))
+    train, evaluate = {real: Pace(0, 0.02), naive: Pace(0, 0.06)}, dict.fromkeys((real, naive), Pace(0, 0))
+    known = rates(config, plan, start=0.0, train=train, evaluate=evaluate)
+    made = {"prompts": [2, 2], "images": [20, 20]}
+    assert forecast(config, plan, state(made), known).wall_seconds == pytest.approx(10 + 10 + 30)  # arm by arm: 10 + 30
+
+
 def test_a_rate_holds_for_its_settings_its_device_and_its_processes_only(planned):
     store, config, plan = planned
     name = shape(config, plan, arms.recipe(config, "real"), None)

@@ -7,8 +7,8 @@ import pytest
 
 from synaug import layout
 from synaug.commands.status import as_dict
+from synaug.flow import flow
 from synaug.job import Task, open_run
-from synaug.local import flow
 from synaug.stages import plan as planning
 from synaug.state import read_state
 from tests.planned import CLASSES, INFO, configuration, make_plan, put_manifests, put_real
