@@ -29,7 +29,7 @@ class Forecast:
     gpu_hours: float | None
     price: float | None
     cost: float | None
-    cost_at_least: float | None  # of the stages that are measured
+    cost_at_least: float | None  # of what is measured: the cost, where all is
     unmeasured: list[str]  # stages with work left and no rate
 
     def as_dict(self) -> dict:
@@ -43,12 +43,12 @@ def forecast(config: Config, plan: Plan, state: State, rates: Rates) -> Forecast
     work = {stage: _seconds(state, stage, pace[stage]) for stage in STAGES}
     seconds = {stage: _sum(work[stage].values()) for stage in STAGES}
     for_all = _sum(seconds.values())
-    known = sum(one for stage in STAGES for one in work[stage].values() if one)
     cold = _cold(config, plan, work["evaluate"], rates, workers)
     if for_all is not None:
         seconds["evaluate"] += sum(cold)
         for_all += sum(cold)
     hours = None if for_all is None else for_all / 3600
+    known = for_all if for_all is not None else sum(one for stage in STAGES for one in work[stage].values() if one)
     price = config.compute.price
     return Forecast(
         seconds=seconds, workers=workers, wall_seconds=None if for_all is None else _wall(config, plan, work, workers, cold, rates),

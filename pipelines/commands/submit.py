@@ -41,21 +41,16 @@ def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
 
     Raises UsageError for a no, and where nobody can be asked.
     """
+    from synaug.cost_limit import beyond
     from synaug.errors import UsageError
     from synaug.forecast import STAGES
 
     whole = estimate["whole"]
-    cost, done = whole["cost"], all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, STAGES))
-    if limit is None or yes or done or (cost is not None and cost <= limit):
+    if yes or all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, STAGES)):
         return
-    unknown = f" ({', '.join(whole['unmeasured'])}: unmeasured, make preview measures)" if whole["unmeasured"] else ""
-    if whole["price"] is None:
-        why = f"the cost is unknown, since compute.price is not given, and limits.cost is {limit:,.2f}"
-    elif whole["cost_at_least"] > limit:
-        least = f"{'at least ' if unknown else ''}{whole['cost_at_least']:,.2f}{unknown}"
-        why = f"the run would cost {least}, more than limits.cost {limit:,.2f}"
-    else:
-        why = f"the cost is unknown{unknown}, and limits.cost is {limit:,.2f}"
+    why = beyond(limit, **{name: whole[name] for name in ("price", "cost_at_least", "unmeasured")}, measures="make preview")
+    if why is None:
+        return
     if not sys.stdin.isatty():
         raise UsageError(f"{why}; YES=1 spends it, or raise the limit")
     if input(f"{why}. Start it? [y/N] ").strip().lower() not in ("y", "yes"):

@@ -69,6 +69,7 @@ def main(args: argparse.Namespace) -> None:
 
 def refuse_cost(job) -> None:
     """Raises UsageError when what is left costs more than limits.cost, or nobody can say what it costs."""
+    from synaug.cost_limit import beyond
     from synaug.forecast import read_forecast
 
     limit = job.config.limits.cost
@@ -77,11 +78,6 @@ def refuse_cost(job) -> None:
     left = read_forecast(job.store, job.run, job.config, job.plan)
     if not any(seconds is None or seconds for seconds in left.seconds.values()):
         return
-    if left.price is None:
-        raise UsageError(f"limits.cost is {limit:,.2f}, but compute.price is not given, so nobody knows the cost; --yes spends it anyhow")
-    unknown = f" ({', '.join(left.unmeasured)}: unmeasured, `synaug preview` measures)" if left.unmeasured else ""
-    if left.cost_at_least > limit:
-        least = f"{'at least ' if unknown else ''}{left.cost_at_least:,.2f}{unknown}"
-        raise UsageError(f"the run would cost {least}, more than limits.cost {limit:,.2f}; --yes spends it, or raise the limit")
-    if unknown:
-        raise UsageError(f"limits.cost is {limit:,.2f}, but nobody knows what the run costs{unknown}; --yes spends it anyhow")
+    known = {"price": left.price, "cost_at_least": left.cost_at_least, "unmeasured": left.unmeasured}
+    if why := beyond(limit, **known, measures="`synaug preview`"):
+        raise UsageError(f"{why}; --yes spends it, or raise the limit")

@@ -74,7 +74,7 @@ def test_a_run_that_costs_more_than_its_limit_asks(planned, capsys, tmp_path):
 def test_a_limit_that_cannot_be_checked_asks(planned, capsys, tmp_path, given, why):
     (tmp_path / "run.yaml").write_text(f"classes: [{{id: bag, names: [bag]}}]\ncompute: {{{given}}}\nlimits: {{cost: 1}}\n")
     assert main(["run", "--config", str(tmp_path / "run.yaml"), "--store", planned.url, "--run", "dear"]) == 2
-    assert re.search(rf"limits.cost is 1.00, but .*{why}.*--yes", capsys.readouterr().err)
+    assert re.search(rf"the cost is unknown.*{why}.*, and limits.cost is 1.00; --yes", capsys.readouterr().err)
 
 
 def test_a_planned_run_is_held_to_its_limit_too(planned, capsys):
