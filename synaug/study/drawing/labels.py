@@ -47,12 +47,28 @@ def _over(table: Table, row: Row) -> str:
     return next(iter(on)) if len(on) == 1 else " and ".join(f"{arm} on {listed(several)}" for arm, several in on.items())
 
 
+def notes(table: Table) -> list[str]:
+    """Sentences below a table: what gains are over, and what all its rows change in the base of their study."""
+    shared = _settings(_shared(table))
+    return baselines(table) + ([f"In all rows: {shared}."] if shared else [])
+
+
 def details(table: Table, row: Row) -> str:
-    """What tells the row from the base of its study, and its model where the table has several."""
-    told = [f"{field} {cut(value)}" for field, value in row.changed.items()]
-    if len({(one.model, one.parameters) for one in table.rows}) > 1:
-        told.insert(0, row.model + (f", {row.parameters / 1e6:.1f} M parameters" if row.parameters else ""))
-    return "; ".join(told)
+    """What tells the row from the other rows and the base of its study, and its model where the table has several."""
+    shared, several = _shared(table), len({(one.model, one.parameters) for one in table.rows}) > 1
+    told = {field: value for field, value in row.changed.items() if field not in shared and not (several and field == "settings.model")}
+    model = row.model + (f", {row.parameters / 1e6:.1f} M parameters" if row.parameters else "")
+    return "; ".join(([model] if several else []) + ([_settings(told)] if told else []))
+
+
+def _shared(table: Table) -> dict[str, str]:
+    first = table.rows[0].changed if table.rows else {}
+    return {field: value for field, value in first.items() if all(row.changed.get(field) == value for row in table.rows)}
+
+
+def _settings(changed: dict[str, str]) -> str:
+    """An arm's own fields without the section that they stand in."""
+    return "; ".join(f"{field.removeprefix('settings.')} {cut(value)}" for field, value in changed.items())
 
 
 def cut(text: str) -> str:

@@ -121,3 +121,13 @@ def test_a_row_says_what_tells_it_from_the_others():
     table = table.model_copy(update={"rows": [plain, other]})
     assert labels.details(table, other) == f"convnext_atto, 3.4 M parameters; seed 1; prompts.examples {'x' * 59}…"
     assert labels.details(table, plain) == "resnet18"
+
+
+def test_what_all_rows_change_is_told_once_below_the_table():
+    table = made.table(("main/real", "main/naive-6x"))
+    shared = {"prompts.senses": "false"}
+    rows = [table.rows[0].model_copy(update={"changed": shared})]
+    rows.append(table.rows[1].model_copy(update={"changed": shared | {"settings.lr": "0.1"}}))
+    table = table.model_copy(update={"rows": rows})
+    assert [labels.details(table, row) for row in rows] == ["", "lr 0.1"]
+    assert labels.notes(table) == [*labels.baselines(table), "In all rows: prompts.senses false."]
