@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -140,8 +141,8 @@ def _type_at(path: str) -> str | None:
     return "a section" if any(field.path.startswith(path + ".") for field in fields()) else None
 
 
-def explain(error: ValidationError, name: str, *, prefix: str = "") -> str:
-    """One line for the first mistake, and how many there are."""
+def explain(error: ValidationError, name: str, *, prefix: str = "", suggest: Callable[[str], str] | None = None) -> str:
+    """One line for the first mistake, and how many there are. suggest: what is said after an unknown key (default: the nearest field)."""
     problems = error.errors(include_url=False)
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     # a union's location ends with the type that was tried, which is no part of the path
@@ -149,7 +150,7 @@ def explain(error: ValidationError, name: str, *, prefix: str = "") -> str:
     where = f"{name}: " if name else ""
     more = f" (and {len(problems) - 1} more)" if len({p["loc"] for p in problems}) > 1 else ""
     if first["type"] == "extra_forbidden":
-        return f"{where}unknown key {path}{_suggestion(path)}{more}"
+        return f"{where}unknown key {path}{(suggest or _suggestion)(path)}{more}"
     given = first["input"]
     if first["type"] == "missing":
         return f"{where}{path} is missing{more}"

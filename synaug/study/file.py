@@ -1,5 +1,6 @@
 """The study's file: a list of runs and arms in a configuration, and what is to be compared. Several files together are one study."""
 
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,8 @@ def load_study(files: list[Path]) -> Study:
     """Runs of one name in several files are one run: their arms together. Raises UsageError for what cannot be meant."""
     if not files:
         raise UsageError("no study file is given; docs/study/headline.yaml is one")
+    if twice := next((file for file in files if files.count(file) > 1), None):
+        raise UsageError(f"{twice} is given twice; once is enough")
     parts = [_read(file) for file in files]
     changes: dict[str, dict] = {}
     bases: dict[str, tuple[str, Path]] = {}
@@ -104,7 +107,15 @@ def _read(file: Path) -> StudyFile:
     try:
         return StudyFile.model_validate(data)
     except ValidationError as error:
-        raise UsageError(explain(error, str(file))) from error
+        raise UsageError(explain(error, str(file), suggest=_keys_there)) from error
+
+
+def _keys_there(path: str) -> str:
+    """After an unknown key of a study's file: the nearest one, or all that there are."""
+    *above, key = path.split(".")
+    known = list((Comparison if above else StudyFile).model_fields)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+    return f"; did you mean {'.'.join([*above, near[0]])}?" if near else f"; a {'comparison' if above else 'study'} has {', '.join(known)}"
 
 
 def _base(file: Path, base: str) -> tuple[str, Path]:

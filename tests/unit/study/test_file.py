@@ -127,6 +127,25 @@ def test_no_file_and_a_base_that_is_a_list_are_refused(tmp_path):
         load_study([file])
 
 
+@pytest.mark.parametrize(("change", "says"), [
+    ({"titel": "t"}, r"study\.yaml: unknown key titel; did you mean title\?"),
+    ({"classes": []}, r"unknown key classes; a study has title, text, base, runs, comparisons, diagnose"),
+    ({"comparisons": {"one": {"title": "t", "arm": []}}}, r"unknown key comparisons\.one\.arm; did you mean comparisons\.one\.arms\?"),
+    ({"comparisons": {"one": {"title": "t", "x": []}}}, r"comparisons\.one\.x; a comparison has title, text, arms, real, differences"),
+])  # fmt: skip
+def test_an_unknown_key_is_told_with_those_that_a_study_has(tmp_path, change, says):
+    file = written(tmp_path)
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | change))
+    with pytest.raises(UsageError, match=says):
+        load_study([file])
+
+
+def test_a_file_given_twice_is_told(tmp_path):
+    file = written(tmp_path)
+    with pytest.raises(UsageError, match=r"study\.yaml is given twice"):
+        load_study([file, file])
+
+
 def test_differences_need_the_same_real_images_and_settings(tmp_path):
     runs = {"one": {"arms": ARMS}, "two": {"arms": ARMS, "real": {"per_class": 3}}}
     with pytest.raises(UsageError, match=r"real images, real\.per_class: None -> 3"):
