@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 STORE ?= work/demo
 STUDY ?= work/study
 OUT ?= work/study-results
-STUDIES := $(patsubst %,docs/study/%.yaml,headline ablation low-data auxbn)
+STUDIES := $(patsubst %,docs/study/%.yaml,headline ablation low-data auxbn generators)
 GENERATORS := work/generators/metrics.json
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
@@ -42,13 +42,13 @@ study: $(STAMP) ## accuracy against scale, ten seeds, in work/study-results; tel
 	$(SYNAUG) import embedded --store $(STUDY)
 	$(SYNAUG) study docs/study/headline.yaml --store $(STUDY) --out $(OUT) --preview
 
-study-all: $(STAMP) $(GENERATORS) ## all of docs/study: also ablation, little data, AuxBN; needs Debian's dataset-fashion-mnist
+study-all: $(STAMP) $(GENERATORS) ## all of docs/study: also ablation, little data, AuxBN, generators; needs Debian's dataset-fashion-mnist
 	$(SYNAUG) import embedded --store $(STUDY)
 	$(SYNAUG) study $(STUDIES) --store $(STUDY) --out $(OUT) --preview
 
-# AuxBN is also looked at with generators that are not finished (docs/study/auxbn.yaml).
+# Of generators that are not finished (docs/study/generators.yaml).
 $(GENERATORS):
-	$(BIN)/python -m synaug.embedded.recipes.generator --steps 2000 --keep 500 --out $(dir $@)
+	$(BIN)/python -m synaug.embedded.recipes.generator --steps 2000 --keep 125 --out $(dir $@)
 
 ##@ On a Kubernetes cluster: CONFIG=run.yaml RUN=name NAMESPACE=synaug KUBECONTEXT=name go with each; ARGS="FIELD=VALUE ..." with the first four
 import: $(CLIENT) ## labelled images into the store: SOURCE='s3://bucket/train-{0000..1023}.tar' SPLIT=train CLASSES=imagenet-1k
