@@ -63,7 +63,7 @@ arms:
   real: {kind: real}
   real-half: {kind: real-half}
   naive-2x: {kind: naive, scale: 2x}
-  # auxbn-2x: {kind: auxbn, scale: 2x}            # auxiliary batch norm: worth a try where the images look little like yours
+  # auxbn-2x: {kind: auxbn, scale: 2x}            # auxiliary batch norm: below naive mixing in our study (docs/results.md)
 seeds: [0, 1, 2]             # small sets vary: several seeds, paired
 
 $tests
