@@ -1,11 +1,11 @@
 """What `synaug` and `python -m pipelines` share: a parser from a command's module, and what an unknown name is told."""
 
 import argparse
-import difflib
 from collections.abc import Iterable
 from types import ModuleType
 
 from synaug.errors import UsageError
+from synaug.spelling import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,6 +28,4 @@ def command_parser(prog: str, module: ModuleType) -> Parser:
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
     """`no command 'sumbit'; did you mean submit?; there are ...`"""
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return UsageError(f"no {what} {name!r}{hint}; there are {', '.join(known)}")
+    return UsageError(f"no {what} {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")

@@ -141,7 +141,7 @@ def _type_at(path: str) -> str | None:
     return "a section" if any(field.path.startswith(path + ".") for field in fields()) else None
 
 
-def explain(error: ValidationError, name: str, *, prefix: str = "", suggest: Callable[[str], str] | None = None) -> str:
+def explain(error: ValidationError, name: str, *, prefix: str = "", suggest: Callable[[str], str] = _suggestion) -> str:
     """One line for the first mistake, and how many there are. suggest: what is said after an unknown key (default: the nearest field)."""
     problems = error.errors(include_url=False)
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
@@ -150,7 +150,7 @@ def explain(error: ValidationError, name: str, *, prefix: str = "", suggest: Cal
     where = f"{name}: " if name else ""
     more = f" (and {len(problems) - 1} more)" if len({p["loc"] for p in problems}) > 1 else ""
     if first["type"] == "extra_forbidden":
-        return f"{where}unknown key {path}{(suggest or _suggestion)(path)}{more}"
+        return f"{where}unknown key {path}{suggest(path)}{more}"
     given = first["input"]
     if first["type"] == "missing":
         return f"{where}{path} is missing{more}"

@@ -1,6 +1,5 @@
 """The study's file: a list of runs and arms in a configuration, and what is to be compared. Several files together are one study."""
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from synaug.config.kinds import Section
 from synaug.config.load import PRESETS, explain, parse_config, read_yaml
 from synaug.errors import UsageError
 from synaug.job import check_name
+from synaug.spelling import did_you_mean
 from synaug.state import active_arms
 from synaug.statistics import REAL_KINDS
 from synaug.study.reference import taken_apart
@@ -112,10 +112,10 @@ def _read(file: Path) -> StudyFile:
 
 def _keys_there(path: str) -> str:
     """After an unknown key of a study's file: the nearest one, or all that there are."""
-    *above, key = path.split(".")
+    above, dot, key = path.rpartition(".")
     known = list((Comparison if above else StudyFile).model_fields)
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
-    return f"; did you mean {'.'.join([*above, near[0]])}?" if near else f"; a {'comparison' if above else 'study'} has {', '.join(known)}"
+    hint = did_you_mean(key, known, cutoff=0.75, inside=above + dot)
+    return hint or f"; a {'comparison' if above else 'study'} has {', '.join(known)}"
 
 
 def _base(file: Path, base: str) -> tuple[str, Path]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import difflib
 import pickle
 from pathlib import Path
 
@@ -14,14 +13,15 @@ from torch import nn
 
 from synaug.config.training import Settings
 from synaug.errors import ModelError, UsageError
+from synaug.spelling import did_you_mean
 from synaug.training import auxbn
 
 
 def create(settings: Settings, classes: int) -> nn.Module:
     """The plain model with its starting weights. Raises ModelError."""
     if settings.model not in timm.list_models():
-        close = difflib.get_close_matches(settings.model, timm.list_models(), 1)
-        raise ModelError(f"timm has no model {settings.model!r}; {f'did you mean {close[0]}?' if close else 'see timm.list_models()'}")
+        hint = did_you_mean(settings.model, timm.list_models()) or "; see timm.list_models()"
+        raise ModelError(f"timm has no model {settings.model!r}{hint}")
     from_timm = settings.pretrained == "timm"
     try:
         model = timm.create_model(settings.model, pretrained=from_timm, num_classes=classes, **settings.model_kwargs)
