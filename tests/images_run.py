@@ -1,12 +1,12 @@
 """A run of a few classes with prompts files, ready for the images stage."""
 
-from synaug import layout
-from synaug.classes import ClassEntry
 from synaug.config import Config
 from synaug.config.images import Images
-from synaug.frozen import Plan
-from synaug.job import Job
-from synaug.prompts_file import ATTRIBUTES, ClassPrompts
+from synaug.data import layout
+from synaug.data.classes import ClassEntry
+from synaug.prompts.schema import ATTRIBUTES, ClassPrompts
+from synaug.run.job import Job
+from synaug.run.plan import Plan
 
 NAMES = {"boot": "ankle boot", "bag": "bag", "shirt": "t-shirt"}
 POOLS = {
@@ -52,8 +52,8 @@ def write_photos(store, per_class: int = 5) -> None:
     """The split `train`: photos of one colour, a colour a class."""
     from PIL import Image
 
+    from synaug.data.split_writer import Sample, pack
     from synaug.generation.encode import to_jpeg
-    from synaug.real import Sample, pack
 
     colours = ("red", "green", "blue")
     samples = [

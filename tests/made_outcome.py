@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from synaug.study import measure
-from synaug.study.outcome import Difference, Gain, Interval, Outcome, Row, RunFacts, Table
+from synaug.reporting.study import compute
+from synaug.reporting.study.outcome import Difference, Gain, Interval, Outcome, Row, RunFacts, Table
 
 TESTS = {"test": "in", "contexts": "out", "noise": "out", "sketch": "out"}
 MEANS = {  # by arm: test, contexts, noise, sketch
@@ -36,7 +36,7 @@ def accuracies(arm: str, test: str, *, seeds: int = 10) -> dict[int, float]:
 
 @cache  # the bootstrap takes its time
 def interval(*values: float) -> Interval:
-    return measure.interval(values)
+    return compute.interval(values)
 
 
 def row(arm: str, values: dict[str, dict[int, float]], real: dict[str, dict[str, dict[int, float]]], **more) -> Row:

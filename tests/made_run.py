@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from synaug import layout
-from synaug.classes import ClassEntry
 from synaug.config import Config
-from synaug.frozen import ModelInfo, Plan
-from synaug.identity import key_of
-from synaug.job import Job
-from synaug.manifest import Manifest, Reject
-from synaug.tars import TarWriter
+from synaug.data import layout
+from synaug.data.classes import ClassEntry
+from synaug.data.manifest import Manifest, Reject
+from synaug.data.seeding import key_of
+from synaug.data.webdataset import TarWriter
+from synaug.run.job import Job
+from synaug.run.plan import ModelInfo, Plan
 from tests.pictures import jpeg
 
 NAMES = {"n02012849": "crane", "n03126707": "crane", "owl": "owl"}  # two of one name

@@ -1,9 +1,9 @@
 """A store with a split of real images that are only listed, and plans of it: for tests that read no image."""
 
-from synaug import layout
 from synaug.config.load import load_config
-from synaug.frozen import ModelInfo
-from synaug.manifest import Manifest, RealSplit, TarTable
+from synaug.data import layout
+from synaug.data.manifest import Manifest, RealSplit, TarTable
+from synaug.run.plan import ModelInfo
 from synaug.stages import plan as planning
 
 CLASSES = ("bag", "coat", "dress", "shirt")

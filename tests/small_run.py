@@ -6,21 +6,32 @@ import json
 
 import numpy as np
 
-from synaug import layout
 from synaug.config import Config
 from synaug.config.load import dump_config
-from synaug.diagnostics import findings
-from synaug.diagnostics.findings import Accuracy, Branches, Coverage, CoverageInputs, Fidelity, FidelityInputs, Layer, Measures, Row, View
+from synaug.data import layout
+from synaug.data.manifest import Manifest
+from synaug.data.split_writer import Sample, pack
+from synaug.data.store import Store
+from synaug.data.webdataset import TarWriter
 from synaug.embedded.datasets import classes, jpeg, pictures
-from synaug.frozen import ModelInfo, Plan
-from synaug.job import Job
-from synaug.manifest import Manifest
-from synaug.prompts_file import ATTRIBUTES, ClassPrompts, Sense
-from synaug.real import Sample, pack
-from synaug.results import Evaluation, TestResult
+from synaug.evaluation.diagnostics import schema
+from synaug.evaluation.diagnostics.schema import (
+    Accuracy,
+    Branches,
+    Coverage,
+    CoverageInputs,
+    Fidelity,
+    FidelityInputs,
+    Layer,
+    Measures,
+    Row,
+    View,
+)
+from synaug.prompts.schema import ATTRIBUTES, ClassPrompts, Sense
+from synaug.run.job import Job
+from synaug.run.plan import ModelInfo, Plan
+from synaug.run.results import Evaluation, TestResult
 from synaug.stages import index
-from synaug.store import Store
-from synaug.tars import TarWriter
 
 RUN = "small"
 PER_CLASS = 4
@@ -163,11 +174,11 @@ def _write_training(one: Job, name: str, kind: str, scale: int | None, seed: int
 
 def write_findings(one: Job) -> None:
     """Diagnostics of the set as it is, with made-up values."""
-    synthetic, kinds, ids = findings.digest(one.store, layout.index(one.run)), ("plain", "cd", "sd"), [e.id for e in one.plan.classes]
+    synthetic, kinds, ids = schema.digest(one.store, layout.index(one.run)), ("plain", "cd", "sd"), [e.id for e in one.plan.classes]
     about = FidelityInputs(classifier="small/real/0", trained="0" * 64, synthetic=synthetic, scale=2, images_per_class=200, tests={})
-    accuracies = {name: Accuracy(top1=0.9 - n / 10, n=80) for n, name in enumerate((findings.ALL, *kinds))}
+    accuracies = {name: Accuracy(top1=0.9 - n / 10, n=80) for n, name in enumerate((schema.ALL, *kinds))}
     classes, real = dict.fromkeys(ids, Accuracy(top1=0.9, n=8)), {"test": Accuracy(top1=0.8125, n=40)}
-    findings.save(one.store, one.run, "fidelity", Fidelity(inputs=about, kinds=accuracies, classes=classes, real=real))
+    schema.save(one.store, one.run, "fidelity", Fidelity(inputs=about, kinds=accuracies, classes=classes, real=real))
     measures = Measures(precision=0.75, recall=0.5, density=1.25, coverage=0.375)
     row = Row(by_class=measures, over_all=measures, classes=dict.fromkeys(ids, measures))
     views = [
@@ -175,15 +186,15 @@ def write_findings(one: Job) -> None:
             inputs=CoverageInputs(
                 features=features, model="a@1", reference="train", real="0", synthetic=synthetic, scale=2, images_per_class=200
             ),
-            k=5, n=dict.fromkeys(ids[1:], 20), n_over_all=180, rows=dict.fromkeys((findings.ALL, *kinds, findings.REAL), row),
+            k=5, n=dict.fromkeys(ids[1:], 20), n_over_all=180, rows=dict.fromkeys((schema.ALL, *kinds, schema.REAL), row),
             left_out={ids[0]: 4},
         )
         for features in ("clip", "classifier")
     ]  # fmt: skip
-    findings.save(one.store, one.run, "coverage", Coverage(views=views))
+    schema.save(one.store, one.run, "coverage", Coverage(views=views))
     layers = [Layer(name=f"bn{n}", channels=8, mean=n / 10, variance=-n / 5, divergence=n / 9, weight=0.1, bias=0.2) for n in range(1, 12)]
     trained = {arm: dict.fromkeys((0, 1), "0" * 64) for arm in ("auxbn-1x", "auxbn-2x")}
-    findings.save(one.store, one.run, "branches", Branches(trained=trained, arms={arm: dict.fromkeys((0, 1), layers) for arm in trained}))
+    schema.save(one.store, one.run, "branches", Branches(trained=trained, arms={arm: dict.fromkeys((0, 1), layers) for arm in trained}))
 
 
 def write_all(store: Store, its_config: Config | None = None, run: str = RUN) -> Job:

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Raises DataError where there is no such object, or it is too large for a log."""
-    from pipelines.fetch import encode, key_of
-    from synaug.store import open_store
+    from pipelines.operations.fetch import encode, key_of
+    from synaug.data.store import open_store
 
     store, key = open_store(args.store), key_of(args.run, args.what)
     for line in encode(key, store.get(key)):

@@ -13,16 +13,18 @@ example  make fetch-report RUN=imagenet-6x
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.options import add_run
+    from pipelines.commands.options import add_run
 
     add_run(parser)
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import fetching, options, submission
+    from pipelines.api import submission
+    from pipelines.commands import options
+    from pipelines.operations import log_transfer
 
     cluster = options.connect(args)
     submission.check_chart(cluster, "fetch")
     run = options.existing_run(cluster, args)
-    path = fetching.save(fetching.fetch_object(cluster, run, "report"), f"{run}-report.html")
+    path = log_transfer.save(log_transfer.fetch_object(cluster, run, "report"), f"{run}-report.html")
     print(f"{path}: {path.stat().st_size:,} bytes, digest checked")

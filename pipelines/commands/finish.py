@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines.jobs import in_this_pod
+    from pipelines.launcher.jobs import in_this_pod
 
     jobs = in_this_pod()
     found = [job["metadata"]["name"] for job in jobs.of(args.workflow)]

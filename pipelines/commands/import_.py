@@ -15,7 +15,7 @@ example  make import SOURCE='s3://imagenet/train-{0000..1023}.tar' CLASSES=image
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.options import add_cluster
+    from pipelines.commands.options import add_cluster
 
     parser.add_argument("source", metavar="SOURCE")
     add_cluster(parser)
@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import errand, names, options, request, submission
+    from pipelines import names
+    from pipelines.api import submission, workflow_request
+    from pipelines.commands import options
+    from pipelines.operations import one_pod_workflow
 
     check_source(args.source)
     classes = class_list(args.classes)
@@ -34,8 +37,8 @@ def main(args: argparse.Namespace) -> None:
     what = args.split if args.source != "embedded" else "embedded"
     parameters = {"source": args.source, "split": args.split, "classes": classes, "labels": "labels" if args.labels else "no-labels"}
     name = names.import_workflow(what)
-    errand.note(f"importing {args.source} in the cluster ({name}) ...")
-    errand.run(cluster, request.workflow("import", name, parameters), replace_live=False)
+    one_pod_workflow.note(f"importing {args.source} in the cluster ({name}) ...")
+    one_pod_workflow.run(cluster, workflow_request.workflow("import", name, parameters), replace_live=False)
     print(f"imported {args.source}" + ("" if args.source == "embedded" else f" as split {args.split}") + "; next: make preview, make plan")
 
 
@@ -55,7 +58,7 @@ def class_list(given: str | None) -> str:
     """The text of a class list, checked here; `imagenet-1k` stays a word. Raises UsageError."""
     from pathlib import Path
 
-    from synaug.classes import IMAGENET, read_classes
+    from synaug.data.classes import IMAGENET, read_classes
 
     if given in (None, IMAGENET):
         return given or ""

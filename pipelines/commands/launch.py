@@ -23,15 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises what the training ended with, as pipelines.verdict says."""
+    """Raises what the training ended with, as pipelines.launcher.verdict says."""
     import signal
     from pathlib import Path
 
     import yaml
 
-    from pipelines import training_job
-    from pipelines.jobs import in_this_pod
-    from pipelines.launcher import Launcher
+    from pipelines.launcher.jobs import in_this_pod
+    from pipelines.launcher.launcher import Launcher
+    from pipelines.workflow import training_job
     from synaug.errors import DataError
 
     given = {"store": args.store, "run": args.run, "arm": args.arm, "seed": args.seed, "uid": args.uid}
@@ -49,7 +49,7 @@ def _stop(*_) -> None:
     """Out of whatever the launcher waits for. Once: the job's removal is not to be interrupted."""
     import signal
 
-    from synaug.failure import TERMINATED
+    from synaug.errors_failure import TERMINATED
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(TERMINATED)

@@ -14,7 +14,7 @@ INTERRUPTED = "the run goes on"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.options import add_run
+    from pipelines.commands.options import add_run
 
     add_run(parser)
     parser.add_argument("--shard", type=int, metavar="N", help="class shard")
@@ -24,10 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import names, options, submission, tailing
+    from pipelines import names
+    from pipelines.api import submission
+    from pipelines.commands import options
+    from pipelines.operations import logs
     from synaug.errors import DataError
 
-    stage, unit = tailing.wanted(args.stage, args.shard, args.arm, args.seed)
+    stage, unit = logs.wanted(args.stage, args.shard, args.arm, args.seed)
     cluster = options.connect(args)
     run = options.run_name(args, cluster.target)
     try:
@@ -37,5 +40,5 @@ def main(args: argparse.Namespace) -> None:
             raise
         workflow = None
     run = run or workflow["metadata"]["labels"][names.RUN_LABEL]
-    if workflow is None or not tailing.show_pod(cluster, workflow, stage, unit):
-        tailing.show_stored(cluster, run, stage, unit)
+    if workflow is None or not logs.show_pod(cluster, workflow, stage, unit):
+        logs.show_stored(cluster, run, stage, unit)

@@ -13,13 +13,15 @@ example  make plan CONFIG=run.yaml SCALE=6x
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.options import add_planned
+    from pipelines.commands.options import add_planned
 
     add_planned(parser)
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import options, planning, submission
+    from pipelines.api import submission
+    from pipelines.commands import options
+    from pipelines.operations import planning
 
     cluster = options.connect(args)
     job = options.read_job(args, cluster.target)

@@ -13,14 +13,18 @@ example  make preview CONFIG=run.yaml IMAGES=20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.options import add_planned
+    from pipelines.commands.options import add_planned
 
     parser.add_argument("--images", type=int, default=20, metavar="N", help="synthetic images in all (default: 20)")
     add_planned(parser)
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import errand, fetching, names, nodes, options, request, submission
+    from pipelines import names
+    from pipelines.api import submission, workflow_request
+    from pipelines.commands import options
+    from pipelines.operations import log_transfer, one_pod_workflow
+    from pipelines.status import argo_nodes
     from synaug.errors import UsageError
 
     if args.images < 1:
@@ -31,10 +35,10 @@ def main(args: argparse.Namespace) -> None:
     submission.refuse_live(cluster, job.run)
     name = names.helper_workflow(job.workflow, "preview")
     parameters = {"run": job.run, "config": job.text, "images": str(args.images)}
-    errand.note(f"making {args.images} images in the cluster ({name}) ...")
-    workflow = errand.run(cluster, request.workflow("preview", name, parameters, job.run), replace_live=False)
-    measured = nodes.output(workflow, "preview", "rate")
+    one_pod_workflow.note(f"making {args.images} images in the cluster ({name}) ...")
+    workflow = one_pod_workflow.run(cluster, workflow_request.workflow("preview", name, parameters, job.run), replace_live=False)
+    measured = argo_nodes.output(workflow, "preview", "rate")
     if measured:
         print(f"{measured['rate']:.3g} images/s on {measured['device']}, {measured['bytes_per_image']:,} bytes an image")
-    path = fetching.save(fetching.fetch_object(cluster, job.run, "preview"), f"{job.run}-preview.png")
+    path = log_transfer.save(log_transfer.fetch_object(cluster, job.run, "preview"), f"{job.run}-preview.png")
     print(f"{path}: look at it; next: make plan, make submit")

@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import render
+    from pipelines.workflow import render
 
     changed = render.write()
     print(f"{render.FILES}: {', '.join(changed) if changed else 'all fresh'}")

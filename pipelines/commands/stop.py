@@ -13,24 +13,26 @@ INTERRUPTED = "the run is still stopping; make watch shows it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.options import add_run
+    from pipelines.commands.options import add_run
 
     add_run(parser)
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import following, names, options, request, submission
-    from pipelines.errand import note
+    from pipelines import names
+    from pipelines.api import submission, wait, workflow_request
+    from pipelines.commands import options
+    from pipelines.operations.one_pod_workflow import note
 
     cluster = options.connect(args)
     workflow = submission.newest_run(cluster, options.run_name(args, cluster.target))
     name = workflow["metadata"]["name"]
-    if following.finished(workflow):
+    if wait.finished(workflow):
         print(f"{name} has ended already ({workflow['status']['phase']}); nothing to stop")
         return
-    cluster.patch_workflow(name, request.stop())
+    cluster.patch_workflow(name, workflow_request.stop())
     note(f"stopping {name} ...")
-    *_, last = following.follow(cluster, name, hiccup=lambda line: note(f"waiting for the cluster: {line}"))
+    *_, last = wait.follow(cluster, name, hiccup=lambda line: note(f"waiting for the cluster: {line}"))
     state = "deleted" if last is None else "stopped" if last["status"]["phase"] != "Succeeded" else "already done"
     run = workflow["metadata"]["labels"].get(names.RUN_LABEL, "")
     print(f"{name} is {state}; make submit RUN={run} goes on from what is done")

@@ -15,14 +15,16 @@ INTERRUPTED = "interrupted before the run was started; make submit again"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.options import add_planned
+    from pipelines.commands.options import add_planned
 
     parser.add_argument("--yes", action="store_true", help="spend more than limits.cost without asking")
     add_planned(parser)
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import options, planning, request, submission
+    from pipelines.api import submission, workflow_request
+    from pipelines.commands import options
+    from pipelines.operations import planning
 
     cluster = options.connect(args)
     job = options.read_job(args, cluster.target)
@@ -31,7 +33,7 @@ def main(args: argparse.Namespace) -> None:
     estimate = planning.plan(cluster, job)
     print(estimate["text"], flush=True)
     confirm(estimate, job.config.limits.cost, args.yes)
-    submission.create(cluster, request.workflow("run", job.workflow, {"run": job.run, "config": job.text}, job.run))
+    submission.create(cluster, workflow_request.workflow("run", job.workflow, {"run": job.run, "config": job.text}, job.run))
     print(f"\nsubmitted {job.workflow} to namespace {cluster.namespace} of {cluster.target.name}")
     print(f"watch it: make watch {options.targets(cluster, job.run)}\nArgo:     {submission.ui_line(cluster, template, job.workflow)}")
 
@@ -41,9 +43,9 @@ def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
 
     Raises UsageError for a no, and where nobody can be asked.
     """
-    from synaug.cost_limit import beyond
     from synaug.errors import UsageError
-    from synaug.forecast import STAGES
+    from synaug.run.cost_limit import beyond
+    from synaug.run.forecast import STAGES
 
     whole = estimate["whole"]
     if yes or all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, STAGES)):

@@ -15,18 +15,20 @@ INTERRUPTED = "the run goes on; make watch shows it again, make stop stops it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.options import add_run
+    from pipelines.commands.options import add_run
 
     add_run(parser)
     parser.add_argument("--once", action="store_true", help="show it once and end: 0 while it runs or when it has succeeded")
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import options, submission, watching
+    from pipelines.api import submission
+    from pipelines.commands import options
+    from pipelines.operations import watch
 
     cluster = options.connect(args)
     workflow = submission.newest_run(cluster, options.run_name(args, cluster.target))
     if args.once:
-        watching.once(cluster, workflow)
+        watch.once(cluster, workflow)
     else:
-        watching.watch(cluster, workflow["metadata"]["name"])
+        watch.watch(cluster, workflow["metadata"]["name"])

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 
 from synaug.backends import hub
 from synaug.backends.clip_name import EMBEDDED, HUB_PREFIX, resolve
+from synaug.backends.devices import find_device
 from synaug.config import Config
-from synaug.devices import find_device
-from synaug.frozen import ModelInfo
+from synaug.run.plan import ModelInfo
 
 BATCH = 256
 
@@ -40,7 +40,7 @@ class EmbeddedCLIP:
         from safetensors.torch import load_file
 
         from synaug.embedded.image_tower import ImageTower
-        from synaug.embedded.sentences import shared
+        from synaug.embedded.minilm import shared
 
         self.info = info
         stored = load_file(EMBEDDED / "model.safetensors")

@@ -6,7 +6,7 @@ from pathlib import Path
 from synaug.backends import hub
 from synaug.config import Config
 from synaug.errors import ModelError
-from synaug.frozen import ModelInfo
+from synaug.run.plan import ModelInfo
 
 EMBEDDED = Path(__file__).parent.parent / "embedded" / "clip"
 HUB_PREFIX = "hf-hub:"  # open_clip's

@@ -8,13 +8,13 @@ from threading import Lock
 
 import torch
 
-from synaug import metrics, profiles
-from synaug.backends import hub
+from synaug import telemetry
+from synaug.backends import hub, profiles
 from synaug.backends.diffusion import revision_of
 from synaug.config import Config
 from synaug.errors import ModelError
-from synaug.frozen import ModelInfo
-from synaug.watchdog import beat
+from synaug.run.plan import ModelInfo
+from synaug.runner.stall import beat
 
 
 def first_line(error: Exception) -> str:
@@ -47,7 +47,7 @@ def _load(config: Config, device: torch.device):
     profile = sampling.profile
     dtype, vae_dtype = _dtypes(config, profile, device)
     if sampling.folder:
-        from synaug.embedded.pipeline import EmbeddedPipeline
+        from synaug.embedded.generator import EmbeddedPipeline
 
         pipeline = EmbeddedPipeline.load(sampling.folder, dtype=dtype)
     else:
@@ -152,7 +152,7 @@ class DiffusersModel:
 
     def _took(self, phase: str, seconds: float) -> None:
         self.seconds[phase] += seconds
-        metrics.phase(phase, seconds)
+        telemetry.phase(phase, seconds)
 
     def _now(self) -> float:
         if self.device.type == "cuda":

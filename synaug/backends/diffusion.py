@@ -1,10 +1,9 @@
 """Text-to-image models: which one a run uses, and opening it. Light; the weights' code is in diffusers_model.py."""
 
-from synaug import profiles
-from synaug.backends import hub
+from synaug.backends import hub, profiles
 from synaug.config import Config
 from synaug.config.images import Images
-from synaug.frozen import ModelInfo
+from synaug.run.plan import ModelInfo
 
 
 def resolve(config: Config) -> ModelInfo:

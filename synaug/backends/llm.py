@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from synaug.backends import hub
+from synaug.backends.devices import find_device
 from synaug.backends.llm_name import resolve
 from synaug.config import Config
-from synaug.devices import find_device
-from synaug.embedded import language_model
+from synaug.embedded import smollm2
 from synaug.errors import ModelError
-from synaug.frozen import ModelInfo
-from synaug.watchdog import beat
+from synaug.run.plan import ModelInfo
+from synaug.runner.stall import beat
 
 SMALL = 1e9  # parameters
 
@@ -23,7 +23,7 @@ def open_llm(config: Config, *, revision: str | None = None) -> "ChatLLM":
     settings, device = config.prompts.llm, find_device(config.compute.device)
     info = resolve(config) if revision is None else resolve(config).model_copy(update={"revision": revision})
     if settings.model == "embedded":
-        source, commit = language_model.folder(), None
+        source, commit = smollm2.folder(), None
     else:
         source, commit = settings.model, None if Path(settings.model).is_dir() else info.revision
     tokenizer, model = _load(str(source), commit, settings.dtype, str(device))

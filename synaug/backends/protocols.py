@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from synaug.frozen import ModelInfo
+from synaug.run.plan import ModelInfo
 
 
 class LLM(Protocol):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from synaug.config.kinds import Section, growable
+from synaug.config.settings import Section, growable
 
 
 class TestSet(Section):

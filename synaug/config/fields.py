@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
-from synaug.config.kinds import Section
 from synaug.config.run import Config
+from synaug.config.settings import Section
 
 NAME = "NAME"  # stands for the key of a mapping, as in arms.NAME.kind
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from synaug.config.kinds import Section, execution, identity
+from synaug.config.settings import Section, execution, identity
 
 
 class Images(Section):

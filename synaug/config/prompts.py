@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import field_validator, model_validator
 
-from synaug.config.kinds import Section, execution, identity
+from synaug.config.settings import Section, execution, identity
 
 
 class LLM(Section):

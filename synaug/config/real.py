@@ -1,6 +1,6 @@
 """`real:` the labelled images that the set grows from."""
 
-from synaug.config.kinds import Section, identity
+from synaug.config.settings import Section, identity
 
 
 class Real(Section):

@@ -6,9 +6,9 @@ from pydantic import Field
 
 from synaug.config.evaluate import TestSet
 from synaug.config.images import Images
-from synaug.config.kinds import Section, execution, growable, identity
 from synaug.config.prompts import Prompts
 from synaug.config.real import Real
+from synaug.config.settings import Section, execution, growable, identity
 from synaug.config.training import Arm, Loader, Settings
 
 

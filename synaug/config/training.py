@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from synaug.config.kinds import Section, growable
+from synaug.config.settings import Section, growable
 
 ArmKind = Literal["real", "real-half", "naive", "auxbn", "oracle"]
 PromptKind = Literal["plain", "cd", "sd"]

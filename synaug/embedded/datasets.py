@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from synaug import layout
-from synaug.classes import ClassEntry
+from synaug.data import layout
+from synaug.data.classes import ClassEntry
+from synaug.data.manifest import RealSplit
+from synaug.data.split_writer import Sample, pack
+from synaug.data.store import Store
 from synaug.embedded import ood
-from synaug.manifest import RealSplit
-from synaug.real import Sample, pack
-from synaug.store import Store
 
 FOLDER = Path(__file__).parent / "data"
 CLASSES = {

@@ -9,22 +9,23 @@ from pathlib import Path
 
 import torch
 
-from synaug import layout, metrics
+from synaug import telemetry
+from synaug.backends.profiles import sampling
 from synaug.backends.protocols import CLIP, Diffusion
-from synaug.compose import compose, load_prompts
 from synaug.config import Config
+from synaug.data import layout
+from synaug.data.manifest import Manifest, Reject
+from synaug.data.store import Store
+from synaug.data.webdataset import TarWriter
 from synaug.errors import ModelError
-from synaug.frozen import Plan
-from synaug.generation.batches import Batch, Planned, batches, windows
-from synaug.generation.beside import Beside, Stopwatch, _set_torch_threads
-from synaug.generation.finish import Finished, Finisher, Texts
+from synaug.generation.background import Beside, Stopwatch, _set_torch_threads
+from synaug.generation.batching import Batch, Planned, batches, windows
 from synaug.generation.health import Health
+from synaug.generation.postprocess import Finished, Finisher, Texts
 from synaug.generation.publish import publish
-from synaug.manifest import Manifest, Reject
-from synaug.profiles import sampling
-from synaug.quotas import Part
-from synaug.store import Store
-from synaug.tars import TarWriter
+from synaug.prompts.compose import compose, load_prompts
+from synaug.run.plan import Plan
+from synaug.run.quotas import Part
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class PartMaker:
                     if attempt == 0:
                         health.see(finished.faults)
                     faults = [fault for fault in finished.faults if fault is not None]
-                    metrics.images(len(finished.samples), faults)
+                    telemetry.images(len(finished.samples), faults)
                     self.done(len(finished.samples), len(faults))
                 todo = failed
                 if not todo:

@@ -9,8 +9,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from synaug.manifest import Manifest
-from synaug.store import Store
+from synaug.data.manifest import Manifest
+from synaug.data.store import Store
 
 CHUNK = 16 << 20
 

@@ -4,10 +4,10 @@ import hashlib
 import json
 import time
 
-from synaug import layout
+from synaug.data import layout
 from synaug.errors import DataError, UsageError
-from synaug.job import Job, Progress
-from synaug.results import Evaluation, TestResult
+from synaug.run.job import Job, Progress
+from synaug.run.results import Evaluation, TestResult
 
 HELP = "measure one trained model on every test set"
 EPILOG = """\
@@ -61,26 +61,26 @@ def _frozen(job: Job) -> dict:
 def _measure(job: Job, wanted: dict) -> dict[str, TestResult]:
     import torch
 
-    from synaug import evaluation
+    from synaug.backends.devices import find_device
     from synaug.config.training import Settings
-    from synaug.devices import find_device
-    from synaug.pools import split_pool
+    from synaug.data.pools import split_pool
+    from synaug.evaluation import accuracy
 
     settings = Settings.model_validate(_frozen(job)["settings"])
     classes = job.plan.classes
     device = find_device(job.config.compute.device)
     weights = job.store.get(layout.training(job.run, job.arm, job.seed, "model.safetensors"))
-    model = evaluation.load_model(settings, len(classes), weights).to(device)
+    model = accuracy.load_model(settings, len(classes), weights).to(device)
     if settings.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    among = {name: evaluation.subset_labels(test.subset, classes) if test.subset else None for name, test in wanted.items()}
+    among = {name: accuracy.subset_labels(test.subset, classes) if test.subset else None for name, test in wanted.items()}
     sizes = {name: sum(len(table.key) for table in split_pool(job.store, test.split, classes)) for name, test in wanted.items()}
     started, before, phases, results = time.monotonic(), 0, {}, {}
     for name, test in wanted.items():
         began, seen = time.monotonic(), 0
-        images = evaluation.batches(job.store, test.split, classes, settings, threads=job.config.compute.loader_threads)
-        for totals in evaluation.count(model, images, len(classes), among=among[name], device=device):
-            seen = min(seen + evaluation.BATCH, sizes[name])
+        images = accuracy.batches(job.store, test.split, classes, settings, threads=job.config.compute.loader_threads)
+        for totals in accuracy.count(model, images, len(classes), among=among[name], device=device):
+            seen = min(seen + accuracy.BATCH, sizes[name])
             job.report(Progress("evaluate", f"evaluate-{job.arm}-{job.seed}", before + seen, sum(sizes.values()), "image", {"test": name}))
             counts = totals
         before += sizes[name]

@@ -1,6 +1,6 @@
 """The synthetic images of one class shard: every part of x1 ... xk that has no manifest yet."""
 
-from synaug.job import Job, Progress
+from synaug.run.job import Job, Progress
 
 HELP = "generate the synthetic images of a class shard"
 EPILOG = """\
@@ -13,10 +13,11 @@ example  synaug images --store file:///data/store --run first --shard 0
 
 def run(job: Job) -> None:
     """Makes what is missing; a second call does nothing. Raises ModelError, DataError, UsageError, TransientError."""
-    from synaug import layout, outputs
-    from synaug.data_set import leave_index
-    from synaug.devices import find_device
-    from synaug.fallbacks import refuse_fallbacks
+    from synaug.backends.devices import find_device
+    from synaug.data import layout
+    from synaug.data.index import leave_index
+    from synaug.prompts.fallback_limit import refuse_fallbacks
+    from synaug.run import outputs
 
     timing: dict = {}
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
@@ -37,9 +38,9 @@ def run(job: Job) -> None:
 
 def _check_prompts(job: Job, shard: int, classes: set[str]) -> None:
     """Raises DataError for a prompts file that is missing or broken, before minutes are spent on loading models."""
-    from synaug import layout
-    from synaug.compose import load_prompts
+    from synaug.data import layout
     from synaug.errors import DataError
+    from synaug.prompts.compose import load_prompts
 
     there = set(job.store.list(layout.prompts_folder(job.run)))
     if absent := sorted(class_id for class_id in classes if layout.prompts(job.run, class_id) not in there):
@@ -54,8 +55,8 @@ def _summary(job: Job, parts: list, timing: dict) -> dict:
     from collections import Counter
     from concurrent.futures import ThreadPoolExecutor
 
-    from synaug import layout
-    from synaug.manifest import Manifest
+    from synaug.data import layout
+    from synaug.data.manifest import Manifest
 
     keys = [layout.synthetic_manifest(job.run, part.multiple, part.shard, part.number) for part in parts]
     with ThreadPoolExecutor(8) as readers:
@@ -74,13 +75,13 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
 
     import torch
 
-    from synaug import layout
     from synaug.backends.clip import open_clip_model
+    from synaug.backends.devices import find_device
     from synaug.backends.diffusion import open_diffusion
-    from synaug.devices import find_device
+    from synaug.data import layout
     from synaug.generation.part import PartMaker, recipe
-    from synaug.generation.versions import versions
-    from synaug.pinned import check_planned
+    from synaug.run.pinned import check_planned
+    from synaug.run.versions import versions
 
     torch.set_num_threads(job.config.threads)
     device = find_device(job.config.compute.device)

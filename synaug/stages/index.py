@@ -5,16 +5,16 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from synaug import layout
-from synaug.card import card, timm_info
-from synaug.data_set import Index, IndexedPart
+from synaug.data import layout
+from synaug.data.index import Index, IndexedPart
+from synaug.data.manifest import Manifest
+from synaug.data.seeding import key_of
+from synaug.data.store import Store
 from synaug.errors import DataError
-from synaug.fallbacks import refuse_fallbacks
-from synaug.identity import key_of
-from synaug.job import Job, Progress
-from synaug.manifest import Manifest
-from synaug.quotas import Part
-from synaug.store import Store
+from synaug.prompts.fallback_limit import refuse_fallbacks
+from synaug.reporting.dataset_card import card, timm_info
+from synaug.run.job import Job, Progress
+from synaug.run.quotas import Part
 
 HELP = "check that the set is complete and undamaged, and write its index and card"
 EPILOG = """\

@@ -7,18 +7,18 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from synaug import layout, outputs
-from synaug.config import Config
-from synaug.config.digest import difference, digest, identity_table
+from synaug.config import Config, arms
 from synaug.config.load import dump_config, load_config, parse_scale
+from synaug.data import layout
+from synaug.data.store import Store, add_store_argument, open_store
 from synaug.errors import DataError, ModelError, UsageError
-from synaug.estimate import cut, estimate, known_rate
-from synaug.forecast import read_forecast
-from synaug.frozen import ModelInfo, Plan
-from synaug.job import check_name, open_run
-from synaug.state import active_arms, read_state
-from synaug.store import Store, add_store_argument, open_store
-from synaug.training import arms
+from synaug.run import outputs
+from synaug.run.estimate import cut, estimate, known_rate
+from synaug.run.forecast import read_forecast
+from synaug.run.identity import difference, digest, identity_table
+from synaug.run.job import check_name, open_run
+from synaug.run.plan import ModelInfo, Plan
+from synaug.run.status import active_arms, read_state
 
 HELP = "freeze the configuration, cut the run into class shards, estimate the hours and cost of every stage"
 EPILOG = """\
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from synaug.tail import Tail, ended_if_stalled, kept
+    from synaug.runner.log_tail import Tail, ended_if_stalled, kept
 
     tail = Tail("plan", args.store, layout.log(check_name(args.run, "run"), "plan", "all"))
     with kept(tail):
@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def _plan(store: Store, run: str, config: Config) -> None:
-    from synaug.plan_text import plan_text
+    from synaug.reporting.plan_text import plan_text
 
     plan, notes = make_plan(store, run, config)
     text = plan_text(run, config, plan, notes)
@@ -84,9 +84,9 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     Raises DataError when finished work would be changed, ModelError for a licence that is not accepted, UsageError for arms
     that cannot be.
     """
-    from synaug.classes import load_classes
-    from synaug.pools import real_counts
-    from synaug.styles import load_styles
+    from synaug.data.classes import load_classes
+    from synaug.data.pools import real_counts
+    from synaug.prompts.styles import load_styles
 
     scale = parse_scale(config.scale)
     check_name(run, "run")

@@ -1,6 +1,6 @@
 """The prompts files of one class shard: what each name means, and what its images shall show."""
 
-from synaug.job import Job, Progress
+from synaug.run.job import Job, Progress
 
 HELP = "let LLM and CLIP settle what each class name means, and write the pools that prompts are drawn from"
 EPILOG = """\
@@ -16,9 +16,10 @@ def run(job: Job) -> None:
     import json
     import time
 
-    from synaug import layout, outputs
-    from synaug.compose import load_prompts
-    from synaug.fallbacks import refuse_fallbacks
+    from synaug.data import layout
+    from synaug.prompts.compose import load_prompts
+    from synaug.prompts.fallback_limit import refuse_fallbacks
+    from synaug.run import outputs
 
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
     began, files = time.perf_counter(), []
@@ -49,11 +50,11 @@ def _make(job: Job, shard: int, missing: list[str], total: int) -> float:
 
     import torch
 
-    from synaug import layout
     from synaug.backends.clip import open_clip_model
     from synaug.backends.llm import open_llm
-    from synaug.class_prompts import Maker
-    from synaug.pinned import check_planned
+    from synaug.data import layout
+    from synaug.prompts.builder import Maker
+    from synaug.run.pinned import check_planned
 
     torch.set_num_threads(job.config.threads)
     start = time.perf_counter()

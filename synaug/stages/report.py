@@ -2,8 +2,8 @@
 
 import time
 
-from synaug import layout
-from synaug.job import Job, Progress
+from synaug.data import layout
+from synaug.run.job import Job, Progress
 
 HELP = "write the report, one self-contained HTML page"
 EPILOG = """\
@@ -19,8 +19,8 @@ def run(job: Job) -> None:
     """Raises DataError where a run to join cannot be joined, or an image cannot be read."""
     import json
 
-    from synaug.reporting.facts import gather
-    from synaug.reporting.page import render
+    from synaug.reporting.report.data import gather
+    from synaug.reporting.report.page import render
 
     started = time.monotonic()
     facts = gather(job.store, job.run, job.config, job.plan, join=job.join)

@@ -1,8 +1,8 @@
 """train: one arm and seed."""
 
-from synaug import layout
+from synaug.data import layout
 from synaug.errors import UsageError
-from synaug.job import Job, Task
+from synaug.run.job import Job, Task
 
 HELP = "train one arm with one seed"
 EPILOG = """\
@@ -24,7 +24,8 @@ def run(job: Job) -> None:
         return
     import torch
 
-    from synaug.training import arms, distributed, loop
+    from synaug.config import arms
+    from synaug.training import distributed, loop
 
     recipe = arms.recipe(job.config, job.arm)
     torch.set_flush_denormal(True)  # denormals, which small gradients become, cost a CPU a hundredfold
@@ -39,7 +40,7 @@ def run(job: Job) -> None:
 
 def finished(job: Job) -> bool:
     """Whether this arm and seed is trained. Raises DataError when the arm has other settings now."""
-    from synaug.training.arms import recipe
+    from synaug.config.arms import recipe
     from synaug.training.checkpoint import Folder
 
     folder = Folder(job, recipe(job.config, job.arm))

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from synaug import layout
+from synaug.config import arms
+from synaug.config.arms import Recipe
+from synaug.data import layout
 from synaug.errors import DataError
-from synaug.job import Job
-from synaug.training import arms
-from synaug.training.arms import Recipe
+from synaug.run.job import Job
 
 LONGEST = 600.0  # seconds between checkpoints, the most that a kill can cost
 SHARE = 0.02  # of the time may go into writing them

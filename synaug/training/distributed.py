@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from synaug.devices import find_device
+from synaug.backends.devices import find_device
 from synaug.errors import TransientError, UsageError
 
 PATIENCE = datetime.timedelta(minutes=10)  # for a peer that is late, as after a checkpoint to a slow store

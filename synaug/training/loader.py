@@ -14,10 +14,10 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from synaug.config.training import Settings
+from synaug.data.manifest import TarTable
 from synaug.errors import DataError
-from synaug.manifest import TarTable
-from synaug.training import augment
-from synaug.training.order import Order, wide_enough
+from synaug.training import augmentation
+from synaug.training.sample_order import Order, wide_enough
 
 CACHE_BYTES = 512 * 2**20  # a set that fits in this, decoded and resized, is decoded once
 AHEAD = 3  # batches in the making beside the one in use
@@ -59,7 +59,7 @@ class Source:
     def prepare(self, pool: ThreadPoolExecutor) -> None:
         """Decode a small set once. Raises DataError for a broken tar or image."""
         size = self.settings.image_size
-        if not augment.fixed_size(self.settings.augmentation) or len(self) * size * size * 3 > CACHE_BYTES:
+        if not augmentation.fixed_size(self.settings.augmentation) or len(self) * size * size * 3 > CACHE_BYTES:
             return
         cache = torch.empty((len(self), size, size, 3), dtype=torch.uint8)
         for t, table in enumerate(self.tables):
@@ -102,11 +102,11 @@ class Source:
         size, augmentation = self.settings.image_size, self.settings.augmentation
         try:
             with Image.open(io.BytesIO(data)) as image:
-                if augment.fixed_size(augmentation):
-                    return augment.resized(image, size)
+                if augmentation.fixed_size(augmentation):
+                    return augmentation.resized(image, size)
                 if augmentation.crop == "random-resized":
-                    return augment.random_resized(image, size, augmentation, draw)
-                return augment.auto_augmented(augment.resized(image, size), augmentation, draw)
+                    return augmentation.random_resized(image, size, augmentation, draw)
+                return augmentation.auto_augmented(augmentation.resized(image, size), augmentation, draw)
         except (UnidentifiedImageError, OSError, SyntaxError) as error:  # what PIL raises for broken files
             raise DataError(
                 f"{table.tar}: image {table.key[row]} cannot be decoded ({error}); repair or remove it and import the split again"
@@ -143,7 +143,7 @@ class Loader:
 
     def _begin(self, source: Source, step: int, decoders: ThreadPoolExecutor, downloads: ThreadPoolExecutor):
         passes, samples = source.positions(step, self.rank, self.ranks)
-        draw = augment.uniforms(source.seed, source.name, passes, samples, 13)
+        draw = augmentation.uniforms(source.seed, source.name, passes, samples, 13)
         source.keep_open(downloads, step)
         if source.cache is not None:
             return samples, None, draw
@@ -162,6 +162,6 @@ class Loader:
                 size = self.settings.image_size
                 rows = [image for task in tasks for image in task.result()]
                 decoded = torch.from_numpy(np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8)).permute(0, 3, 1, 2)
-            images.append(augment.finish(decoded, self.settings.augmentation, draw[:, :8]))
+            images.append(augmentation.finish(decoded, self.settings.augmentation, draw[:, :8]))
             labels.append(torch.from_numpy(source.labels[samples]))
         return Batch(torch.cat(images), torch.cat(labels))

@@ -8,13 +8,14 @@ from importlib.metadata import version
 
 import torch
 
-from synaug import metrics as prometheus
-from synaug import pools, watchdog
+from synaug import telemetry as prometheus
+from synaug.config.arms import Recipe
+from synaug.data import pools
+from synaug.data.seeding import derive
 from synaug.errors import DataError, ModelError, UsageError
-from synaug.identity import derive
-from synaug.job import Job, Progress
-from synaug.training import model, sources
-from synaug.training.arms import Recipe
+from synaug.run.job import Job, Progress
+from synaug.runner import stall
+from synaug.training import arm_pools, model
 from synaug.training.checkpoint import Folder
 from synaug.training.distributed import Ranks
 from synaug.training.loader import Loader, Source
@@ -57,7 +58,7 @@ def train(job: Job, recipe: Recipe, ranks: Ranks) -> None:
 
 def load(job: Job, recipe: Recipe, ranks: Ranks) -> tuple[Loader, dict[str, str]]:
     """The loader of this rank, and the digest of each pool."""
-    tables = sources.tables(job, recipe)
+    tables = arm_pools.tables(job, recipe)
     counts = {"real": recipe.n_real, "synthetic": recipe.n_synthetic}
     made = [
         Source(
@@ -72,7 +73,7 @@ def load(job: Job, recipe: Recipe, ranks: Ranks) -> tuple[Loader, dict[str, str]
         for name, pool in tables.items()
     ]
     loader = Loader(made, recipe.settings, rank=ranks.rank, ranks=ranks.size, threads=job.config.compute.loader_threads)
-    return loader, {name: sources.digest(pool) for name, pool in tables.items()}
+    return loader, {name: arm_pools.digest(pool) for name, pool in tables.items()}
 
 
 def passes(loader: Loader, steps: int) -> dict[str, float]:
@@ -90,7 +91,7 @@ def steps(
     batches = loader.batches(start, recipe.steps)
     for step, batch in zip(range(start + 1, recipe.steps + 1), batches, strict=True):
         totals += trainer.step(batch, step - 1)
-        watchdog.progress()
+        stall.progress()
         if step % interval and step < recipe.steps:
             continue
         n = interval if step % interval == 0 else step % interval

@@ -11,9 +11,9 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from synaug.config.suggest import did_you_mean
 from synaug.config.training import Settings
 from synaug.errors import ModelError, UsageError
-from synaug.spelling import did_you_mean
 from synaug.training import auxbn
 
 

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from timm.optim import create_optimizer_v2
 from torch import Tensor, nn
 
+from synaug.config.arms import Recipe
 from synaug.config.training import Settings
+from synaug.data.seeding import derive
 from synaug.errors import UsageError
-from synaug.identity import derive
-from synaug.training import augment, auxbn
-from synaug.training.arms import Recipe
+from synaug.training import augmentation, auxbn
 from synaug.training.distributed import Ranks
 from synaug.training.loader import Batch
 from synaug.training.model import Average, autocast
@@ -46,7 +46,7 @@ class Trainer:
             self.model, opt=settings.optimizer, lr=settings.lr, weight_decay=settings.weight_decay, **momenta
         )
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=settings.amp == "float16")
-        mean, std = augment.normalization(settings)
+        mean, std = augmentation.normalization(settings)
         self.mean, self.std = (255 * torch.tensor(v, device=ranks.device).view(1, 3, 1, 1) for v in (mean, std))
 
     @property
@@ -99,7 +99,7 @@ class Trainer:
             rng = np.random.default_rng(derive("mix", self.seed, step))
             targets = F.one_hot(labels, self.classes).float()
             slices = [slice(0, self.n_real), slice(self.n_real, len(images))]
-            mixed = [augment.mixed(images[s], targets[s], augmentation, rng) for s in slices]
+            mixed = [augmentation.mixed(images[s], targets[s], augmentation, rng) for s in slices]
             images, targets = (torch.cat(parts) for parts in zip(*mixed, strict=True))
             images = images.contiguous(memory_format=self.memory_format)
         return images, labels, targets

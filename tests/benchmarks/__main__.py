@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.benchmarks import NAMES
 
 RESULTS, RECORDS = Path("bench-results"), Path("docs/bench")
-# One torch thread, and glibc keeps large blocks: as the local runner starts its workers (synaug/workers.py).
+# One torch thread, and glibc keeps large blocks: as the local runner starts its workers (synaug/runner/worker_pool.py).
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "536870912", "TOKENIZERS_PARALLELISM": "false",
@@ -37,13 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
     """The exit code."""
     from rich.console import Console
 
-    from synaug import machine
-    from synaug.failure import describe
+    from synaug.errors_failure import describe
+    from synaug.run import environment
 
     chosen, console = parse(arguments), Console(width=None if sys.stdout.isatty() else 140)
     begun = datetime.datetime.now(datetime.UTC)
     about = {
-        "begun": begun.isoformat(timespec="seconds"), "hardware": machine.hardware(), "versions": machine.versions(),
+        "begun": begun.isoformat(timespec="seconds"), "hardware": environment.hardware(), "versions": environment.versions(),
         "load before": [round(load, 2) for load in os.getloadavg()],
     }  # fmt: skip
     results, seconds, paths = [], {}, paths_of(chosen, begun, about)

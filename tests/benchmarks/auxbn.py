@@ -4,8 +4,8 @@ import time
 
 import torch
 
-from synaug.config import Config
-from synaug.training import arms, model
+from synaug.config import Config, arms
+from synaug.training import model
 from synaug.training.distributed import Ranks
 from synaug.training.loader import Batch
 from synaug.training.trainer import Trainer

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from synaug import profiles
+from synaug.backends import profiles
 from synaug.config import Config
-from synaug.generation.batches import Planned, batches
+from synaug.generation.batching import Planned, batches
 
 
 class PlainLoop:

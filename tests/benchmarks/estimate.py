@@ -10,12 +10,12 @@ from pathlib import Path
 from rich.console import Console
 
 from synaug.config.load import load_config
-from synaug.forecast import STAGES, read_forecast
-from synaug.job import Task, open_run
-from synaug.local import run_locally
-from synaug.local_display import Display
+from synaug.data.store import open_store
+from synaug.run.forecast import STAGES, read_forecast
+from synaug.run.job import Task, open_run
+from synaug.runner.display import Display
+from synaug.runner.local_executor import run_locally
 from synaug.stages import plan as planning
-from synaug.store import open_store
 from tests.benchmarks.result import Result
 
 RUN, TARGET, CLASSES = "estimated", "within 15%", 6

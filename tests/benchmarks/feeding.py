@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
-from synaug import pools
-from synaug.config import Config
+from synaug.config import Config, arms
 from synaug.config.load import load_config
-from synaug.store import open_store
-from synaug.training import arms, model
+from synaug.data import pools
+from synaug.data.store import open_store
+from synaug.training import model
 from synaug.training.distributed import Ranks
 from synaug.training.loader import AHEAD, Batch, Loader, Source
 from synaug.training.trainer import Trainer

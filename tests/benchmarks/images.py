@@ -15,14 +15,14 @@ from statistics import median
 
 import torch
 
-from synaug import layout
 from synaug.backends.clip import open_clip_model
+from synaug.backends.devices import find_device
 from synaug.backends.diffusion import open_diffusion
-from synaug.devices import find_device
-from synaug.generation.batches import Batch, batches
+from synaug.data import layout
+from synaug.data.store import open_store
+from synaug.generation.batching import Batch, batches
 from synaug.generation.part import PartMaker, Recipe, recipe, texts_of
-from synaug.job import Job
-from synaug.store import open_store
+from synaug.run.job import Job
 from tests.benchmarks import full_size, machine
 from tests.benchmarks.diffusers_loop import PlainLoop
 from tests.benchmarks.result import Result, ratios, without_gpu

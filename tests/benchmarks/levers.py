@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from synaug.generation.batches import windows
+from synaug.generation.batching import windows
 from synaug.generation.part import generate, texts_of
 from tests.benchmarks import full_size, images
 from tests.benchmarks.result import Result, ratios, without_gpu

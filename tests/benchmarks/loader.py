@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from synaug import layout, pools
 from synaug.config.training import Settings
-from synaug.manifest import TarTable
-from synaug.store import Store, open_store
-from synaug.tars import TarWriter
-from synaug.training import augment
+from synaug.data import layout, pools
+from synaug.data.manifest import TarTable
+from synaug.data.store import Store, open_store
+from synaug.data.webdataset import TarWriter
+from synaug.training import augmentation
 from synaug.training.loader import Loader, Source
 from tests.benchmarks import machine
 from tests.benchmarks.result import Result, ratios
@@ -94,7 +94,7 @@ def contents(store: Store, source: Source, steps: int) -> tuple[list[bytes], np.
         row = sample - source.order.starts[t]
         offset, length = source.tables[t].offset[row], source.tables[t].length[row]
         encoded.append(tars[t][offset : offset + length])
-    return encoded, augment.uniforms(source.seed, source.name, passes, samples, 13)[:, 8:]
+    return encoded, augmentation.uniforms(source.seed, source.name, passes, samples, 13)[:, 8:]
 
 
 def through_loader(source: Source, settings: Settings, steps: int, threads: int) -> float:
@@ -115,7 +115,7 @@ def decoding(encoded: list[bytes], draws: np.ndarray, settings: Settings | None,
                 if settings is None:
                     image.load()
                 else:
-                    augment.random_resized(image, settings.image_size, settings.augmentation, draw)
+                    augmentation.random_resized(image, settings.image_size, settings.augmentation, draw)
 
     start = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:

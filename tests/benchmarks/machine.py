@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from synaug.machine import entry
+from synaug.run.environment import entry
 
 
 def resident() -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from synaug.data.store import open_store
 from synaug.generation.part import PartMaker, recipe
-from synaug.store import open_store
 from tests.benchmarks.machine import resident
 from tests.benchmarks.result import Result
 from tests.fakes import FakeCLIP, FakeDiffusion

@@ -86,7 +86,7 @@ class Cluster:
 
     def nodes(self, name: str, template: str | None = None, kind: str = "Pod") -> list[dict]:
         """Nodes of a workflow, by template and kind, in the order of their start."""
-        from pipelines.nodes import nodes_of
+        from pipelines.status.argo_nodes import nodes_of
 
         found = [n for n in nodes_of(self.workflow(name) or {}).values() if n["type"] == kind and template in (None, n.get("templateName"))]
         return sorted(found, key=lambda node: node.get("startedAt") or "")

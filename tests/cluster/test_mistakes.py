@@ -134,14 +134,16 @@ def test_another_version_of_the_chart_is_refused(cluster, first_run):
 
 def test_a_request_is_made_and_sent_within_two_seconds(cluster, config_file):
     """Rendering all templates, reading the configuration, sending the Workflow (dry run: nothing is started); the best of three."""
-    from pipelines import names, render, request
+    from pipelines import names
+    from pipelines.api import workflow_request
+    from pipelines.workflow import render
     from synaug.config.load import dump_config, load_config
 
     def seconds() -> float:
         begun = time.monotonic()
         render.rendered()
         config = load_config(config_file)
-        body = request.workflow("run", names.workflow("timed", config), {"run": "timed", "config": dump_config(config)}, "timed")
+        body = workflow_request.workflow("run", names.workflow("timed", config), {"run": "timed", "config": dump_config(config)}, "timed")
         cluster.custom.create_namespaced_custom_object("argoproj.io", "v1alpha1", NAMESPACE, "workflows", body, dry_run="All")
         return time.monotonic() - begun
 

@@ -2,8 +2,9 @@
 
 import sys
 
-from synaug.store import open_store
-from synaug.training import arms, distributed, loop
+from synaug.config import arms
+from synaug.data.store import open_store
+from synaug.training import distributed, loop
 from tests.unit.training import helpers
 
 job = helpers.job(open_store(sys.argv[1]), sys.argv[2], settings=helpers.config(sync_bn=True, amp="bfloat16"))

@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from synaug import layout
 from synaug.backends.diffusion import open_diffusion
+from synaug.data import layout
+from synaug.data.manifest import Manifest
+from synaug.data.store import open_store
 from synaug.errors import ModelError
-from synaug.generation.batches import batches
+from synaug.generation.batching import batches
 from synaug.generation.part import PartMaker, generate, recipe, texts_of
-from synaug.manifest import Manifest
-from synaug.store import open_store
 from tests import tiny_diffusion
 from tests.fakes import FakeCLIP
 from tests.gpu import DEVICES, GPUS, needs_gpu

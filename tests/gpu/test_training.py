@@ -8,9 +8,10 @@ import safetensors.torch
 import timm
 import torch
 
-from synaug import layout
-from synaug.store import open_store
-from synaug.training import arms, auxbn, model
+from synaug.config import arms
+from synaug.data import layout
+from synaug.data.store import open_store
+from synaug.training import auxbn, model
 from synaug.training.distributed import Ranks
 from synaug.training.loader import Batch
 from synaug.training.trainer import Trainer

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from synaug import layout
-from synaug.store import open_store
+from synaug.data import layout
+from synaug.data.store import open_store
 from tests import small_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,8 +71,8 @@ def test_index_and_report_work_on_a_finished_run(only_control, tmp_path):
 
 
 def test_launcher_exit_handler_fetch_and_the_store_on_s3_have_their_packages(only_control):
-    modules = ["pipelines.commands.launch", "pipelines.commands.finish", "pipelines.commands.fetch", "pipelines.launcher", "pipelines.jobs",
-               "pipelines.fetch", "kubernetes.client", "synaug.s3", "huggingface_hub"]  # fmt: skip
+    modules = ["pipelines.commands.launch", "pipelines.commands.finish", "pipelines.commands.fetch", "pipelines.launcher.launcher", "pipelines.launcher.jobs",
+               "pipelines.operations.fetch", "kubernetes.client", "synaug.data.s3_store", "huggingface_hub"]  # fmt: skip
     done = only_control("-c", f"import {', '.join(modules)}")
     assert done.returncode == 0, done.stderr
 

@@ -13,11 +13,11 @@ import torch
 import yaml
 from PIL import Image
 
-from synaug import layout
 from synaug.__main__ import main
-from synaug.job import open_run
-from synaug.store import open_store
-from synaug.training import arms
+from synaug.config import arms
+from synaug.data import layout
+from synaug.data.store import open_store
+from synaug.run.job import open_run
 from tests.planned import put_manifests
 
 CLASSES = ("bag", "coat", "dress", "shirt")

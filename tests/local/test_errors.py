@@ -110,7 +110,7 @@ def test_debug_shows_the_traceback_too(site, capfd):
 
 
 def test_a_defect_is_70_and_asks_for_debug(site, capfd, monkeypatch):
-    monkeypatch.setattr("synaug.commands.status.open_run", lambda *_: 1 // 0)
+    monkeypatch.setattr("synaug.cli.status.open_run", lambda *_: 1 // 0)
     assert main(["status", "--store", site.store.url, "--run", "first"]) == 70
     errors = capfd.readouterr().err
     assert errors == "synaug status: unexpected ZeroDivisionError: integer division or modulo by zero (a defect of synaug; --debug shows where)\n"

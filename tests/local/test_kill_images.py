@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from synaug.store import open_store
+from synaug.data.store import open_store
 from tests.images_run import images_job
 
 EVENTS = 23  # of an uninterrupted run: each progress report, and each put of a tar, manifest or timing as it begins and ends
@@ -55,7 +55,7 @@ def context():
     """Processes that start with the libraries in memory, as the local runner's do."""
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["synaug.preload"])
+    context.set_forkserver_preload(["synaug.runner.worker_imports"])
     return context
 
 

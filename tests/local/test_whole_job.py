@@ -13,8 +13,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from synaug import layout
-from synaug.store import Store, open_store
+from synaug.data import layout
+from synaug.data.store import Store, open_store
 from tests.local import photos
 from tests.weed import BUCKET
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines import kubeconfig as client_config
+from pipelines.api import kubeconfig as client_config
 from tests.pipelines.api_server import ApiServer, kubeconfig, serving
 
 

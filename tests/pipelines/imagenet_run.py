@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from pipelines.pods import NODE_ANNOTATION
-from pipelines.view import Snapshot
+from pipelines.status.pods import NODE_ANNOTATION
+from pipelines.status.view import Snapshot
 from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
 
 NAME = "imagenet-6x-4f2a"

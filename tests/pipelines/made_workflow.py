@@ -12,7 +12,7 @@ def plan_outputs(*, shards=(), trainings=(), evaluations=(), estimate: dict | No
 
 
 def estimate(**changes) -> dict:
-    """As synaug.outputs writes it."""
+    """As synaug.run.outputs writes it."""
     stages = {
         "prompts": {"done": 0, "total": 10, "unit": "class", "tasks": 2}, "images": {"done": 0, "total": 160, "unit": "image", "tasks": 2},
         "index": {"done": 0, "total": 1, "unit": "index", "tasks": 1}, "train": {"done": 0, "total": 400, "unit": "step", "tasks": 2},
@@ -29,7 +29,7 @@ def estimate(**changes) -> dict:
 
 
 def whole(cost: float | None = None, price: float | None = None, unmeasured: tuple[str, ...] = ()) -> dict:
-    """As synaug.forecast makes it; cost is that of the measured stages."""
+    """As synaug.run.forecast makes it; cost is that of the measured stages."""
     return {
         "seconds": dict.fromkeys(("prompts", "images", "train", "evaluate")), "wall_seconds": None, "workers": 1, "gpu_hours": None,
         "price": price, "cost": None if unmeasured else cost, "cost_at_least": cost, "unmeasured": list(unmeasured),

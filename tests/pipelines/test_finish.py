@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from pipelines import jobs as module
 from pipelines.commands import finish, launch
+from pipelines.launcher import jobs as module
 from synaug.errors import DataError
 
 

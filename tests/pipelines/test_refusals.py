@@ -28,7 +28,7 @@ def test_what_the_server_refuses_is_one_line_with_its_fix(cluster, client, answe
 
 
 def test_a_server_that_hangs_is_given_up(cluster, client, monkeypatch):
-    monkeypatch.setattr("pipelines.cluster.READ", 0.2)
+    monkeypatch.setattr("pipelines.api.client.READ", 0.2)
     hang = threading.Event()
 
     def late():

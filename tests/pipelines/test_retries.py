@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pipelines.templates import RETRIED, retries
+from pipelines.workflow.pods import RETRIED, retries
 
 CASES = [
     # exit code, message of the attempt, retries before, tried again

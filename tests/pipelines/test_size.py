@@ -5,7 +5,8 @@ import string
 
 import pytest
 
-from pipelines import render, request
+from pipelines.api import workflow_request
+from pipelines.workflow import render
 from tests.pipelines import schema, simulated
 
 KIB = 1024
@@ -44,12 +45,12 @@ def config():
     words = ["".join(draw.choices(string.ascii_lowercase, k=draw.randint(2, 11))) for _ in range(5000)]
     lines = [f"- {{id: n{draw.randrange(10**8):08d}, names: [{draw.choice(words)}], gloss: {' '.join(draw.choices(words, k=9))}}}\n"
              for _ in range(1000)]  # fmt: skip
-    return "".join(lines)[: request.CONFIG_BYTES]
+    return "".join(lines)[: workflow_request.CONFIG_BYTES]
 
 
 def whole(spec, config, **more):
     run = simulated.Run(spec, config, **more)
-    body = request.workflow("run", run.name, {"run": "imagenet-6x", "config": config}, run="imagenet-6x")
+    body = workflow_request.workflow("run", run.name, {"run": "imagenet-6x", "config": config}, run="imagenet-6x")
     return run, simulated.workflow(spec, body, run)
 
 

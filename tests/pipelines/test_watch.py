@@ -5,7 +5,8 @@ import itertools
 import pytest
 from rich.console import Console
 
-from pipelines import following, watching
+from pipelines.api import wait
+from pipelines.operations import watch
 from tests.pipelines.api_server import status
 from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
 
@@ -45,9 +46,9 @@ def becomes(api, *states) -> None:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """Between lines nobody waits half a minute."""
-    monkeypatch.setattr(watching, "SAID", 0.0)
+    monkeypatch.setattr(watch, "SAID", 0.0)
     for rhythm in ("LOOK", "DRAWN", "PODS"):
-        monkeypatch.setattr(watching, rhythm, 0.05)
+        monkeypatch.setattr(watch, rhythm, 0.05)
 
 
 def test_a_run_is_watched_to_its_end(cluster, client):
@@ -81,7 +82,7 @@ def test_once_of_a_failed_run_ends_with_its_code(cluster, client):
 
 
 def test_an_api_server_that_is_away_for_a_while_is_noted_and_survived(cluster, client, monkeypatch):
-    monkeypatch.setattr(following, "PAUSE", 0.05)
+    monkeypatch.setattr(wait, "PAUSE", 0.05)
     cluster.put(run("Running"))
     answers = itertools.chain([AWAY] * 3, itertools.repeat((200, MADE)))
     cluster.answers.append(("GET", f"/workflows/{NAME}$", lambda: next(answers)))
@@ -91,8 +92,8 @@ def test_an_api_server_that_is_away_for_a_while_is_noted_and_survived(cluster, c
 
 
 def test_an_api_server_that_stays_away_ends_it_with_170(cluster, client, monkeypatch):
-    monkeypatch.setattr(following, "PAUSE", 0.05)
-    monkeypatch.setattr(following, "PATIENCE", 0.3)
+    monkeypatch.setattr(wait, "PAUSE", 0.05)
+    monkeypatch.setattr(wait, "PATIENCE", 0.3)
     cluster.put(run("Running"))
     cluster.answers.append(("GET", f"/workflows/{NAME}$", AWAY))
     assert client("watch", "--run", "first")[0] == 170
@@ -126,7 +127,7 @@ def test_ctrl_c_leaves_the_run_going(cluster, client, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(watching, "snapshot", interrupted)
+    monkeypatch.setattr(watch, "snapshot", interrupted)
     code, _, err = client("watch", "--run", "first")
     assert code == 130
     assert "the run goes on" in err
@@ -150,7 +151,7 @@ def test_no_run_is_said_with_what_to_do(cluster, client):
 
 
 def test_unchanged_states_are_not_said_again(cluster, client, monkeypatch):
-    monkeypatch.setattr(watching, "SAID", 3600.0)
+    monkeypatch.setattr(watch, "SAID", 3600.0)
     cluster.put(run("Running"))
     states = itertools.chain([(200, run("Running"))] * 3, itertools.repeat((200, MADE)))
     cluster.answers.append(("GET", f"/workflows/{NAME}$", lambda: next(states)))
@@ -160,12 +161,12 @@ def test_unchanged_states_are_not_said_again(cluster, client, monkeypatch):
 def test_a_terminal_is_drawn_anew_and_ends_with_the_last_state(cluster, monkeypatch, tmp_path):
     from argparse import Namespace
 
-    from pipelines import options
+    from pipelines.commands import options
 
     becomes(cluster, run("Running"), MADE)
     with open(tmp_path / "screen", "w") as screen:
         console = Console(file=screen, force_terminal=True, width=140, highlight=False)
-        seen = watching._live(options.connect(Namespace(namespace=None, context=None)), NAME, console)
+        seen = watch._live(options.connect(Namespace(namespace=None, context=None)), NAME, console)
     drawn = (tmp_path / "screen").read_text()
     assert seen.workflow["status"]["phase"] == "Succeeded"
     assert "Ctrl-C leaves the run going" in drawn

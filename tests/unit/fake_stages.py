@@ -8,10 +8,10 @@ import threading
 import time
 import types
 
-from synaug import layout
+from synaug.config import arms
+from synaug.data import layout
 from synaug.errors import DataError
-from synaug.job import Job, Progress
-from synaug.training import arms
+from synaug.run.job import Job, Progress
 
 
 def work_forever() -> None:

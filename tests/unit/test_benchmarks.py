@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from synaug.backends.diffusion import open_diffusion
-from synaug.generation.batches import batches
+from synaug.data.store import open_store
+from synaug.generation.batching import batches
 from synaug.generation.part import generate, recipe, texts_of
-from synaug.store import open_store
 from tests import tiny_diffusion
 from tests.benchmarks import NAMES, __main__, auxbn, feeding, full_size, images, levers, loader, memory
 from tests.benchmarks.diffusers_loop import PlainLoop

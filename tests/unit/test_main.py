@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from synaug import layout
 from synaug.__main__ import main
+from synaug.data import layout
+from synaug.data.store import open_store
 from synaug.stages import plan as planning
-from synaug.store import open_store
 from tests.planned import INFO, make_plan, put_real
 
 ROOT = Path(__file__).parents[2]

@@ -5,9 +5,9 @@ import sys
 import uuid
 from pathlib import Path
 
+from synaug.data.store import open_store
 from synaug.errors import DataError, ModelError, TransientError
-from synaug.failure import describe
-from synaug.store import open_store
+from synaug.errors_failure import describe
 
 
 def store() -> str:

@@ -1,7 +1,7 @@
 """The out-of-domain sets of the embedded default, drawn on real photos: other contexts, noise, sketches.
 
 `reported` draws on test photos, for the report only; `tuning` draws the dev sets' own. Backgrounds, colours, noises and code of
-the two differ from each other and from all that the generator and CLIP were trained on (`synaug.embedded.recipes.contexts`), by test.
+the two differ from each other and from all that the generator and CLIP were trained on (`recipes.contexts`), by test.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ from PIL import Image
 from synaug.backends.clip import OpenCLIP, open_clip_model, resolve
 from synaug.config import Config
 from synaug.errors import ModelError
-from synaug.frozen import ModelInfo
+from synaug.run.plan import ModelInfo
 
 TINY = {
     "embed_dim": 16,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from synaug.commands.config import markdown
+from synaug.cli.config import markdown
 from synaug.config.fields import fields, identity_values, kind_of
 from synaug.config.load import load_config
 

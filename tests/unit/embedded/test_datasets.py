@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synaug import layout
+from recipes import datasets as recipe
+from recipes import fashion
+from synaug.data import layout
+from synaug.data.pools import split_pool
+from synaug.data.webdataset import read_images
 from synaug.embedded import datasets
-from synaug.embedded.recipes import datasets as recipe
-from synaug.embedded.recipes import fashion
-from synaug.pools import split_pool
-from synaug.tars import read_images
 
 COUNTS = {"train": 50, "dev": 200, "oracle": 300}
 
@@ -52,7 +52,7 @@ def test_import_writes_a_split_whose_labels_are_class_ids(store):
 
 
 def test_import_is_reproducible_and_repeatable(tmp_path):
-    from synaug.store import open_store
+    from synaug.data.store import open_store
 
     stores = [open_store(str(tmp_path / name), create=True) for name in "ab"]
     for store in stores:

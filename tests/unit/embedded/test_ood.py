@@ -7,10 +7,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from recipes import contexts
 from synaug.embedded import ood
 from synaug.embedded.datasets import photos
 from synaug.embedded.ood import reported, tuning
-from synaug.embedded.recipes import contexts
 
 MODULES = {"reported": reported, "tuning": tuning, "seen": contexts}
 COLOURS = {"reported": reported.PALETTE, "tuning": tuning.INKS, "seen": contexts.COLOURS}

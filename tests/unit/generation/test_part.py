@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from synaug import layout
+from synaug.data import layout
+from synaug.data.manifest import Manifest
+from synaug.data.seeding import image_seed
+from synaug.data.store import open_store
 from synaug.errors import ModelError
 from synaug.generation.part import PartMaker, recipe
-from synaug.identity import image_seed
-from synaug.manifest import Manifest
-from synaug.store import open_store
 from tests.fakes import FakeCLIP, FakeDiffusion
 from tests.images_run import images_job, put_prompts
 

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from synaug import layout
+from synaug.data import layout
+from synaug.data.manifest import Manifest
+from synaug.data.webdataset import TarWriter
 from synaug.generation import publish as publishing
 from synaug.generation.publish import publish
-from synaug.manifest import Manifest
-from synaug.tars import TarWriter
 
 TAR, KEY = layout.synthetic_tar("r", 1, 0, 0), layout.synthetic_manifest("r", 1, 0, 0)
 

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
-from synaug import layout
+from synaug.data import layout
+from synaug.data.store import open_store
 from synaug.errors import DataError, UsageError
-from synaug.results import Evaluation, load_results
+from synaug.run.results import Evaluation, load_results
 from synaug.stages import evaluate
-from synaug.store import open_store
-from synaug.training.augment import test_transform as transform_of
+from synaug.training.augmentation import test_transform as transform_of
 from tests import small_run
 
 

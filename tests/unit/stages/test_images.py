@@ -4,13 +4,14 @@ import json
 import pytest
 import torch
 
-from synaug import layout, outputs
-from synaug.data_set import Index
+from synaug.data import layout
+from synaug.data.index import Index
+from synaug.data.manifest import Manifest
+from synaug.data.store import open_store
 from synaug.errors import DataError, ModelError, UsageError
-from synaug.frozen import ModelInfo
-from synaug.manifest import Manifest
+from synaug.run import outputs
+from synaug.run.plan import ModelInfo
 from synaug.stages import images, index
-from synaug.store import open_store
 from tests.images_run import images_job, put_prompts
 
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from synaug import layout
 from synaug.config.run import Index as IndexSettings
-from synaug.data_set import Index
+from synaug.data import layout
+from synaug.data.index import Index
+from synaug.data.manifest import Manifest
+from synaug.data.store import open_store
 from synaug.errors import DataError
-from synaug.manifest import Manifest
 from synaug.stages import index
-from synaug.store import open_store
 from tests.made_run import COUNTS, made_job, make_images, planned, with_scale
 
 

@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from synaug import layout
+from synaug.data import layout
 from synaug.errors import DataError, ModelError, UsageError
-from synaug.frozen import Plan
-from synaug.job import open_job, open_run
+from synaug.run.job import open_job, open_run
+from synaug.run.plan import Plan
 from synaug.stages import plan as planning
 from tests.planned import CLASSES, INFO, configuration, make_plan, put_manifests, put_real
 

@@ -6,19 +6,20 @@ from dataclasses import replace
 import pytest
 import torch
 
-from synaug import attributes, layout
-from synaug.class_prompts import Maker
-from synaug.classes import ClassEntry
-from synaug.compose import load_prompts
 from synaug.config import Config
+from synaug.data import layout
+from synaug.data.classes import ClassEntry
+from synaug.data.split_writer import Sample, pack
+from synaug.data.store import open_store
 from synaug.embedded.datasets import jpeg, pictures
 from synaug.errors import DataError
-from synaug.frozen import Plan
-from synaug.job import Job
-from synaug.prompts_file import ATTRIBUTES, ClassPrompts
-from synaug.real import Sample, pack
+from synaug.prompts import attributes
+from synaug.prompts.builder import Maker
+from synaug.prompts.compose import load_prompts
+from synaug.prompts.schema import ATTRIBUTES, ClassPrompts
+from synaug.run.job import Job
+from synaug.run.plan import Plan
 from synaug.stages import prompts
-from synaug.store import open_store
 
 NAMES = {"crane-1": "crane", "crane-2": "crane", "sandal": "sandal"}
 SHOWN = {"crane-1": 7, "crane-2": 3, "sandal": 5}  # sneakers, dresses and sandals of the embedded photos
@@ -167,6 +168,6 @@ def test_a_file_that_a_twin_of_this_pod_wrote_first_stays(tmp_path, monkeypatch)
             job.store.put(layout.prompts("first", class_id), kept.replace(b"sandal", class_id.encode()))
             return ClassPrompts(class_id=class_id, name="late", senses=[], chosen="", pools={}, plain=[])
 
-    monkeypatch.setattr("synaug.class_prompts.Maker", Overtaken)
+    monkeypatch.setattr("synaug.prompts.builder.Maker", Overtaken)
     prompts.run(replace(job, shard=0))
     assert {made(job, class_id).chosen for class_id in NAMES} == {"edited"}

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from synaug import layout
+from synaug.data import layout
+from synaug.data.store import open_store
 from synaug.errors import DataError
 from synaug.stages import report
-from synaug.store import open_store
 from tests import browser, small_run
 
 LONG = {f"set-{n}": {"split": "test", "domain": "out"} for n in range(6)}

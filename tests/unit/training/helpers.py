@@ -7,16 +7,16 @@ import json
 import numpy as np
 from PIL import Image
 
-from synaug import layout
-from synaug.classes import ClassEntry
-from synaug.config import Config
-from synaug.data_set import Index, IndexedPart
-from synaug.frozen import Plan
-from synaug.job import Job, Progress
-from synaug.manifest import Manifest, RealSplit, TarTable
-from synaug.store import Store
-from synaug.tars import TarWriter
-from synaug.training import arms, distributed, loop
+from synaug.config import Config, arms
+from synaug.data import layout
+from synaug.data.classes import ClassEntry
+from synaug.data.index import Index, IndexedPart
+from synaug.data.manifest import Manifest, RealSplit, TarTable
+from synaug.data.store import Store
+from synaug.data.webdataset import TarWriter
+from synaug.run.job import Job, Progress
+from synaug.run.plan import Plan
+from synaug.training import distributed, loop
 
 CLASSES = 4
 

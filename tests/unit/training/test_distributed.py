@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from synaug import layout
 from synaug.config.load import dump_config
+from synaug.data import layout
 from synaug.errors import TransientError, UsageError
 from synaug.training import checkpoint, distributed, loop
 from tests.unit.training import helpers

@@ -7,14 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from synaug import layout, pools
 from synaug.config.training import Settings
+from synaug.data import layout, pools
+from synaug.data.manifest import TarTable
+from synaug.data.webdataset import TarWriter
 from synaug.errors import DataError
-from synaug.manifest import TarTable
-from synaug.tars import TarWriter
 from synaug.training import loader
 from synaug.training.loader import Loader, Source
-from synaug.training.order import distinct
+from synaug.training.sample_order import distinct
 from tests.unit.training import helpers
 
 CROPS = ("pad", "none", "random-resized")

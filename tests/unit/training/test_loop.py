@@ -7,7 +7,7 @@ import safetensors.torch
 import timm
 import torch
 
-from synaug import layout
+from synaug.data import layout
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.stages import train as stage
 from synaug.training import checkpoint
@@ -106,7 +106,7 @@ def test_an_interrupted_training_continues_with_equal_losses(disk, often, extra)
 
 KILLED = """
 import os, signal, sys
-from synaug.store import open_store
+from synaug.data.store import open_store
 from synaug.training import checkpoint
 from tests.unit.training import helpers
 checkpoint.FIRST = checkpoint.LONGEST = 0.0

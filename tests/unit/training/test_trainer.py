@@ -4,9 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from synaug.config import arms
 from synaug.config.training import Settings
 from synaug.errors import UsageError
-from synaug.training import arms, auxbn, model
+from synaug.training import auxbn, model
 from synaug.training.distributed import Ranks
 from synaug.training.loader import Batch
 from synaug.training.trainer import Trainer, learning_rate

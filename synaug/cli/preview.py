@@ -1,0 +1,99 @@
+"""preview: a few classes through senses, prompts and images before anything is spent."""
+
+import argparse
+
+from synaug.data.store import add_store_argument
+
+HELP = "make a few images of a few classes: a contact sheet to look at, and the measured rate of every stage"
+EPILOG = """\
+reads    the run's plan, its prompts files where they exist, the real images, the LLM, CLIP and diffusion weights
+writes   runs/NAME/preview/ (contact-sheet.png, and prompts and images of its own) and timing/preview/: the rates of prompts, images,
+         training steps and evaluations that plan's estimate takes, measured with as many processes side by side as the run will have;
+         nothing that freezes the run: settings may still change
+needs    a planned run (`synaug plan`)
+example  synaug preview --images 20 --store ./store --run first --classes n02012849,n03126707
+"""
+CLASSES = 4  # shown unless --classes names them
+REAL = 4  # real images of each
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_store_argument(parser)
+    parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
+    parser.add_argument("--images", type=int, default=20, metavar="N", help="synthetic images in all (default: 20)")
+    parser.add_argument("--classes", metavar="A,B", help=f"class ids (default: {CLASSES} drawn by the run's seed)")
+    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="execution setting of this command, like compute.device=cuda")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Raises UsageError for an unknown class or a number of images below 1."""
+    from synaug.data import layout
+    from synaug.errors import UsageError
+    from synaug.run.job import open_job
+    from synaug.runner.log_tail import Tail, ended_if_stalled, kept
+
+    if args.images < 1:
+        raise UsageError(f"--images {args.images}: give 1 or more")
+    tail = Tail("preview", args.store, layout.log(args.run, "preview", "all"), beside=layout.plan(args.run))
+    with kept(tail):
+        job = open_job(args.store, args.run, overrides=args.overrides)
+        classes = chosen(job.plan, job.config.seed, args.classes, args.images)
+        with ended_if_stalled(job.config.compute.stall_minutes, tail):
+            _preview(job, classes, args.images, args.overrides)
+
+
+def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
+    """Class ids, in label order. Raises UsageError for one that the run has not."""
+    from synaug.data.seeding import draws
+    from synaug.errors import UsageError
+
+    every = list(plan.real_counts)
+    if given is None:
+        picked = draws("preview", seed).sample(every, min(CLASSES, len(every), images))
+    else:
+        picked = [class_id.strip() for class_id in given.split(",")]
+    for class_id in picked:
+        if class_id not in every:
+            some = ", ".join(every[:3])
+            raise UsageError(f"--classes {class_id}: the run has no such class id; its {len(every)} classes begin with {some}")
+    return [class_id for class_id in every if class_id in picked]
+
+
+def _preview(job, classes: list[str], images: int, overrides: list[str]) -> None:
+    from dataclasses import replace
+
+    from synaug.data import layout
+    from synaug.reporting.contact_sheet import contact_sheet
+    from synaug.run import outputs
+    from synaug.runner.local_executor import worker_count
+    from synaug.runner.preview.benchmark import Measuring
+    from synaug.runner.preview.images import rows
+    from synaug.runner.preview.overlay_store import Overlay
+    from synaug.runner.side_by_side import SideBySide
+
+    for key in list(job.store.list(layout.preview(job.run, ""))):
+        job.store.delete(key)
+    with SideBySide(worker_count(job.config), threads=job.config.threads) as crew:
+        measuring = Measuring(job, overrides, crew)
+        dealt, counts = measuring.deal(classes, images)
+        timing, files = measuring.images(dealt, counts)
+        seen = replace(job, store=Overlay(job.store, job.run), plan=job.plan.model_copy(update={"class_shards": dealt}))
+        job.store.put(layout.preview(job.run, "contact-sheet.png"), contact_sheet(rows(seen, REAL, counts)))
+        outputs.write("rate", timing)
+        for made in files:
+            print(sense_line(made))
+        rate, size, device = timing["rate"], timing["bytes_per_image"], timing["device"]
+        print(f"{rate:.3g} images/s on {device} in batches of {timing['batch_size']}, {size:,} bytes an image")
+        print(f"contact sheet: {job.store.url.rstrip('/')}/{layout.preview(job.run, 'contact-sheet.png')}", flush=True)
+        for line in measuring.trainings():
+            print(line)
+
+
+def sense_line(made) -> str:
+    """n02012849: crane, "large long-necked wading bird", margin 0.081"""
+    facts = [f"{made.class_id}: {made.name}", f'"{made.chosen}"' if made.chosen else "the plain name"]
+    if made.margin is not None:
+        facts.append(f"margin {made.margin:.3f}")
+    facts += ["look at it: the margin is small or no sense fits"] if made.flagged else []
+    facts += [f"fell back: {reason}" for reason in made.fallback]
+    return ", ".join(facts)

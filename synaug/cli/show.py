@@ -1,0 +1,83 @@
+"""show: one image of a run, made again from its key."""
+
+import argparse
+from pathlib import Path
+
+from synaug.data.store import add_store_argument
+
+HELP = "make one image again from its key and say how far it is from the stored one"
+EPILOG = """\
+reads    the run's plan, the image's manifest and tar, the diffusion weights
+writes   KEY.png here (or --output): the new image, beside the stored one
+needs    the part of the image to be made. KEY is CLASS_ID-INDEX, as in the tars
+
+With --exact the image's whole batch is generated as it was, and the stored bytes must come out; another device or other
+library versions than the manifest's can prevent that.
+
+example  synaug show n02012849-0000017 --store ./store --run first
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key", metavar="KEY", help="key of the image, like n02012849-0000017")
+    add_store_argument(parser)
+    parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
+    parser.add_argument("--exact", action="store_true", help="rerun its whole batch and compare bytes")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="PNG to write (default: KEY.png)")
+    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="execution setting of this command, like compute.device=cuda")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Raises UsageError for an unknown key, DataError for an image that is not made, or with --exact comes out otherwise."""
+    from synaug.generation import regenerate
+    from synaug.run.job import open_job
+
+    job = open_job(args.store, args.run, overrides=args.overrides)
+    stored = regenerate.find(job, args.key)
+    _show(job, stored, args)
+
+
+def _show(job, stored, args: argparse.Namespace) -> None:
+    import io
+
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from synaug.backends.devices import find_device
+    from synaug.backends.diffusion import open_diffusion
+    from synaug.errors import DataError
+    from synaug.generation import regenerate
+    from synaug.generation.encode import to_image, to_jpeg
+    from synaug.run.versions import versions
+
+    images = job.config.images
+    device = find_device(job.config.compute.device)
+    torch.set_num_threads(job.config.threads)
+    diffusion = open_diffusion(job.config, device)
+    image = stored.planned(job.plan.labels[stored.metadata["class_id"]])
+    if args.exact:
+        batch, window = regenerate.batch_of(job, stored)
+        pixels = regenerate.make_exactly(diffusion, job.config, batch, window, stored.key)
+    else:
+        pixels = regenerate.make_alone(diffusion, job.config, image)
+    made = to_image(pixels, shortest_edge=images.shortest_edge)
+    jpeg = to_jpeg(made, quality=images.jpeg_quality)
+    before, after = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.int16) for data in (stored.jpeg, jpeg))
+    difference = np.abs(before - after)
+    output = args.output or Path(f"{stored.key}.png")
+    Image.fromarray(np.concatenate([before, after], axis=1).astype(np.uint8)).save(output)
+    model, now = f"{diffusion.info.name}@{diffusion.info.revision}", versions(device)
+    changed = [f"{name} {old} -> {now.get(name)}" for name, old in stored.manifest.versions.items() if now.get(name) != old]
+    changed += [] if stored.manifest.model == model else [f"model {stored.manifest.model} -> {model}"]
+    facts = stored.metadata
+    print(f"{stored.key}  {facts['prompt']!r} ({facts['kind']}), attempt {facts['attempt']}, seed {facts['seed']}")
+    print(f"stored and made again differ by {difference.max()} at most, {difference.mean():.3f} in the mean, of 255")
+    print(f"side by side: {output}")
+    if changed:
+        print(f"since then: {'; '.join(changed)}")
+    if args.exact:
+        if jpeg != stored.jpeg:
+            why = f"since then: {'; '.join(changed)}" if changed else "model, versions and device are the same"
+            raise DataError(f"{stored.key}: its batch of {batch.size} gives other bytes than the stored ones; {why}")
+        print(f"its batch of {batch.size} gives the same bytes")

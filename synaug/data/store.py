@@ -1,0 +1,98 @@
+"""One root of objects, on disk or S3. put is atomic: an object exists whole or not at all."""
+
+import argparse
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+from urllib.parse import unquote
+
+from synaug.errors import UsageError
+
+KEY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*/)*[A-Za-z0-9_][A-Za-z0-9._-]*")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+class Store(Protocol):
+    """Safe to hand to another process (it pickles as its URL) and to use from several threads.
+
+    Raises DataError for what is missing, full or read-only, ModelError for what the credentials do not allow, TransientError
+    when the store stays out of reach after bounded retries.
+    """
+
+    url: str
+
+    def get(self, key: str, *, start: int | None = None, length: int | None = None) -> bytes:
+        """The object, or exactly `length` bytes of it from `start`. Raises DataError when it does not exist or is shorter."""
+
+    def put(self, key: str, data: bytes | Path, *, if_absent: bool = False) -> bool:
+        """Publish bytes, or the content of a local file; replaces what was there, unless if_absent. Whether it lies there now."""
+
+    def exists(self, key: str) -> bool: ...
+
+    def size(self, key: str) -> int:
+        """Bytes of the object. Raises DataError when it does not exist."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys that begin with prefix, sorted."""
+
+    def delete(self, key: str) -> None:
+        """Does nothing when there is no such object."""
+
+    def download(self, key: str, path: Path) -> None:
+        """To a local file, whole or not at all."""
+
+
+def add_store_argument(parser: argparse.ArgumentParser, note: str = "") -> None:
+    """--store URL, or the variable SYNAUG_STORE."""
+    given = os.environ.get("SYNAUG_STORE")
+    parser.add_argument(
+        "--store", required=given is None, default=given, metavar="URL",
+        help=f"folder, file:// or s3://bucket/prefix{note}; by default what SYNAUG_STORE says",
+    )  # fmt: skip
+
+
+def check_key(key: str) -> str:
+    """The key, if it is one: parts between slashes of letters, digits, `._-`, none hidden. Raises UsageError."""
+    if not KEY.fullmatch(key):
+        raise UsageError(f"{key!r} is no object key; parts between slashes begin with a letter, digit or _ and hold those, dots and dashes")
+    return key
+
+
+def open_store(url: str | Path, *, create: bool = False) -> Store:
+    """file:///path, a plain path, or s3://bucket/prefix. Raises UsageError for another scheme.
+
+    Nothing is contacted yet; what is missing is noticed at the first use. create: make the folder (a bucket is never made).
+    """
+    text = str(url)
+    scheme = SCHEME.match(text)
+    if scheme and scheme[1] == "s3":
+        from synaug.data.s3_store import S3Store
+
+        return S3Store(text)
+    if scheme and scheme[1] != "file":
+        raise UsageError(f"{text!r} has the unknown scheme {scheme[1]}://; a store is a folder, file:///folder or s3://bucket/prefix")
+    path = unquote(text.removeprefix("file://").removeprefix("localhost")) if scheme else text
+    if not path or (scheme and not path.startswith("/")):
+        raise UsageError(f"{text!r} names no folder; a store is a folder, file:///folder or s3://bucket/prefix")
+    from synaug.data.file_store import FileStore
+
+    store = FileStore(Path(path).expanduser().absolute())
+    if create:
+        store.create()
+    return store
+
+
+def is_url(tar: str) -> bool:
+    """Whether a TarTable's `tar` is a URL or path of its own, not a key of the store."""
+    return tar.startswith("/") or SCHEME.match(tar) is not None
+
+
+def locate(store: Store, tar: str) -> tuple[Store, str]:
+    """The store and key that `tar` (a key of `store`, or the URL of a referenced tar) is read by."""
+    if not is_url(tar):
+        return store, tar
+    scheme = SCHEME.match(tar)
+    bare = PurePosixPath(tar[scheme.end() :] if scheme else tar)
+    return open_store((scheme[0] if scheme else "") + str(bare.parent)), bare.name

@@ -1,0 +1,134 @@
+"""What was found, as runs/{run}/diagnostics/{fidelity,coverage,branches}.json hold it, with digests of what it was computed from."""
+
+import hashlib
+from statistics import fmean
+
+from pydantic import Field
+
+from synaug.config.settings import Section
+from synaug.data import layout
+from synaug.data.store import Store
+
+IMAGES = 200  # of each class and set that are looked at, unless told otherwise
+ALL = "all"  # all prompt kinds, as the run mixes them
+REAL = "real"  # real against other real images: what a perfect generator would reach
+
+
+class FidelityInputs(Section):
+    classifier: str = Field(description="RUN/ARM/SEED")
+    trained: str = Field(description="SHA-256 of its training's done.json")
+    synthetic: str = Field(description="SHA-256 of the run's index")
+    scale: int
+    images_per_class: int = Field(description="At most so many were drawn")
+    tests: dict[str, str] = Field(description="SHA-256 of the list of each test split in domain")
+
+
+class Accuracy(Section):
+    top1: float = Field(description="Part of 1")
+    n: int
+
+
+class Fidelity(Section):
+    """Accuracy on synthetic images of a classifier that was trained on real ones."""
+
+    inputs: FidelityInputs
+    kinds: dict[str, Accuracy] = Field(description="By prompt kind; `all` first")
+    classes: dict[str, Accuracy] = Field(description="Of all kinds, by class id")
+    real: dict[str, Accuracy] = Field(description="On real photos that it has not seen, by test in domain")
+
+
+class CoverageInputs(Section):
+    features: str = Field(description="clip, classifier or timm:NAME")
+    model: str = Field(description="The network's name and revision or digest")
+    reference: str = Field(description="Split of the real images")
+    real: str = Field(description="SHA-256 of that split's list; for the training images the plan's digest, too")
+    synthetic: str = Field(description="SHA-256 of the run's index")
+    scale: int
+    images_per_class: int = Field(description="At most so many were drawn of each set")
+
+
+class Measures(Section):
+    """Of synthetic against real images (synaug/evaluation/diagnostics/precision_recall.py); parts of 1, density may be above."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+class Row(Section):
+    by_class: Measures = Field(description="Measured within each class, then the mean over classes")
+    over_all: Measures = Field(description="Of all classes' images together")
+    classes: dict[str, Measures] = Field(description="By class id")
+
+
+class View(Section):
+    """The measures in one feature space. Every row of it has the same number of images, which all four depend on."""
+
+    inputs: CoverageInputs
+    k: int = Field(description="Neighbours")
+    n: dict[str, int] = Field(description="Images of each of the two sets, by class id")
+    n_over_all: int
+    rows: dict[str, Row] = Field(description="all, the prompt kinds, and real: real against other real images")
+    left_out: dict[str, int] = Field(description="Class ids and prompt kinds that hold too few images, and how many there are")
+
+    @property
+    def size(self) -> str:
+        """Images of each set within a class: `50`, or `20 to 50`."""
+        least, most = min(self.n.values()), max(self.n.values())
+        return f"{least}" if least == most else f"{least} to {most}"
+
+
+class Coverage(Section):
+    views: list[View]
+
+
+class Layer(Section):
+    """Main against auxiliary branch of one batch norm (synaug/evaluation/diagnostics/batch_norms.py); means over channels."""
+
+    name: str
+    channels: int
+    mean: float = Field(description="|difference of the running means| / pooled standard deviation")
+    variance: float = Field(description="ln(aux variance / main variance): below 0 synthetic images vary less")
+    divergence: float = Field(description="Symmetric KL divergence of the two Gaussians, nats")
+    weight: float | None = Field(description="Norm of the difference of the scales / norm of main's scales; null without affine parameters")
+    bias: float | None = Field(description="Norm of the difference of the shifts / norm of main's scales")
+
+
+class Branches(Section):
+    trained: dict[str, dict[int, str]] = Field(description="SHA-256 of done.json by arm and seed")
+    arms: dict[str, dict[int, list[Layer]]] = Field(description="By arm and seed, in the order of the network")
+
+
+def seed_mean(seeds: dict[int, list[Layer]]) -> list[Layer]:
+    """Every layer's mean over the training seeds."""
+    measures = ("mean", "variance", "divergence", "weight", "bias")
+    return [
+        of[0].model_copy(update={name: fmean(getattr(one, name) for one in of) for name in measures if getattr(of[0], name) is not None})
+        for of in zip(*seeds.values(), strict=True)
+    ]
+
+
+class Findings(Section):
+    """What there is of a run; null: not computed, or nothing to compute it from."""
+
+    fidelity: Fidelity | None = None
+    coverage: Coverage | None = None
+    branches: Branches | None = None
+
+
+def load(store: Store, run: str) -> Findings:
+    found = {}
+    for name, kind in (("fidelity", Fidelity), ("coverage", Coverage), ("branches", Branches)):
+        key = layout.diagnostics(run, name)
+        found[name] = kind.model_validate_json(store.get(key)) if store.exists(key) else None
+    return Findings(**found)
+
+
+def save(store: Store, run: str, name: str, found: Section) -> None:
+    store.put(layout.diagnostics(run, name), (found.model_dump_json(indent=1) + "\n").encode())
+
+
+def digest(store: Store, key: str) -> str:
+    """SHA-256 of an object."""
+    return hashlib.sha256(store.get(key)).hexdigest()

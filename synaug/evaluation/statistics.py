@@ -1,0 +1,119 @@
+"""Means, spreads and paired differences over training seeds, with 95% intervals.
+
+Method: Student's t over the seeds, for means and for paired differences (arm minus baseline at the same seed). At 3 to 10 seeds its
+coverage holds for near-normal differences (a simulation in the tests checks it), while a percentile or BCa bootstrap of so few values is
+too narrow (Hesterberg 2015). The interval is about another training seed on the same images: test set and real images are fixed.
+Where there are fewer than two seeds, or all values are equal, there is no interval and nothing counts as shown.
+
+A study adds `bootstrap`: the expanded percentile interval of the same reference, which widens the percentile bootstrap by what small
+samples make it too narrow (normal values, simulated: 92% at 5 values and 95% at 10, where the plain one has 82% and 89%).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from synaug.run.results import Results
+
+CONFIDENCE = 0.95
+RESAMPLES = 20_000
+METHOD = "Student's t over training seeds, paired by seed for differences"
+REAL_KINDS = ("real", "real-half")
+
+
+class WithInterval(Protocol):
+    """What is told and drawn of a mean or a difference; low and high are None without an interval."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def shown(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean of n values, their standard deviation, and the 95% interval of the mean; std and interval are None where there is none."""
+
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low is not None and (self.low > 0 or self.high < 0)
+
+
+def estimate(values: Iterable[float]) -> Estimate:
+    """Raises ValueError for no values."""
+    from scipy import stats
+
+    sample = np.fromiter(values, float)
+    if not len(sample):
+        raise ValueError("no values to estimate from")
+    mean = float(sample.mean())
+    if len(sample) < 2:
+        return Estimate(mean, None, None, None, len(sample))
+    std = float(sample.std(ddof=1))
+    if std <= 1e-12:
+        return Estimate(mean, 0.0, None, None, len(sample))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(sample) - 1)) * std / len(sample) ** 0.5
+    return Estimate(mean, std, mean - half, mean + half, len(sample))
+
+
+def bootstrap(values: Iterable[float]) -> tuple[float, float] | None:
+    """The 95% expanded percentile bootstrap interval of the mean (Hesterberg 2015, section 3.2); None where `estimate` has none.
+
+    Seeded: equal values give an equal interval.
+    """
+    from scipy import stats
+
+    sample = np.fromiter(values, float)
+    n = len(sample)
+    if n < 2 or sample.std() <= 1e-12:
+        return None
+    tail = float(stats.norm.cdf(-((n / (n - 1)) ** 0.5) * stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)))
+    found = stats.bootstrap(
+        (sample,), np.mean, method="percentile", confidence_level=1 - 2 * tail, n_resamples=RESAMPLES, rng=np.random.default_rng(0)
+    ).confidence_interval  # fmt: skip
+    return float(found.low), float(found.high)
+
+
+def paired(values: dict[int, float], baseline: dict[int, float]) -> Estimate | None:
+    """The difference over the seeds that both have; None when they share none."""
+    seeds = sorted(values.keys() & baseline.keys())
+    return estimate(values[seed] - baseline[seed] for seed in seeds) if seeds else None
+
+
+def better_real(results: Results, arm: str, test: str) -> str | None:
+    """The arm that gains of `arm` are claimed against: the real-only arm of the same model with the better mean on this test set."""
+    model = results.first(arm).model
+    candidates = [
+        name for name in results.arms
+        if results.first(name).kind in REAL_KINDS and results.first(name).model == model and results.accuracies(name, test)
+    ]  # fmt: skip
+    return max(candidates, key=lambda name: np.mean(list(results.accuracies(name, test).values())), default=None)
+
+
+def gain(results: Results, arm: str, test: str) -> Estimate | None:
+    """Paired difference of an arm with synthetic images to the better real-only arm; None for real-only arms and without a common seed."""
+    baseline = better_real(results, arm, test)
+    if baseline is None or results.first(arm).kind in REAL_KINDS:
+        return None
+    return paired(results.accuracies(arm, test), results.accuracies(baseline, test))
+
+
+def class_gain(results: Results, arm: str, test: str, class_id: str) -> Estimate | None:
+    """The same for the accuracy on one class; the baseline is the one of the whole test set."""
+    baseline = better_real(results, arm, test)
+    if baseline is None:
+        return None
+    return paired(results.class_accuracies(arm, test, class_id), results.class_accuracies(baseline, test, class_id))

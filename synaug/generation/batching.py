@@ -1,0 +1,76 @@
+"""Which images are generated together: a pure function of the part, the attempt and the batch size."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from synaug.config import Config
+from synaug.data.seeding import image_seed, key_of
+from synaug.prompts.schema import Prompt
+
+WINDOW = 4
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One image to make."""
+
+    class_id: str
+    index: int
+    label: int
+    prompt: Prompt
+    guidance_scale: float
+    sense: str = ""  # the definition that its prompts file chose
+    attempt: int = 0
+
+    @property
+    def key(self) -> str:
+        return key_of(self.class_id, self.index)
+
+    def seed(self, config: Config) -> int:
+        return image_seed(config.seed, self.class_id, self.index, self.attempt)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`images`, all at one guidance scale.
+
+    The last batch of a group is `padded` with its last image to the next quarter of the full size, so that few shapes occur;
+    the padding's results are dropped.
+    """
+
+    images: tuple[Planned, ...]
+    full_size: int
+
+    @property
+    def size(self) -> int:
+        """As generated: a quarter, half, three quarters or all of full_size, rounded up."""
+        quarter = -(-self.full_size // 4)
+        return min(self.full_size, quarter * -(-len(self.images) // quarter))
+
+    @property
+    def padded(self) -> tuple[Planned, ...]:
+        return self.images + (self.images[-1],) * (self.size - len(self.images))
+
+    @property
+    def guidance_scale(self) -> float:
+        return self.images[0].guidance_scale
+
+
+def batches(images: Iterable[Planned], size: int) -> list[Batch]:
+    """Groups by guidance scale, in the order of first appearance, then cuts each group; order within a group is kept.
+
+    Grouped, because unguided images (plain prompts of the embedded default) cost half of guided ones.
+    """
+    groups: dict[float, list[Planned]] = {}
+    for image in images:
+        groups.setdefault(image.guidance_scale, []).append(image)
+    return [Batch(tuple(chunk), size) for group in groups.values() for chunk in chunks(group, size)]
+
+
+def windows(todo: list[Batch]) -> list[list[Batch]]:
+    """Batches whose prompts are embedded together: the first alone, so that the model starts at once, then WINDOW by WINDOW."""
+    return [todo[:1], *chunks(todo[1:], WINDOW)]
+
+
+def chunks(items: Sequence, size: int) -> list[Sequence]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

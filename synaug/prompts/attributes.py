@@ -1,0 +1,168 @@
+"""Contextualized diversification: the LLM writes values of foreground, background, lighting and camera angle for a class."""
+
+import re
+from dataclasses import dataclass, field
+
+from synaug.backends.protocols import CLIP, LLM
+from synaug.config import Config
+from synaug.data.classes import ClassEntry
+from synaug.data.seeding import derive, draws
+from synaug.prompts.english import names_one_of, with_article
+from synaug.prompts.llm_json import json_values
+from synaug.prompts.schema import ATTRIBUTES
+
+ROUNDS = 3  # questions for a class; good values are kept from round to round
+LINES = 12  # few-shot lines sampled together
+LINE_TOKENS = 32
+MOST_WORDS = 9
+ALIKE = 0.95  # cosine of two values' embeddings above which they say the same
+SHOTS = 8  # examples before the line that the LLM continues
+
+EXAMPLES = (
+    "bicycle: rusty | leaning against a brick wall | soft morning light | seen from the side",
+    "teapot: made of blue porcelain | on a wooden kitchen table | lit from the window on the left | close-up",
+    "owl: with ruffled feathers | on a mossy branch in a forest | dim evening light | seen from below",
+    "guitar: worn and scratched | on a stage with a dark curtain | under a bright spotlight | tilted to the right",
+    "truck: muddy and red | on a gravel road in the desert | harsh midday sun | seen from far away",
+    "cat: striped grey | on a green sofa in a living room | warm lamp light | seen from above",
+    "lighthouse: painted white and red | on a rocky coast | under a stormy sky | seen from the sea",
+    "cake: covered in pink icing | on a plain white background | in bright even light | seen from the front",
+    "backpack: faded and patched | on a bench in a park | dappled shade | seen from behind",
+    "rocking chair: made of dark wood | on a porch in the snow | cold blue light | tilted to the left",
+)
+QUESTION = """\
+We need varied {medium} of {name}{definition}. For each attribute give {count} short, concrete and different values of 2 to 7 words, \
+with nothing that names another object class: "foreground" (material, colour, state or pose of the {plain}), "background" (place, with \
+its preposition), "lighting", "angle" (camera angle). Answer with strict JSON only: {{"foreground": [...], "background": [...], \
+"lighting": [...], "angle": [...]}}."""
+
+
+class Embedder:
+    """Embeddings of the texts of one class, each text embedded once, together with those that are new beside it."""
+
+    def __init__(self, clip: CLIP):
+        self.clip, self.known = clip, {}
+
+    def __call__(self, texts: list[str]):
+        """(n, d), n > 0."""
+        import torch
+
+        if new := [text for text in dict.fromkeys(texts) if text not in self.known]:
+            self.known.update(zip(new, self.clip.embed_texts(new), strict=True))
+        return torch.stack([self.known[text] for text in texts])
+
+
+@dataclass
+class Pools:
+    """Values by attribute as they come in; what is refused is counted by reason."""
+
+    embed: Embedder
+    other_names: tuple[str, ...]
+    own_names: tuple[str, ...]
+    size: int
+    values: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in ATTRIBUTES})
+    refused: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def full(self) -> bool:
+        return all(len(values) >= self.size for values in self.values.values())
+
+    def offer(self, attribute: str, values: list[str]) -> None:
+        kept = self.values[attribute]
+        for value in map(clean, values):
+            if len(kept) >= self.size:
+                return
+            reason = self._fault(value, kept)
+            if reason:
+                self.refused[reason] = self.refused.get(reason, 0) + 1
+            else:
+                kept.append(value)
+
+    def _fault(self, value: str, kept: list[str]) -> str | None:
+        if not 1 <= len(value.split()) <= MOST_WORDS or len(value) < 3 or re.search(r"[^a-z' -]", value.replace(",", "")):
+            return "no short phrase"
+        if names_one_of(value, self.other_names):
+            return "names another class"
+        if names_one_of(value, self.own_names):
+            return "repeats the class"
+        taken = [other for values in self.values.values() for other in values]
+        if value in taken:
+            return "said before"
+        if kept:
+            vectors = self.embed([value, *kept])
+            if float((vectors[1:] @ vectors[0]).max()) > ALIKE:
+                return "means the same"
+        return None
+
+
+def clean(value: str) -> str:
+    return re.sub(r"\s+", " ", value).strip(" .;:\"'*-").lower()
+
+
+def make_pools(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, *, definition: str, other_names: tuple[str, ...]) -> Pools:
+    """Up to `prompts.values` good values of each attribute, fewer when the LLM gives no more within ROUNDS."""
+    embed = Embedder(clip)
+    pools = Pools(embed, other_names, tuple(entry.names), config.prompts.values)
+    lines = config.prompts.llm.output == "lines" or (config.prompts.llm.output == "auto" and llm.small)
+    ask = _ask_lines if lines else _ask_json
+    for round_number in range(ROUNDS):
+        for attribute, values in ask(llm, embed, entry, config, definition, round_number).items():
+            pools.offer(attribute, values)
+        if pools.full:
+            break
+    return pools
+
+
+def _ask_json(llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
+    question = QUESTION.format(
+        medium=f"{config.context}s" if config.context else "photos", name=with_article(entry.name), plain=entry.name,
+        definition=f" ({definition})" if definition else "", count=config.prompts.values + 2,
+    )  # fmt: skip
+    seed = derive("llm", config.seed, entry.id, "attributes", round_number)
+    answer = llm.generate([{"role": "user", "content": question}], n=1, seed=seed, max_tokens=config.prompts.llm.max_tokens)[0]
+    return parse_attributes(answer)
+
+
+def parse_attributes(answer: str) -> dict[str, list[str]]:
+    """The lists of the first JSON object that has any, without items that are no text; {} when there is none."""
+    for found in json_values(answer, "{"):
+        lists = {name: found[name] for name in ATTRIBUTES if isinstance(found.get(name), list)}
+        if lists:
+            return {name: [item for item in items if isinstance(item, str)] for name, items in lists.items()}
+    return {}
+
+
+def _ask_lines(llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
+    """Continues a few-shot list; each of LINES samples is one line, parsed by itself."""
+    examples = list(config.prompts.examples or EXAMPLES)
+    draws("examples", config.seed, entry.id, round_number).shuffle(examples)
+    medium = config.context or "photo"
+    head = f"Ideas for {medium} scenes. Each line: object: its look | where it is | the light | the camera angle\n\n"
+    meaning = f"Here, {entry.name} means: {definition.split(';')[0]}\n\n" if definition else ""
+    prompt = head + meaning + "\n".join(examples[:SHOTS]) + f"\n{entry.name}:"
+    seed = derive("llm", config.seed, entry.id, "attributes", round_number)
+    answers = llm.generate(prompt, n=LINES, seed=seed, max_tokens=LINE_TOKENS, stop=("\n",))
+    return sort_values(embed, [clean(value) for line in answers for value in parse_line(line)], examples)
+
+
+def sort_values(embed: Embedder, values: list[str], examples: list[str]) -> dict[str, list[str]]:
+    """Each value under the attribute whose examples it is nearest to: a small LLM mixes up the fields of its lines."""
+    shown = [parse_line(line.partition(":")[2]) for line in examples]
+    found: dict[str, list[str]] = {name: [] for name in ATTRIBUTES}
+    if not values:
+        return found
+    columns = [[clean(line[n]) for line in shown] for n in range(len(ATTRIBUTES))]
+    embed([*values, *(text for column in columns for text in column)])  # all at once
+    embedded = embed(values)
+    nearest = [(embedded @ embed(column).T).topk(2).values.mean(1) for column in columns]
+    for row, value in enumerate(values):
+        found[max(ATTRIBUTES, key=lambda name: float(nearest[ATTRIBUTES.index(name)][row]))].append(value)
+    return found
+
+
+def parse_line(line: str) -> list[str]:
+    """The fields of `look | place | light | angle`. A line cut short keeps its whole fields; another shape gives none."""
+    fields = [part.strip() for part in line.split("|")]
+    if not 2 <= len(fields) <= len(ATTRIBUTES):
+        return []
+    return [value for value in (fields if len(fields) == len(ATTRIBUTES) else fields[:-1]) if value]

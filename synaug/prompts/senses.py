@@ -1,0 +1,97 @@
+"""What a class name means: the LLM (or the dictionary, ranked by a small LLM) lists senses, CLIP picks the one that real images show."""
+
+from dataclasses import dataclass
+
+from synaug.backends.protocols import CLIP, LLM
+from synaug.config import Config
+from synaug.data.classes import ClassEntry
+from synaug.data.seeding import derive
+from synaug.prompts.english import with_article
+from synaug.prompts.llm_json import json_values
+from synaug.prompts.schema import Sense
+
+TRIES = 3  # of strict JSON
+# A definition whose score is below this part of the plain name's fits no better than a text about something else.
+FITS = 0.5
+
+# WordNet's noun categories of what can stand before a camera.
+VISIBLE = frozenset({"artifact", "animal", "plant", "food", "object", "body", "person", "substance", "shape", "phenomenon"})
+
+QUESTION = """List at most {count} different things that the name "{name}" can mean {context}. Answer with strict JSON only, a list of \
+objects {{"sense": short name, "visual_definition": what it looks like, in at most 15 words}}, the most common first."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    senses: list[Sense]  # best first, the unchanged name among them
+    chosen: str  # definition; empty: the plain name
+    margin: float | None
+    flagged: bool
+    fallback: list[str]
+
+
+def candidates(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
+    """Senses with definitions, unscored, without the unchanged name; [] when neither LLM nor dictionary knows any."""
+    if llm.small:
+        return _from_dictionary(llm, entry, config)
+    context = f"in {with_article(config.context)}" if config.context else "as a label of photos"
+    question = QUESTION.format(count=config.prompts.max_senses, name=" / ".join(entry.names), context=context)
+    for attempt in range(TRIES):
+        seed = derive("llm", config.seed, entry.id, "senses", attempt)
+        answer = llm.generate([{"role": "user", "content": question}], n=1, seed=seed, max_tokens=config.prompts.llm.max_tokens)[0]
+        if listed := parse_senses(answer):
+            return listed[: config.prompts.max_senses]
+    return []
+
+
+def parse_senses(answer: str) -> list[Sense]:
+    """The objects of the answer that have a name and a definition, each read by itself: a bad or cut one costs no other."""
+    found = []
+    for value in json_values(answer, "{"):
+        sense, definition = value.get("sense"), value.get("visual_definition")
+        if isinstance(sense, str) and isinstance(definition, str) and definition.strip():
+            found.append(Sense(sense=sense.strip(), definition=" ".join(definition.split())))
+    return found
+
+
+def _from_dictionary(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
+    """WordNet's meanings of the names that can be photographed, the commonest first; of many, those that the LLM finds likeliest.
+
+    (A small LLM cannot list senses itself.)
+    """
+    from synaug.embedded.wordnet import meanings
+
+    found = {meaning.definition: meaning for name in entry.names for meaning in meanings(name) if meaning.category in VISIBLE}
+    if not found:
+        return []
+    prompt = f"A photo of {with_article(entry.name)}. In dictionaries, {entry.name} means:"
+    likely = llm.log_likelihoods(prompt, [f" {text}" for text in found])
+    kept = sorted(likely, reverse=True)[: config.prompts.max_senses][-1]
+    pairs = [(value, meaning) for value, meaning in zip(likely, found.values(), strict=True) if value >= kept]
+    return [Sense(sense=meaning.lemma, definition=meaning.definition, likelihood=round(value, 3)) for value, meaning in pairs]
+
+
+def choose(clip: CLIP, entry: ClassEntry, listed: list[Sense], own_images, other_images, config: Config) -> Choice:
+    """Scores every sense. own_images, other_images: (n, d) CLIP embeddings of the class's and of other classes' training images.
+
+    Score: mean similarity to the class's images less that to the others' (a raw mean favours generic texts). The margin is that
+    between the two best definitions.
+    """
+    name = with_article(entry.name)
+    senses = [Sense(sense=entry.name), *listed]
+    texts = [f"a photo of {name}" + (f", {sense.definition}" if sense.definition else "") for sense in senses]
+    embedded = clip.embed_texts(texts)
+    values = (embedded @ own_images.T).mean(1) - (embedded @ other_images.T).mean(1)
+    scored = [sense.model_copy(update={"score": round(float(value), 4)}) for sense, value in zip(senses, values, strict=True)]
+    plain, defined = scored[0], sorted(scored[1:], key=lambda sense: -sense.score)
+    everything = sorted(scored, key=lambda sense: -sense.score)
+    if not defined:
+        return Choice(everything, "", None, True, ["no definition was found"])
+    margin = round(defined[0].score - defined[1].score, 4) if len(defined) > 1 else None
+    if defined[0].score <= max(0.0, FITS * plain.score):
+        reason = f"no sense fits the real images: the best scores {defined[0].score}, the plain name {plain.score}"
+        return Choice(everything, "", margin, True, [reason])
+    small = margin is not None and margin < config.prompts.min_margin
+    alike = [sense.definition for sense in defined if defined[0].score - sense.score < config.prompts.min_margin]
+    chosen = next(sense.definition for sense in listed if sense.definition in alike)  # the more common one, where CLIP cannot tell
+    return Choice(everything, chosen, margin, small, [])

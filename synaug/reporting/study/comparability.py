@@ -1,0 +1,107 @@
+"""Which arms may stand beside each other: the rules of docs/design.md (Arms), checked before anything is spent."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from synaug.config.arms import differences, recipe
+from synaug.errors import UsageError
+from synaug.evaluation.statistics import REAL_KINDS
+from synaug.reporting.study.definition import Comparison, Study
+from synaug.reporting.study.reference import taken_apart
+
+TREATMENT = ("synthetic_weight", "synthetic_share")  # settings that only a mixed arm has a use for
+PER_MODEL = (  # what is tuned for a model: equal within one, free between two
+    "model", "model_kwargs", "pretrained", "optimizer", "lr", "weight_decay", "momentum", "warmup_steps", "ema", "amp",
+    "channels_last", "compile",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Member:
+    """One arm of one run, as far as it decides what may be compared."""
+
+    reference: str
+    kind: str
+    settings: dict[str, Any]  # settings.steps is the full length: design.md gives real-half the half of it
+    seeds: list[int]
+    real: dict[str, Any]  # what the real images are
+    tests: dict[str, Any]  # what each test set is
+
+    @property
+    def model(self) -> tuple:
+        return self.settings["model"], str(self.settings["model_kwargs"])
+
+
+def member(study: Study, reference: str) -> Member:
+    run, arm = taken_apart(reference)
+    config = study.configs[run]
+    own = recipe(config, arm)
+    cut = config.real.per_class is not None or config.real.largest_to_smallest is not None
+    real = {"classes": config.classes, "real": config.real.model_dump(), "seed": config.seed if cut else None}
+    settings = own.settings.model_dump(mode="json") | {"window": own.window}
+    tests = {name: test.model_dump(exclude={"note"}) for name, test in config.tests.items()}
+    return Member(reference, own.kind, settings, list(config.seeds), real, tests)
+
+
+def check_comparable(study: Study) -> None:
+    """Raises UsageError with the difference for the first comparison whose arms cannot be compared."""
+    for name, comparison in study.comparisons.items():
+        members = {reference: member(study, reference) for reference in comparison.references}
+        for reference in comparison.real:
+            if members[reference].kind not in REAL_KINDS:
+                kind = members[reference].kind
+                raise UsageError(f"comparison {name}: {reference} under `real` is of kind {kind}; allowed are real and real-half")
+        every = list(members.values())
+        for other in every[1:]:
+            _refuse(name, every[0], other, _other_tests(comparison, every[0], other))
+        table = [members[reference] for reference in [*comparison.real, *comparison.arms]]
+        for n, other in enumerate(table[1:], start=1):
+            _refuse(name, table[0], other, _unlike(table[0], other, apart=(*TREATMENT, *PER_MODEL)))
+            if same := next((one for one in table[:n] if one.model == other.model), None):
+                _refuse(name, same, other, _unlike(same, other, apart=TREATMENT))
+        for reference in comparison.arms if comparison.real else ():
+            own = members[reference]
+            if not baselines(comparison, members, own):
+                _refuse_without_baseline(name, comparison, members, own)
+        for first, second in comparison.differences.values():
+            a, b = members[first], members[second]
+            _refuse(name, a, b, _unlike(a, b, apart=TREATMENT) + [f"real images, {line}" for line in differences(a.real, b.real)])
+
+
+def baselines(comparison: Comparison, members: dict[str, Member], own: Member) -> list[Member]:
+    """The real-only arms of the same model on the same real images."""
+    real = [members[reference] for reference in comparison.real]
+    return [one for one in real if (one.model, one.real) == (own.model, own.real)]
+
+
+def _refuse_without_baseline(name: str, comparison: Comparison, members: dict[str, Member], own: Member) -> None:
+    one = members[comparison.real[0]]
+    lines = differences({"real": one.real, "model": one.model}, {"real": own.real, "model": own.model})
+    raise UsageError(
+        f"comparison {name}: {own.reference} has no real-only arm of its model and real images under `real`; "
+        f"{one.reference} differs in {'; '.join(lines)}; add a real and a real-half arm to its run"
+    )
+
+
+def _other_tests(comparison: Comparison, a: Member, b: Member) -> list[str]:
+    """Of the test sets that the comparison shows."""
+    wanted = comparison.tests or sorted({*a.tests, *b.tests})
+    return differences({f"tests.{name}": a.tests.get(name) for name in wanted}, {f"tests.{name}": b.tests.get(name) for name in wanted})
+
+
+def _unlike(a: Member, b: Member, *, apart: tuple[str, ...]) -> list[str]:
+    def of(one: Member) -> dict:
+        return {key: value for key, value in one.settings.items() if key not in apart}
+
+    lines = differences(of(a), of(b))
+    if a.seeds != b.seeds:
+        lines.append(f"seeds: {a.seeds} -> {b.seeds}")
+    return lines
+
+
+def _refuse(name: str, a: Member, b: Member, lines: list[str]) -> None:
+    if lines:
+        raise UsageError(
+            f"comparison {name}: {a.reference} and {b.reference} cannot be compared: {'; '.join(lines)}; "
+            "give both the same, or compare other arms"
+        )

@@ -1,0 +1,126 @@
+"""What a stage is called with, and how it is opened from a store."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from synaug.config import Config
+from synaug.data import layout
+from synaug.data.store import Store, open_store
+from synaug.errors import DataError, UsageError
+from synaug.run.plan import Plan
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """done of total in `unit` (image, class, step, ...); detail: short facts such as {"loss": 0.3}."""
+
+    stage: str
+    task: str  # like images-017 or train-auxbn-2x-0
+    done: int
+    total: int
+    unit: str
+    detail: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One stage command: what a pod, or a worker of the local runner, is given."""
+
+    stage: str
+    shard: int | None = None
+    arm: str | None = None
+    seed: int | None = None
+    join: tuple[str, ...] = ()  # runs that a report shows beside
+
+    @property
+    def unit(self) -> str:
+        """`017` of a class shard, `auxbn-2x-0` of a training, `all` of what is done once."""
+        if self.shard is not None:
+            return f"{self.shard:03d}"
+        return f"{self.arm}-{self.seed}" if self.arm is not None else "all"
+
+    @property
+    def name(self) -> str:
+        return self.stage if self.unit == "all" else f"{self.stage}-{self.unit}"
+
+    @property
+    def arguments(self) -> str:
+        """As on the command line: `images --shard 17`."""
+        given = {"shard": self.shard, "arm": self.arm, "seed": self.seed}
+        return " ".join([self.stage, *(f"--{k} {v}" for k, v in given.items() if v is not None)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One stage of one run; `run(job)` in synaug/stages/{stage}.py does it, skips what is done and is safe to repeat."""
+
+    store: Store
+    run: str
+    config: Config
+    plan: Plan
+    shard: int | None = None
+    arm: str | None = None
+    seed: int | None = None
+    join: tuple[str, ...] = ()
+    report: Callable[[Progress], None] = lambda progress: None
+
+
+def check_name(name: str, what: str) -> str:
+    """A name that is a folder in the store. Raises UsageError."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{what} {name!r}: a name has letters, digits, dots, dashes and _, begins with a letter or digit, up to 63 in all")
+    return name
+
+
+def open_run(store: Store, run: str) -> tuple[Config, Plan]:
+    """The frozen configuration and plan. Raises DataError when the run was not planned."""
+    from synaug.config.load import parse_config
+
+    check_name(run, "run")
+    if not (store.exists(layout.plan(run)) and store.exists(layout.run_yaml(run))):
+        command = f"synaug plan --config run.yaml --store {store.url} --run {run}"
+        raise DataError(f"run {run!r} is not planned in {store.url}; do `{command}` first")
+    config = parse_config(store.get(layout.run_yaml(run)).decode(), name=layout.run_yaml(run))
+    return config, Plan.model_validate_json(store.get(layout.plan(run)))
+
+
+def open_job(
+    store_url: str, run: str, *,
+    shard: int | None = None, arm: str | None = None, seed: int | None = None, join: tuple[str, ...] = (),
+    overrides: list[str] | tuple[str, ...] = (), report: Callable[[Progress], None] | None = None,
+) -> Job:  # fmt: skip
+    """The job of one stage command. overrides: execution settings for this command only, like `compute.device=cuda`."""
+    store = open_store(store_url)
+    config, plan = open_run(store, run)
+    if overrides:
+        config = _execution(config, overrides)
+    if shard is not None and not 0 <= shard < len(plan.class_shards):
+        raise UsageError(f"--shard {shard}: run {run!r} has class shards 0 to {len(plan.class_shards) - 1}")
+    if arm is not None and arm not in config.arms:
+        raise UsageError(f"--arm {arm}: run {run!r} has the arms {', '.join(config.arms) or '(none)'}")
+    if seed is not None and seed not in config.seeds:
+        raise UsageError(f"--seed {seed}: run {run!r} has the training seeds {', '.join(map(str, config.seeds))}")
+    return Job(
+        store=store, run=run, config=config, plan=plan, shard=shard, arm=arm, seed=seed, join=join, report=report or (lambda progress: None)
+    )  # fmt: skip
+
+
+def refuse_planned(overrides: list[str] | tuple[str, ...]) -> None:
+    """Raises UsageError for a setting that stages take from the plan."""
+    from synaug.config.fields import kind_of
+
+    for override in overrides:
+        path = override.partition("=")[0]
+        kind = kind_of(path)
+        if kind not in (None, "execution"):
+            raise UsageError(f"{path} is {kind}: stages take it from the plan; here only execution settings, like compute.device=cuda")
+
+
+def _execution(config: Config, overrides: list[str] | tuple[str, ...]) -> Config:
+    from synaug.config.load import dump_config, parse_config
+
+    refuse_planned(overrides)
+    return parse_config(dump_config(config), overrides, name="the command line")

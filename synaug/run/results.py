@@ -1,0 +1,71 @@
+"""What evaluate found: the JSON of one trained model, and those of a run together."""
+
+from pydantic import Field
+
+from synaug.config import Config
+from synaug.config.settings import Section
+from synaug.data import layout
+from synaug.data.store import Store
+
+
+class TestResult(Section):
+    """Accuracies are parts of 1. Classes of which the set holds no image are not listed."""
+
+    __test__ = False  # not a pytest class
+
+    split: str
+    data: str = Field(description="SHA-256 of the split's list: another import is another test set")
+    domain: str = Field(description="in or out")
+    subset: str | None = None
+    n: int = Field(description="Images with a label among the run's classes")
+    unknown: int = Field(0, description="Images left out: of no class of the run, or outside the subset")
+    top1: float
+    top5: float
+    per_class: dict[str, float] = Field(description="Top-1 by class id")
+    per_class_n: dict[str, int]
+
+
+class Evaluation(Section):
+    """runs/{run}/evaluate/{arm}/{seed}.json"""
+
+    arm: str
+    seed: int
+    kind: str
+    scale: int | None = Field(description="Of the synthetic pool; null without one")
+    model: str
+    trained: str = Field(description="SHA-256 of the training's done.json")
+    tests: dict[str, TestResult]
+
+
+class Results:
+    """Every evaluation of a run, by arm and seed."""
+
+    def __init__(self, evaluations: list[Evaluation]):
+        self.evaluations = {(e.arm, e.seed): e for e in evaluations}
+        self.arms = list(dict.fromkeys(e.arm for e in evaluations))
+        self.tests = list(dict.fromkeys(name for e in evaluations for name in e.tests))
+
+    def first(self, arm: str) -> Evaluation:
+        return next(e for e in self.evaluations.values() if e.arm == arm)
+
+    def accuracies(self, arm: str, test: str, measure: str = "top1") -> dict[int, float]:
+        """{training seed: top1 or top5} of an arm on a test set."""
+        found = {seed: e.tests[test] for (name, seed), e in self.evaluations.items() if name == arm and test in e.tests}
+        return {seed: getattr(result, measure) for seed, result in found.items()}
+
+    def class_accuracies(self, arm: str, test: str, class_id: str) -> dict[int, float]:
+        found = {seed: e.tests[test].per_class for (name, seed), e in self.evaluations.items() if name == arm and test in e.tests}
+        return {seed: per_class[class_id] for seed, per_class in found.items() if class_id in per_class}
+
+    def test(self, name: str) -> TestResult:
+        return next(e.tests[name] for e in self.evaluations.values() if name in e.tests)
+
+
+def load_results(store: Store, run: str, config: Config) -> Results:
+    """What there is so far, arms, seeds and tests in the order of the configuration."""
+    written = set(store.list(layout.run_folder(run) + "evaluate/"))
+    wanted = [layout.evaluation(run, arm, seed) for arm in config.arms for seed in config.seeds]
+    evaluations = [Evaluation.model_validate_json(store.get(key)) for key in wanted if key in written]
+    return Results([
+        e.model_copy(update={"tests": {name: e.tests[name] for name in config.tests if name in e.tests}}) for e in evaluations
+    ])  # fmt: skip

@@ -1,0 +1,94 @@
+"""What a person sees of a local run: a bar a stage at a terminal, plain lines elsewhere."""
+
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bars
+
+from synaug.run.job import Progress, Task
+from synaug.run.progress import LineReporter, Meter, duration, plural
+from synaug.run.status import STAGES, State
+
+PLAIN_WIDTH = 140  # of the closing tables in a file or pipe
+
+
+class Display:
+    """Called by the local runner; `console` is where the bars and lines go."""
+
+    def __init__(self, console: Console | None = None):
+        self.console = console or Console(stderr=True, highlight=False)
+        self.bars: Bars | None = None
+        self.lines: dict[Task, LineReporter] = {}
+
+    def start(self, state: State) -> None:
+        self.total = {stage.stage: stage.total for stage in state.stages.values()}
+        self.size = {task.task: task.total for stage in state.stages.values() for task in stage.tasks}
+        self.done = {task.task: float(task.done) for stage in state.stages.values() for task in stage.tasks}
+        self.meters: dict[str, Meter] = {}
+        self.units = {stage.stage: stage.unit for stage in state.stages.values()}
+        if not self.console.is_terminal:
+            return
+        columns = (TextColumn("{task.description:>8}"), BarColumn(bar_width=None), TextColumn("{task.fields[facts]}"))
+        self.bars = Bars(*columns, console=self.console, expand=True)
+        self.rows = {stage: self.bars.add_task(stage, total=self.total[stage], facts="") for stage in STAGES}
+        for stage in STAGES:
+            self._show(stage)
+        self.bars.start()
+
+    def stop(self) -> None:
+        if self.bars:
+            self.bars.stop()
+
+    def began(self, task: Task) -> None:
+        if not self.bars:
+            self.console.print(f"{task.name}: begun", soft_wrap=True)
+            self.lines[task] = LineReporter(stream=self.console.file)
+
+    def progressed(self, task: Task, progress: Progress) -> None:
+        if progress.total:
+            self.done[task] = self.size[task] * min(1.0, progress.done / progress.total)
+        if self.bars:
+            self._show(task.stage)
+        else:
+            self.lines[task](progress)
+
+    def ended(self, task: Task) -> None:
+        self.done[task] = self.size[task]
+        if self.bars:
+            self._show(task.stage)
+        else:
+            self.console.print(f"{task.name}: done", soft_wrap=True)
+
+    def failed(self, task: Task, code: int, message: str) -> None:
+        self.console.print(f"{task.name}: failed ({code})", soft_wrap=True)
+
+    def _show(self, stage: str) -> None:
+        done = sum(value for task, value in self.done.items() if task.stage == stage)
+        meter = self.meters.setdefault(stage, Meter())
+        left = meter.update(done, self.total[stage])
+        facts = f"{done:.0f}/{self.total[stage]} {plural(self.units[stage])}"
+        if meter.rate and done < self.total[stage]:
+            facts += f"  {meter.rate:.3g}/s  {duration(left)} left"
+        self.bars.update(self.rows[stage], completed=done, facts=facts)
+
+
+def closing(store_url: str, run: str, outcome, seconds: float) -> None:
+    """The results, the seconds of each stage and where the report lies: the last lines of a run, on stdout."""
+    from synaug.data import layout
+    from synaug.data.store import open_store
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    store = open_store(store_url)
+    _results(console, store, run)
+    stages = outcome.clock.seconds
+    spent = "  ".join(f"{stage} {stages[stage]:.0f} s" for stage in STAGES if stage in stages)
+    console.print(f"This run: {spent}  all {duration(seconds)}" if spent else f"Everything was done before; looked in {duration(seconds)}.")
+    console.print(f"Report: {store.url.removeprefix('file://').rstrip('/')}/{layout.report(run)}", soft_wrap=True)
+
+
+def _results(console: Console, store, run: str) -> None:
+    from synaug.reporting.tables import summary
+    from synaug.run.job import open_run
+
+    console.print(summary(store, run, open_run(store, run)[0]))

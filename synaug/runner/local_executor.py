@@ -1,0 +1,108 @@
+"""The whole run on this machine. Executors schedule, stages work: no stage logic here (docs/design.md)."""
+
+import os
+import time
+from dataclasses import dataclass, field
+
+from synaug.config import Config
+from synaug.data import layout
+from synaug.data.store import open_store
+from synaug.run.flow import flow
+from synaug.run.job import Task, open_job, open_run
+from synaug.run.status import State, read_state
+from synaug.runner.display import Display
+from synaug.runner.execute import execute_in_worker
+from synaug.runner.worker_pool import Workers
+
+
+class StageClock:
+    """Seconds of the clock on the wall that each stage was under way; side by side, stages count the same second each."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+        self.active: dict[str, int] = {}
+        self.since: dict[str, float] = {}
+
+    def begin(self, stage: str) -> None:
+        if not self.active.get(stage):
+            self.since[stage] = time.monotonic()
+        self.active[stage] = self.active.get(stage, 0) + 1
+
+    def end(self, stage: str) -> None:
+        self.active[stage] -= 1
+        if not self.active[stage]:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - self.since[stage]
+
+
+@dataclass
+class Outcome:
+    """What a local run did. failures: (task, exit code, line) in the order that they happened."""
+
+    state: State
+    clock: StageClock = field(default_factory=StageClock)
+    failures: list[tuple[Task, int, str]] = field(default_factory=list)
+
+
+def run_locally(store_url: str, run: str, *, overrides: list[str], display: Display, preload: str = "synaug.runner.worker_imports") -> Outcome:
+    """Does what is left of a planned run. A failed task ends its chain and the groups after; the others of its group finish.
+
+    preload: the module that workers are forked with.
+    """
+    store = open_store(store_url)
+    config, plan = open_run(store, run)
+    outcome = Outcome(read_state(store, run, config, plan))
+    finished = {t.task for stage in outcome.state.stages.values() for t in stage.tasks if t.finished}
+    groups = [[left for chain in group if (left := [t for t in chain if t not in finished])] for group in flow(config, plan)]
+    if not any(groups):
+        return outcome
+    store.delete(layout.report(run))  # it tells of less than is planned; a kill before the new one must not leave it as the last word
+    display.start(outcome.state)
+    execution = open_job(store_url, run, overrides=overrides).config
+    workers = Workers(worker_count(execution), threads=config.threads, preload=[preload])
+    try:
+        for group in groups:
+            _run_group(workers, group, (store_url, run, overrides), outcome, display)
+            if outcome.failures:
+                break
+    finally:
+        workers.close()
+        display.stop()
+    outcome.state = read_state(store, run, config, plan)
+    return outcome
+
+
+def _run_group(workers: Workers, chains: list[list[Task]], where: tuple, outcome: Outcome, display: Display) -> None:
+    waiting = [list(chain) for chain in chains]
+    active: dict[Task, list[Task]] = {}
+    while waiting or active:
+        while waiting and workers.free:
+            chain = waiting.pop(0)
+            task = chain.pop(0)
+            active[task] = chain
+            outcome.clock.begin(task.stage)
+            workers.submit(task, execute_in_worker, (task, *where))
+            display.began(task)
+        for task, kind, value in workers.events():
+            if kind == "report":
+                display.progressed(task, value)
+                continue
+            chain = active.pop(task)
+            outcome.clock.end(task.stage)
+            if kind == "failed":
+                outcome.failures.append((task, *value))
+                display.failed(task, *value)
+                continue
+            display.ended(task)
+            if chain:
+                waiting.insert(0, chain)
+
+
+def worker_count(config: Config) -> int:
+    """Configured, or one on a GPU (stages share it badly), else one a core: each has `threads` threads."""
+    if config.compute.workers:
+        return config.compute.workers
+    if config.compute.device.startswith("cuda"):
+        return 1
+    if config.compute.device == "auto" and os.path.exists("/dev/nvidiactl"):
+        return 1
+    return max(1, len(os.sched_getaffinity(0)) // config.threads)

@@ -1,0 +1,60 @@
+"""The pools of an arm: its real images, and the synthetic ones (or the oracle's real ones) that fill the rest of its batches."""
+
+import hashlib
+
+from synaug.config.arms import Recipe
+from synaug.data import pools
+from synaug.data.manifest import TarTable
+from synaug.data.seeding import draws
+from synaug.errors import DataError
+from synaug.run.job import Job
+
+
+def tables(job: Job, recipe: Recipe) -> dict[str, list[TarTable]]:
+    """Tables by source: `real`, and `synthetic` for a mixed arm. Raises DataError when a pool is missing or too small."""
+    real = pools.real_pool(job.store, job.config, job.plan)
+    if not recipe.n_synthetic:
+        return {"real": real}
+    if recipe.kind == "oracle":
+        wanted = recipe.pool_images or recipe.scale * sum(len(table.key) for table in real)
+        other = cut(pools.split_pool(job.store, job.config.oracle, job.plan.classes), wanted, seed=job.config.seed)
+    else:
+        other = pools.synthetic_pool(
+            job.store, job.run, job.plan, job.config,
+            scale=recipe.scale, prompt_kinds=recipe.prompt_kinds, pool_images=recipe.pool_images,
+        )  # fmt: skip
+    return {"real": real, "synthetic": other}
+
+
+def cut(pool: list[TarTable], images: int, *, seed: int) -> list[TarTable]:
+    """Of labelled images, a seeded choice balanced over the classes: the first of each class, the second of each, and so on."""
+    by_label: dict[int, list[tuple[int, int]]] = {}
+    for t, table in enumerate(pool):
+        for row, label in enumerate(table.label):
+            if label >= 0:
+                by_label.setdefault(label, []).append((t, row))
+    held = sum(map(len, by_label.values()))
+    if held < images:
+        raise DataError(
+            f"the oracle's split holds {held} images of these classes and {images} are asked for; lower the arm's scale or pool_images"
+        )
+    ranked = []
+    for label, places in by_label.items():
+        rng = draws("oracle", seed, label)
+        rng.shuffle(places)
+        ranked += [(n, rng.random(), place) for n, place in enumerate(places)]
+    chosen = {place for _, _, place in sorted(ranked)[:images]}
+    return [_rows(table, [row for row in range(len(table.key)) if (t, row) in chosen]) for t, table in enumerate(pool)]
+
+
+def _rows(table: TarTable, rows: list[int]) -> TarTable:
+    columns = {name: [getattr(table, name)[row] for row in rows] for name in ("key", "label", "offset", "length")}
+    return table.model_copy(update=columns)
+
+
+def digest(pool: list[TarTable]) -> str:
+    """Changes when a tar or the choice of its images changes."""
+    hashed = hashlib.sha256()
+    for table in sorted(pool, key=lambda table: table.tar):
+        hashed.update(f"{table.tar}\n{table.sha256}\n{table.offset}\n{table.label}\n".encode())
+    return hashed.hexdigest()

@@ -1,0 +1,119 @@
+"""The whole run's time: exact sums of given rates, what is done is not counted, the unmeasured stays unmeasured."""
+
+import json
+
+import pytest
+
+from synaug.config import arms
+from synaug.data import layout
+from synaug.run.forecast import forecast, makespan, read_forecast
+from synaug.run.job import Task
+from synaug.run.rates import Pace, Rates, known_rates, shape
+from synaug.run.status import STAGES, StageState, State, TaskState
+from synaug.stages import plan as planning
+from tests.planned import INFO, configuration, make_plan, put_real
+
+ARMS = "arms={real: {kind: real}, naive: {kind: naive, scale: 1x}}"
+
+
+@pytest.fixture
+def planned(store, monkeypatch):
+    """(store, configuration, plan): two class shards of two classes and twenty images, two arms x two seeds of 500 steps."""
+    monkeypatch.setattr(planning, "_resolvers", lambda: [lambda config, role=role: INFO[role] for role in INFO])
+    put_real(store)
+    overrides = ["class_shards=2", ARMS, "compute.price=3.6"]
+    plan, _ = make_plan(store, *overrides)
+    return store, configuration(*overrides), plan
+
+
+def rates(config, plan, **changed) -> Rates:
+    shapes = [shape(config, plan, arms.recipe(config, name), None) for name in ("real", "naive")]
+    known = {
+        "workers": 2, "start": 5.0, "prompts": Pace(4, 3), "images": Pace(2, 0.5), "train": dict.fromkeys(shapes, Pace(1, 0.1)),
+        "evaluate": dict.fromkeys(shapes, Pace(0, 2, cold=7)),
+    }  # fmt: skip
+    return Rates(**known | changed)
+
+
+def state(done: dict[str, list[int]]) -> State:
+    """done: units of each task, in order."""
+    trainings = [(arm, seed) for arm in ("real", "naive") for seed in (0, 1)]
+    totals = {"prompts": 2, "images": 20, "train": 500, "evaluate": 1}
+    stages = {}
+    for name in STAGES:
+        if name in ("prompts", "images"):
+            tasks = [Task(stage=name, shard=n) for n in range(2)]
+        elif name in ("train", "evaluate"):
+            tasks = [Task(stage=name, arm=arm, seed=seed) for arm, seed in trainings]
+        else:
+            tasks = []
+        counts = done.get(name, [0] * len(tasks))
+        stages[name] = StageState(stage=name, tasks=[TaskState(t, n, totals[name]) for t, n in zip(tasks, counts, strict=True)])
+    return State("first", 1, stages)
+
+
+def test_the_sums_of_given_rates_are_exact(planned):
+    _, config, plan = planned
+    made = forecast(config, plan, state({}), rates(config, plan))
+    assert made.seconds == pytest.approx({"prompts": 2 * 10, "images": 2 * 12, "train": 4 * 51, "evaluate": 4 * 2 + 2 * 7})
+    assert made.wall_seconds == pytest.approx(5 + 22 + 2 * 53 + 7)
+    assert made.cost == made.cost_at_least == pytest.approx(3.6 * sum(made.seconds.values()) / 3600)
+
+
+def test_after_half_the_work_half_is_left(planned):
+    _, config, plan = planned
+    none = {"start": 0.0, "evaluate": {name: Pace(0, 2) for name in rates(config, plan).evaluate}}
+    known = rates(config, plan, **none)
+    whole = forecast(config, plan, state({}), known)
+    half = {"prompts": [2, 0], "images": [20, 0], "train": [500, 500, 0, 0], "evaluate": [1, 1, 0, 0]}
+    left = forecast(config, plan, state(half), known)
+    assert {name: 2 * seconds for name, seconds in left.seconds.items()} == pytest.approx(whole.seconds)
+    everything = {"prompts": [2, 2], "images": [20, 20], "train": [500] * 4, "evaluate": [1] * 4}
+    assert forecast(config, plan, state(everything), rates(config, plan)).wall_seconds == 0
+
+
+def test_a_training_to_be_done_again_is_to_be_evaluated_again(planned):
+    _, config, plan = planned
+    done = {"prompts": [2, 2], "images": [20, 20], "train": [0, 500, 500, 500], "evaluate": [1] * 4}
+    assert forecast(config, plan, state(done), rates(config, plan)).seconds["evaluate"] == pytest.approx(2 + 7)
+
+
+def test_what_nobody_measured_is_none_and_named(planned):
+    _, config, plan = planned
+    made = forecast(config, plan, state({}), rates(config, plan, prompts=None))
+    assert (made.seconds["prompts"], made.wall_seconds, made.cost, made.unmeasured) == (None, None, None, ["prompts"])
+    assert made.seconds["train"] == pytest.approx(204)
+    done = {"prompts": [2, 2]}
+    assert forecast(config, plan, state(done), rates(config, plan, prompts=None)).unmeasured == []
+
+
+@pytest.mark.parametrize(("chains", "workers", "seconds"), [([4, 1, 1, 1], 2, 4), ([1, 1, 4], 2, 5), ([], 2, 0), ([3, 3, 3], 1, 9)])
+def test_the_longest_chain_bounds_the_wall_time(chains, workers, seconds):
+    assert makespan(chains, workers) == seconds
+
+
+def test_trainings_are_dealt_out_seed_by_seed_as_the_runner_does(planned):
+    _, config, plan = planned
+    real, naive = (shape(config, plan, arms.recipe(config, name), None) for name in ("real", "naive"))
+    train, evaluate = {real: Pace(0, 0.02), naive: Pace(0, 0.06)}, dict.fromkeys((real, naive), Pace(0, 0))
+    known = rates(config, plan, start=0.0, train=train, evaluate=evaluate)
+    made = {"prompts": [2, 2], "images": [20, 20]}
+    assert forecast(config, plan, state(made), known).wall_seconds == pytest.approx(10 + 10 + 30)  # arm by arm: 10 + 30
+
+
+def test_a_rate_holds_for_its_settings_its_device_and_its_processes_only(planned):
+    store, config, plan = planned
+    name = shape(config, plan, arms.recipe(config, "real"), None)
+    pace = {"load": 1.0, "each": 0.1, "cold": 0.0}
+    machine = {"device": "cpu", "workers": 2, "start": 3.0, "images_load": 2.0}
+    written = {"machine": machine, "train": {name: {"train": pace, "evaluate": pace}}}
+    for key, value in written.items():
+        store.put(layout.timing("first", "preview", key), json.dumps(value).encode())
+    assert known_rates(store, "first", config, plan).train == {name: Pace(1.0, 0.1)}
+    assert read_forecast(store, "first", config, plan).unmeasured == ["prompts", "images", "train", "evaluate"]  # naive's are not known
+    for other in ("compute.device=cuda", "compute.workers=3"):
+        assert known_rates(store, "first", configuration("class_shards=2", ARMS, other), plan).train == {}
+    slower = configuration("class_shards=2", ARMS, "training.image_size=64")
+    assert shape(slower, plan, arms.recipe(slower, "real"), None) != name
+    cheaper = configuration("class_shards=2", ARMS, "training.lr=0.5", "training.steps=9")
+    assert shape(cheaper, plan, arms.recipe(cheaper, "real"), None) == name

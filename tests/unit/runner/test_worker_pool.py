@@ -1,0 +1,126 @@
+"""Worker processes: several tasks, failures and deaths, and nobody left over."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synaug.runner.worker_pool import MALLOC, QUIET, THREAD_VARIABLES, Workers
+
+TESTS = Path(__file__).parent
+
+
+def answer(argument, report):
+    report(argument + 1)
+    return "done", (argument * 2, os.getpid())
+
+
+def die(argument, report):
+    os.kill(os.getpid(), argument)
+
+
+def wait_forever(argument, report):
+    report(os.getpid())
+    signal.pause()
+
+
+def variables(argument, report):
+    return "done", [os.environ.get(name) for name in argument]
+
+
+def finish(workers: Workers) -> list:
+    """Events until nothing is busy."""
+    events = []
+    while workers.busy:
+        events += workers.events()
+    return events
+
+
+@pytest.fixture
+def workers(monkeypatch, own_forkserver):
+    for name in (*THREAD_VARIABLES, *MALLOC, *QUIET):
+        monkeypatch.setenv(name, os.environ.get(name, "1"))
+    pool = Workers(2, threads=1, preload=[])
+    yield pool
+    pool.close()
+
+
+def await_end(pid: int, seconds: float = 20) -> bool:
+    """Whether a process ends within the time."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(1000 * seconds))
+    finally:
+        os.close(descriptor)
+
+
+def test_reports_and_results_come_back_with_their_tag(workers):
+    workers.submit("a", answer, 1)
+    workers.submit("b", answer, 10)
+    events = finish(workers)
+    assert {(tag, kind) for tag, kind, _ in events} == {("a", "report"), ("a", "done"), ("b", "report"), ("b", "done")}
+    assert {tag: value[0] for tag, kind, value in events if kind == "done"} == {"a": 2, "b": 20}
+    assert len({value[1] for _, kind, value in events if kind == "done"}) == 2
+    assert len(workers.free) == 2
+
+
+def test_a_killed_worker_fails_its_task_and_is_replaced(workers):
+    workers.submit("dies", die, signal.SIGKILL)
+    workers.submit("lives", answer, 1)
+    results = {tag: (kind, value) for tag, kind, value in finish(workers) if kind != "report"}
+    assert results["lives"][0] == "done"
+    kind, (code, line) = results["dies"]
+    assert (kind, code) == ("failed", 137)
+    assert "SIGKILL" in line
+    workers.submit("again", answer, 2)
+    workers.submit("and again", answer, 3)
+    assert [kind for _, kind, _ in finish(workers)].count("done") == 2
+
+
+def test_threads_and_allocator_are_set_before_a_worker_starts(workers):
+    workers.submit("env", variables, ["OMP_NUM_THREADS", "MALLOC_TOP_PAD_"])
+    assert finish(workers) == [("env", "done", ["1", "536870912"])]
+
+
+def test_close_ends_busy_workers(own_forkserver):
+    pool = Workers(1, threads=1, preload=[])
+    pool.submit("waits", wait_forever, None)
+    ((_, _, pid),) = pool.events()
+    pool.close()
+    assert await_end(pid, 0)
+
+
+RUNNER = """
+import sys; sys.path.insert(0, {tests!r})
+from synaug.runner.worker_pool import Workers
+import test_worker_pool
+if __name__ == "__main__":
+    pool = Workers(2, threads=1, preload=[])
+    pool.submit("a", test_worker_pool.wait_forever, None)
+    pool.submit("b", test_worker_pool.wait_forever, None)
+    seen = 0
+    while seen < 2:
+        for tag, kind, pid in pool.events():
+            print(pid, flush=True); seen += 1
+    for event in pool.events(): pass
+"""
+
+
+def test_no_worker_outlives_a_runner_that_is_killed(tmp_path):
+    script = tmp_path / "runner.py"
+    script.write_text(RUNNER.format(tests=str(TESTS)))
+    runner = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, cwd=TESTS.parents[2])
+    pids = [int(runner.stdout.readline()) for _ in range(2)]
+    assert not any(await_end(pid, 0) for pid in pids)
+    runner.kill()
+    runner.wait()
+    assert all(await_end(pid) for pid in pids)
