@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from synaug.reporting.study import compute
-from synaug.reporting.study.outcome import Difference, Gain, Interval, Outcome, Row, RunFacts, Table
+from synaug.reporting.study.outcome import Difference, Gain, Interval, OutcomeRow, RunFacts, StudyOutcome, Table
 
 TESTS = {"test": "in", "contexts": "out", "noise": "out", "sketch": "out"}
 MEANS = {  # by arm: test, contexts, noise, sketch
@@ -39,7 +39,7 @@ def interval(*values: float) -> Interval:
     return compute.interval(values)
 
 
-def row(arm: str, values: dict[str, dict[int, float]], real: dict[str, dict[str, dict[int, float]]], **more) -> Row:
+def row(arm: str, values: dict[str, dict[int, float]], real: dict[str, dict[str, dict[int, float]]], **more) -> OutcomeRow:
     """real: the real-only arms' values by arm and test set; a row that is one of them has no gain."""
     name = arm.partition("/")[2]
     kind = name if name.startswith("real") else name.partition("-")[0]
@@ -48,7 +48,7 @@ def row(arm: str, values: dict[str, dict[int, float]], real: dict[str, dict[str,
         against = max(real, key=lambda one: np.mean(list(real[one][test].values())))
         found = interval(*(own[seed] - real[against][test][seed] for seed in own))
         gain[test] = Gain(**found.model_dump(), against=against)
-    return Row(
+    return OutcomeRow(
         arm=arm, kind=kind, scale=int(name[-2]) if name.endswith("x") else None, model="resnet18", parameters=None, changed={},
         top1={test: interval(*own.values()) for test, own in values.items()}, gain=gain, seeds=values, **more,
     )  # fmt: skip
@@ -79,7 +79,7 @@ PAIRS = {
 }
 
 
-def outcome(*tables: Table, **changes) -> Outcome:
+def outcome(*tables: Table, **changes) -> StudyOutcome:
     facts = {"digest": "0123456789abcdef", "real_images": 500, "synthetic_images": 3000, "seconds": {"train": 4000.0, "images": 900.0}}
     given = {
         "titles": ["Accuracy against scale"], "texts": ["Invented figures."], "files": ["headline.yaml"],
@@ -87,4 +87,4 @@ def outcome(*tables: Table, **changes) -> Outcome:
         "runs": {"main": RunFacts(changed={}, **facts), "again": RunFacts(changed={"seed": "1"}, **facts)},
         "tables": list(tables) or [table(pairs=PAIRS)],
     }  # fmt: skip
-    return Outcome(**given | changes)
+    return StudyOutcome(**given | changes)

@@ -20,11 +20,11 @@ from synaug.evaluation.diagnostics.schema import (
     Branches,
     Coverage,
     CoverageInputs,
+    CoverageMeasures,
+    CoverageRow,
     Fidelity,
     FidelityInputs,
     Layer,
-    Measures,
-    Row,
     View,
 )
 from synaug.prompts.schema import ATTRIBUTES, ClassPrompts, Sense
@@ -179,8 +179,8 @@ def write_findings(one: Job) -> None:
     accuracies = {name: Accuracy(top1=0.9 - n / 10, n=80) for n, name in enumerate((schema.ALL, *kinds))}
     classes, real = dict.fromkeys(ids, Accuracy(top1=0.9, n=8)), {"test": Accuracy(top1=0.8125, n=40)}
     schema.save(one.store, one.run, "fidelity", Fidelity(inputs=about, kinds=accuracies, classes=classes, real=real))
-    measures = Measures(precision=0.75, recall=0.5, density=1.25, coverage=0.375)
-    row = Row(by_class=measures, over_all=measures, classes=dict.fromkeys(ids, measures))
+    measures = CoverageMeasures(precision=0.75, recall=0.5, density=1.25, coverage=0.375)
+    row = CoverageRow(by_class=measures, over_all=measures, classes=dict.fromkeys(ids, measures))
     views = [
         View(
             inputs=CoverageInputs(

@@ -44,13 +44,13 @@ def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
     Raises UsageError for a no, and where nobody can be asked.
     """
     from synaug.errors import UsageError
-    from synaug.run.cost_limit import beyond
+    from synaug.run.cost_limit import cost_limit_violation
     from synaug.run.forecast import STAGES
 
     whole = estimate["whole"]
     if yes or all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, STAGES)):
         return
-    why = beyond(limit, **{name: whole[name] for name in ("price", "cost_at_least", "unmeasured")}, measures="make preview")
+    why = cost_limit_violation(limit, **{name: whole[name] for name in ("price", "cost_at_least", "unmeasured")}, measures="make preview")
     if why is None:
         return
     if not sys.stdin.isatty():

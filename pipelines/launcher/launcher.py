@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.launcher.jobs import Jobs
-from pipelines.launcher.verdict import Seen, arrival, ended, exits, line, short, terminations, verdict
+from pipelines.launcher.verdict import JobSnapshot, arrival, ended, exits, line, short, terminations, verdict
 from synaug.config import arms
 from synaug.data import layout
 from synaug.data.store import open_store
@@ -30,7 +30,7 @@ class Launcher:
         self.name = job["metadata"]["name"]
         self.workers = job["spec"]["pytorchReplicaSpecs"]["Worker"]["replicas"]
         config, _ = open_run(self.store, run)
-        recipe = arms.recipe(config, arm)
+        recipe = arms.resolve_arm(config, arm)
         self.steps, self.settings = recipe.steps, recipe.frozen()
         self.told = float("-inf")
         self.met: dict[str, list[str]] = {}  # workers' pods, name -> uids: one that is to start again is deleted; another takes its name
@@ -83,7 +83,7 @@ class Launcher:
                 print(f"PyTorchJob {self.name} created: {self.workers} workers", flush=True)
                 return
 
-    def look(self) -> Seen:
+    def look(self) -> JobSnapshot:
         job = self.jobs.get(self.name)
         pods, events = self.jobs.pods(self.name), self.jobs.events(job["metadata"]["uid"]) if job else []
         try:  # after the job: a model that was published before the job ended is seen
@@ -93,7 +93,7 @@ class Launcher:
             done = None
         self.meet(pods, events)
         restarts = {name: len(uids) - 1 for name, uids in self.met.items()}
-        return Seen(done=done, job=job, pods=pods, events=events, again=self.again, restarts=restarts)
+        return JobSnapshot(done=done, job=job, pods=pods, events=events, again=self.again, restarts=restarts)
 
     def meet(self, pods: list[dict[str, Any]], events: list[dict[str, Any]]) -> None:
         """Counts workers that were started again, and tells each end once. Pods of a Failed job stay; others are gone within a second."""
@@ -114,7 +114,7 @@ class Launcher:
                 self.ends.add(pod["metadata"]["uid"])
         self.short = short(pods, self.workers)
 
-    def tell_log(self, seen: Seen) -> None:
+    def tell_log(self, seen: JobSnapshot) -> None:
         """The end of the failed worker's log, which this pod's outlives; of one that is gone, what it left in the store."""
         failed = sorted((code, name) for name, code, _ in terminations(seen.pods) if code)  # permanent codes are the small ones
         text, name = "", "a worker"
@@ -130,7 +130,7 @@ class Launcher:
         if text:
             print(f"--- the end of the log of {name}:\n{text.rstrip()}\n---", flush=True)
 
-    def tell(self, seen: Seen, *, last: bool) -> None:
+    def tell(self, seen: JobSnapshot, *, last: bool) -> None:
         if not last and time.monotonic() - self.told < TELL:
             return
         self.told = time.monotonic()

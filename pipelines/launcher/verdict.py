@@ -30,7 +30,7 @@ class Defect(SynaugError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class JobSnapshot:
     """One look.
 
     done: whether done.json lies in the store, None where the store could not say. again: how often workers were started again while all
@@ -60,7 +60,7 @@ def ended(job: dict[str, Any]) -> str | None:
     return next((kind for kind in ("Failed", "Succeeded") if kind in true), None)
 
 
-def verdict(seen: Seen) -> SynaugError | bool:
+def verdict(seen: JobSnapshot) -> SynaugError | bool:
     """True: trained. False: wait. An error: how the launcher ends; one of 128 or more is tried again."""
     if seen.done:
         return True
@@ -73,10 +73,10 @@ def verdict(seen: Seen) -> SynaugError | bool:
         return failure(seen)
     if state == "Succeeded":
         return TransientError("a worker ended without the model being published, which ends the PyTorchJob; it goes on from its checkpoint")
-    return hopeless(seen) or False
+    return unrecoverable_error(seen) or False
 
 
-def failure(seen: Seen) -> SynaugError:
+def failure(seen: JobSnapshot) -> SynaugError:
     """Why a Failed job failed: a worker's own code and line; permanent ones first, as a lost peer follows from them."""
     if late := overdue(seen.pods):
         return late
@@ -93,7 +93,7 @@ def failure(seen: Seen) -> SynaugError:
     return TransientError(f"the PyTorchJob failed ({text}); it goes on from its checkpoint")
 
 
-def hopeless(seen: Seen) -> SynaugError | None:
+def unrecoverable_error(seen: JobSnapshot) -> SynaugError | None:
     """What a job that still works cannot get over."""
     if late := overdue(seen.pods):
         return late
@@ -187,7 +187,7 @@ def running(pods: list[dict[str, Any]]) -> int:
     return sum(pod.get("status", {}).get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"] for pod in pods)
 
 
-def line(arm: str, seed: int, seen: Seen, metrics: dict[str, Any] | None, *, steps: int, workers: int, now: float) -> str:
+def line(arm: str, seed: int, seen: JobSnapshot, metrics: dict[str, Any] | None, *, steps: int, workers: int, now: float) -> str:
     """train auxbn-1x seed 0: step 1200/5000, loss 1.23, 412 images/s, 2/2 workers, checkpoint 35 s old
 
     metrics: the last line of metrics.jsonl in the store; checkpoint_time and now in Unix seconds.

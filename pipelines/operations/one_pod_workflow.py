@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pipelines.api import submission, wait
 from pipelines.api.client import Cluster
 from pipelines.status import explanations, view
-from pipelines.status.run_progress import Measures
+from pipelines.status.run_progress import RunProgress
 from pipelines.status.snapshot import snapshot
 from synaug.errors import DataError, SynaugError, TransientError
 from synaug.errors_failure import INTERNAL
@@ -51,7 +51,7 @@ def run(cluster: Cluster, workflow: dict, *, replace_live: bool, watching: Calla
         except TransientError as error:  # only the pods cannot be read just now
             once(f"waiting for the cluster: {error}")
             continue
-        measures = Measures(now, seen.now)
+        measures = RunProgress(now, seen.now)
         for line in [*view.waiting(measures, seen), *view.counts(measures)]:
             once(_without_age(line))
     raise AssertionError("follow ends with a finished Workflow or None")
@@ -66,7 +66,7 @@ def _succeeded(workflow: dict) -> dict:
     status = workflow["status"]
     if status["phase"] == "Succeeded":
         return workflow
-    failed = Measures(workflow, wait.now()).failed()
+    failed = RunProgress(workflow, wait.now()).failed()
     if failed:
         raise StageFailed(failed[0], "" if failed[0].code in (2, 3, 4) else f"; {explanations.fix(failed[0])}")
     message = status.get("message") or "no reason given"

@@ -13,7 +13,7 @@ from pipelines.api.client import Cluster
 from pipelines.commands import options
 from pipelines.operations.one_pod_workflow import Refused, StageFailed
 from pipelines.status import view
-from pipelines.status.run_progress import Measures
+from pipelines.status.run_progress import RunProgress
 from pipelines.status.snapshot import snapshot
 from synaug.errors import DataError, TransientError
 
@@ -47,7 +47,7 @@ def outcome(cluster: Cluster, seen: view.Snapshot) -> None:
     if status["phase"] == "Succeeded":
         print(f"done. The report: make fetch-report {options.targets(cluster, seen.workflow['metadata']['labels'][names.RUN_LABEL])}")
         return
-    if failed := Measures(seen.workflow, seen.now).failed():
+    if failed := RunProgress(seen.workflow, seen.now).failed():
         raise StageFailed(failed[0])
     if seen.workflow["spec"].get("shutdown"):
         raise DataError(f"{seen.workflow['metadata']['name']} was stopped; make submit goes on from what is done")
@@ -96,7 +96,7 @@ def _said(cluster: Cluster, name: str, console: Console) -> view.Snapshot | None
 
 def _key(workflow: dict) -> tuple:
     """What is worth a new block of lines at once: a stage that begins, a task that fails; the rest waits for the rhythm."""
-    measures = Measures(workflow, wait.now())
+    measures = RunProgress(workflow, wait.now())
     stages = tuple((stage, measures.count(stage).running > 0) for stage in view.RUN_STAGES)
     return stages, len(measures.failed()), workflow["spec"].get("shutdown")
 

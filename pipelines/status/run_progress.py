@@ -37,7 +37,7 @@ class Images:
         return (self.total - self.done) / (self.rate * self.gpus) if self.rate and self.gpus else None
 
 
-class Measures:
+class RunProgress:
     """Of one Workflow at one moment. seen: its pods, which alone know since when they run."""
 
     def __init__(self, workflow: dict, now: datetime, seen: Iterable[dict] = ()):

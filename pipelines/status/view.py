@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pipelines.status import explanations, pods
 from pipelines.status.argo_nodes import Task, nodes_of
-from pipelines.status.run_progress import RUN_STAGES, Count, Measures
+from pipelines.status.run_progress import RUN_STAGES, Count, RunProgress
 
 BAR = 10
 MOST_FAILURES = 5
@@ -59,7 +59,7 @@ def price(number: float) -> str:
 
 
 def lines(snapshot: Snapshot) -> list[Line]:
-    measures = Measures(snapshot.workflow, snapshot.now, snapshot.pods)
+    measures = RunProgress(snapshot.workflow, snapshot.now, snapshot.pods)
     shown = [Line("head", head(measures)), *stages(measures, snapshot)]
     shown += [Line("note", text) for text in counts(measures)]
     shown += [Line("waiting", text) for text in waiting(measures, snapshot)]
@@ -73,7 +73,7 @@ def lines(snapshot: Snapshot) -> list[Line]:
     return shown
 
 
-def head(measures: Measures) -> str:
+def head(measures: RunProgress) -> str:
     """Time left and cost are said of what they are of: training is measured once it takes steps."""
     status = measures.workflow.get("status", {})
     phase = status.get("phase", "")
@@ -96,7 +96,7 @@ def head(measures: Measures) -> str:
     return "   ".join(facts)
 
 
-def stages(measures: Measures, snapshot: Snapshot) -> list[Line]:
+def stages(measures: RunProgress, snapshot: Snapshot) -> list[Line]:
     """A line for each stage that is under way; one for all that wait or are a matter of minutes."""
     shown, short = [], []
     for stage in RUN_STAGES:
@@ -129,7 +129,7 @@ def bar(count: Count, width: int = BAR) -> str:
     return "#" * full + "." * (width - full)
 
 
-def _word(measures: Measures, stage: str) -> str:
+def _word(measures: RunProgress, stage: str) -> str:
     task = next(iter(measures.of(stage)), None)
     if task is None:
         return "waiting" if stage != "report" else "-"
@@ -138,7 +138,7 @@ def _word(measures: Measures, stage: str) -> str:
     return "starting" if task.phase == "Running" and not task.running else STATES.get(task.phase, task.phase.lower())
 
 
-def _images(measures: Measures, snapshot: Snapshot) -> str:
+def _images(measures: RunProgress, snapshot: Snapshot) -> str:
     images = measures.images()
     facts = f" shards  {amount(images.done)}/{amount(images.total)}"
     if images.rate and images.gpus:
@@ -162,7 +162,7 @@ def _training(task: Task, snapshot: Snapshot) -> str:
     return f"{task.unit}: " + (f"step {last.done:,}/{last.total:,}" if last and last.total else "starting")
 
 
-def counts(measures: Measures) -> list[str]:
+def counts(measures: RunProgress) -> list[str]:
     """Rejects with their reasons, retries with their causes."""
     facts = []
     rejected, images = measures.rejects()
@@ -183,7 +183,7 @@ def counts(measures: Measures) -> list[str]:
     return shown
 
 
-def waiting(measures: Measures, snapshot: Snapshot) -> list[str]:
+def waiting(measures: RunProgress, snapshot: Snapshot) -> list[str]:
     """Pods that should run and do not, by reason, with the longest time."""
     grouped: dict[str, list[float]] = {}
     pending = [pod for pod in snapshot.pods if pod["status"].get("phase") == "Pending"]

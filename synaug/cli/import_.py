@@ -43,13 +43,13 @@ def main(args: argparse.Namespace) -> None:
     from synaug.data.split_writer import check_split
     from synaug.data.store import open_store
     from synaug.errors import UsageError
-    from synaug.runner.log_tail import Tail, ended_if_stalled, kept
+    from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
 
     if args.tar_bytes < 1:
         raise UsageError(f"--tar-bytes {args.tar_bytes}: a tar has at least 1 byte")
     open_store(args.store)  # a wrong URL is said before SOURCE is read; a folder is made after SOURCE was found good
-    tail = Tail("import", args.store, layout.import_log(check_split(args.split)))
-    with kept(tail), ended_if_stalled(Compute().stall_minutes, tail):
+    tail = LogTail("import", args.store, layout.import_log(check_split(args.split)))
+    with log_tail_on_failure(tail), ended_if_stalled(Compute().stall_minutes, tail):
         _import(args)
 
 

@@ -30,12 +30,12 @@ def main(args: argparse.Namespace) -> None:
     from synaug.data import layout
     from synaug.errors import UsageError
     from synaug.run.job import open_job
-    from synaug.runner.log_tail import Tail, ended_if_stalled, kept
+    from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
 
     if args.images < 1:
         raise UsageError(f"--images {args.images}: give 1 or more")
-    tail = Tail("preview", args.store, layout.log(args.run, "preview", "all"), beside=layout.plan(args.run))
-    with kept(tail):
+    tail = LogTail("preview", args.store, layout.log(args.run, "preview", "all"), beside=layout.plan(args.run))
+    with log_tail_on_failure(tail):
         job = open_job(args.store, args.run, overrides=args.overrides)
         classes = chosen(job.plan, job.config.seed, args.classes, args.images)
         with ended_if_stalled(job.config.compute.stall_minutes, tail):
@@ -66,7 +66,7 @@ def _preview(job, classes: list[str], images: int, overrides: list[str]) -> None
     from synaug.reporting.contact_sheet import contact_sheet
     from synaug.run import outputs
     from synaug.runner.local_executor import worker_count
-    from synaug.runner.preview.benchmark import Measuring
+    from synaug.runner.preview.benchmark import PreviewBenchmark
     from synaug.runner.preview.images import rows
     from synaug.runner.preview.overlay_store import Overlay
     from synaug.runner.side_by_side import SideBySide
@@ -74,7 +74,7 @@ def _preview(job, classes: list[str], images: int, overrides: list[str]) -> None
     for key in list(job.store.list(layout.preview(job.run, ""))):
         job.store.delete(key)
     with SideBySide(worker_count(job.config), threads=job.config.threads) as crew:
-        measuring = Measuring(job, overrides, crew)
+        measuring = PreviewBenchmark(job, overrides, crew)
         dealt, counts = measuring.deal(classes, images)
         timing, files = measuring.images(dealt, counts)
         seen = replace(job, store=Overlay(job.store, job.run), plan=job.plan.model_copy(update={"class_shards": dealt}))

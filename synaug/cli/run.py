@@ -69,7 +69,7 @@ def main(args: argparse.Namespace) -> None:
 
 def refuse_cost(job) -> None:
     """Raises UsageError when what is left costs more than limits.cost, or nobody can say what it costs."""
-    from synaug.run.cost_limit import beyond
+    from synaug.run.cost_limit import cost_limit_violation
     from synaug.run.forecast import read_forecast
 
     limit = job.config.limits.cost
@@ -79,5 +79,5 @@ def refuse_cost(job) -> None:
     if not any(seconds is None or seconds for seconds in left.seconds.values()):
         return
     known = {"price": left.price, "cost_at_least": left.cost_at_least, "unmeasured": left.unmeasured}
-    if why := beyond(limit, **known, measures="`synaug preview`"):
+    if why := cost_limit_violation(limit, **known, measures="`synaug preview`"):
         raise UsageError(f"{why}; --yes spends it, or raise the limit")

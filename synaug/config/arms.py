@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from synaug.config import Config
 from synaug.config.load import explain, parse_scale
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.errors import DataError, UsageError
 
 MIXED = ("naive", "auxbn", "oracle")
@@ -18,12 +18,12 @@ DEFAULTS_THEN = {"synthetic_share": 0.5}  # of settings that trainings from befo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class ResolvedArm:
     """An arm, resolved."""
 
     name: str
     kind: str
-    settings: Settings
+    settings: TrainingSettings
     steps: int
     n_real: int  # of a global batch; real images come first
     n_synthetic: int
@@ -56,16 +56,16 @@ def merged(base: dict, changes: dict) -> dict:
     return base | changes | {key: merged(base[key], changes[key]) for key in sections}
 
 
-def settings_of(config: Config, name: str) -> Settings:
+def settings_of(config: Config, name: str) -> TrainingSettings:
     """`training:` with the arm's own `settings` over it. Raises UsageError."""
     arm = _arm(config, name)
     try:
-        return Settings.model_validate(merged(config.training.model_dump(), arm.settings))
+        return TrainingSettings.model_validate(merged(config.training.model_dump(), arm.settings))
     except ValidationError as error:
         raise UsageError(explain(error, "", prefix=f"arms.{name}.settings.")) from error
 
 
-def recipe(config: Config, name: str) -> Recipe:
+def resolve_arm(config: Config, name: str) -> ResolvedArm:
     """Raises UsageError for an unknown arm, settings that cannot be meant, or a batch that cannot be split."""
     arm, settings = _arm(config, name), settings_of(config, name)
     mixed = arm.kind in MIXED
@@ -77,7 +77,7 @@ def recipe(config: Config, name: str) -> Recipe:
         )
     if arm.kind == "oracle" and not config.oracle:
         raise UsageError(f"arm {name} is an oracle, and `oracle:` names no split; it is there for the embedded default only")
-    return Recipe(
+    return ResolvedArm(
         name=name,
         kind=arm.kind,
         settings=settings,

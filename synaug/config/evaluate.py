@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from synaug.config.settings import Section, growable
+from synaug.config.settings import FrozenModel, growable
 
 
-class TestSet(Section):
+class TestSet(FrozenModel):
     __test__ = False  # not a pytest class
 
     split: str = growable(..., "Imported split of the store")

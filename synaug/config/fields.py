@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic_core import PydanticUndefined
 
 from synaug.config.run import Config
-from synaug.config.settings import Section
+from synaug.config.settings import FrozenModel
 
 NAME = "NAME"  # stands for the key of a mapping, as in arms.NAME.kind
 
@@ -44,16 +44,16 @@ def type_text(annotation: Any) -> str:
     return "section"
 
 
-def _section(annotation: Any) -> type[Section] | None:
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+def _section(annotation: Any) -> type[FrozenModel] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, FrozenModel) else None
 
 
-def _entries(annotation: Any) -> type[Section] | None:
+def _entries(annotation: Any) -> type[FrozenModel] | None:
     """The section that a mapping's values are, as in dict[str, Arm]."""
     return _section(get_args(annotation)[1]) if get_origin(annotation) is dict else None
 
 
-def fields(model: type[Section] = Config, prefix: str = "") -> Iterator[ConfigField]:
+def fields(model: type[FrozenModel] = Config, prefix: str = "") -> Iterator[ConfigField]:
     """Leaves in the order of run.yaml; the entries of a mapping appear as `arms.NAME.kind`."""
     for name, info in model.model_fields.items():
         path = prefix + name

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from synaug.config.fields import NAME, field_at, fields
 from synaug.config.run import Config
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.errors import UsageError
 
 PRESETS = ("demo", "imagenet", "low-data", "long-tail", "cluster")
@@ -102,7 +102,7 @@ def _read_list(path: Path, field: str) -> list:
 def _check_arms(config: Config) -> None:
     """An arm's settings are fields of `training:`; a misspelled one is found here, not hours later."""
     for name, arm in config.arms.items():
-        unknown = set(arm.settings) - set(Settings.model_fields)
+        unknown = set(arm.settings) - set(TrainingSettings.model_fields)
         if unknown:
             path = f"arms.{name}.settings.{sorted(unknown)[0]}"
             raise UsageError(f"unknown key {path}{_suggestion(path)}")
@@ -110,7 +110,7 @@ def _check_arms(config: Config) -> None:
         if isinstance(own := arm.settings.get("augmentation"), dict):
             merged["augmentation"] = config.training.augmentation.model_dump() | own
         try:
-            Settings.model_validate(merged)
+            TrainingSettings.model_validate(merged)
         except ValidationError as error:
             raise UsageError(explain(error, "", prefix=f"arms.{name}.settings.")) from error
 

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import field_validator, model_validator
 
-from synaug.config.settings import Section, execution, identity
+from synaug.config.settings import FrozenModel, execution, identity
 
 
-class LLM(Section):
+class LLM(FrozenModel):
     model: str = identity("embedded", "`embedded` (SmolLM2-135M, CPU) or a chat model of transformers: a hub name or a folder")
     revision: str | None = identity(None, "Branch, tag or commit on the hub; plan resolves it to a commit")
     output: Literal["auto", "json", "lines"] = identity(
@@ -20,13 +20,13 @@ class LLM(Section):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = execution("auto", "Weights' type; auto: float32 on a CPU, else bfloat16")
 
 
-class CLIP(Section):
+class CLIP(FrozenModel):
     model: str = identity("embedded", "`embedded` (a small CLIP on MiniLM, CPU) or a model name of open_clip")
     pretrained: str | None = identity(None, "open_clip's tag of the weights, or a file")
     revision: str | None = identity(None, "Digest of the weights; resolved by plan")
 
 
-class Mix(Section):
+class Mix(FrozenModel):
     plain: float = identity(1 / 3, "Share of images made from the plain prompt", ge=0)
     cd: float = identity(1 / 3, "Share with contextualized diversification", ge=0)
     sd: float = identity(1 / 3, "Share with stylized diversification", ge=0)
@@ -38,7 +38,7 @@ class Mix(Section):
         return self
 
 
-class Prompts(Section):
+class Prompts(FrozenModel):
     llm: LLM = LLM()
     clip: CLIP = CLIP()
     senses: bool = identity(True, "Let LLM and CLIP settle what each name means; false: the unchanged name")

@@ -8,11 +8,11 @@ from synaug.config.evaluate import TestSet
 from synaug.config.images import Images
 from synaug.config.prompts import Prompts
 from synaug.config.real import Real
-from synaug.config.settings import Section, execution, growable, identity
-from synaug.config.training import Arm, Loader, Settings
+from synaug.config.settings import FrozenModel, execution, growable, identity
+from synaug.config.training import Arm, LoaderSettings, TrainingSettings
 
 
-class Compute(Section):
+class Compute(FrozenModel):
     device: str = execution("auto", "auto, cpu, cuda or cuda:N")
     workers: int = execution(0, "Processes of the local runner; 0: one a core on a CPU, one on a GPU", ge=0)
     loader_threads: int = execution(4, "Threads that decode images for training", ge=1)
@@ -24,15 +24,15 @@ class Compute(Section):
     rate: float | None = execution(None, "Images a second of one GPU; null: as preview measured, else unmeasured", unit="images/s", gt=0)
 
 
-class Limits(Section):
+class Limits(FrozenModel):
     cost: float | None = execution(None, "Ask before a run that costs more", ge=0)
 
 
-class Index(Section):
+class IndexSettings(FrozenModel):
     min_clip_score: float | None = growable(None, "Leave out images whose CLIP score is below; null: keep all", unit="cosine similarity")
 
 
-class Config(Section):
+class Config(FrozenModel):
     """Everything that a run is asked for."""
 
     seed: int = identity(0, "Seed of every draw that makes the set", ge=0)
@@ -47,9 +47,9 @@ class Config(Section):
     prompts: Prompts = Prompts()
     images: Images = Images()
     threads: int = identity(1, "CPU threads of the models that make prompts and images; CPU output depends on it", ge=1)
-    index: Index = Index()
-    training: Settings = Settings()
-    loader: Loader = Loader()
+    index: IndexSettings = IndexSettings()
+    training: TrainingSettings = TrainingSettings()
+    loader: LoaderSettings = LoaderSettings()
     arms: dict[str, Arm] = growable(dict, "Arms by name")
     seeds: list[int] = growable(lambda: [0], "Training seeds of every arm", min_length=1)
     tests: dict[str, TestSet] = growable(dict, "Test sets by name")

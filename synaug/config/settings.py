@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Kind = Literal["identity", "growable", "execution"]
 
 
-class Section(BaseModel):
+class FrozenModel(BaseModel):
     """A part of run.yaml: unknown keys are refused, values do not change after construction."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())

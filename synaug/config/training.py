@@ -4,13 +4,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from synaug.config.settings import Section, growable
+from synaug.config.settings import FrozenModel, growable
 
 ArmKind = Literal["real", "real-half", "naive", "auxbn", "oracle"]
 PromptKind = Literal["plain", "cd", "sd"]
 
 
-class Augmentation(Section):
+class Augmentation(FrozenModel):
     crop: Literal["random-resized", "pad", "none"] = growable(
         "random-resized", "Random crop: of a random area, or after padding by an eighth"
     )
@@ -22,7 +22,7 @@ class Augmentation(Section):
     cutmix: float = growable(0.0, "CutMix alpha, within each slice", ge=0)
 
 
-class Settings(Section):
+class TrainingSettings(FrozenModel):
     """Training settings of an arm; an arm's own values win over `training:`."""
 
     model: str = growable("resnet50", "Any timm model")
@@ -51,7 +51,7 @@ class Settings(Section):
     augmentation: Augmentation = growable(Augmentation, "Training-time augmentation")
 
 
-class Arm(Section):
+class Arm(FrozenModel):
     """Under a name that says its scale: auxbn-6x. Any field of `training:` may be set in `settings`."""
 
     kind: ArmKind = growable(..., "real | real-half | naive | auxbn | oracle")
@@ -65,5 +65,5 @@ class Arm(Section):
     settings: dict[str, object] = growable(dict, "Training settings that differ from `training:`")
 
 
-class Loader(Section):
+class LoaderSettings(FrozenModel):
     window: int = Field(8, description="Tars open at once, samples are shuffled over them", json_schema_extra={"kind": "growable"}, ge=1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
 
-from synaug.config.settings import Section
+from synaug.config.settings import FrozenModel
 from synaug.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 IMAGENET = "imagenet-1k"
 
 
-class ClassEntry(Section):
+class ClassEntry(FrozenModel):
     """One class. Its label is its position in the list."""
 
     # No dot: WebDataset reads a sample's extension from the first dot of its file name, and keys begin with the id.

@@ -19,7 +19,7 @@ KEPT_FORMATS = {"JPEG": "jpg", "PNG": "png"}  # stored byte for byte; other form
 
 
 @dataclass(frozen=True)
-class Read:
+class DecodedImage:
     """An image as it came, and as it is stored. broken: why it does not decode; then there is no image."""
 
     sha256: str
@@ -28,23 +28,23 @@ class Read:
     broken: str = ""
 
 
-def read(source: Path | bytes) -> Read:
+def read(source: Path | bytes) -> DecodedImage:
     """Raises DataError for a file that cannot be read at all."""
     data = content(source)
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         image, extension = stored_form(data)
     except Image.UnidentifiedImageError:
-        return Read(sha256, broken="no image format that is known")
+        return DecodedImage(sha256, broken="no image format that is known")
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:  # what PIL raises for broken files
-        return Read(sha256, broken=" ".join(str(error).split()) or type(error).__name__)
-    return Read(sha256, image, extension)
+        return DecodedImage(sha256, broken=" ".join(str(error).split()) or type(error).__name__)
+    return DecodedImage(sha256, image, extension)
 
 
-def read_in_order(sources: Iterable[Path | bytes]) -> Iterator[Read]:
+def read_in_order(sources: Iterable[Path | bytes]) -> Iterator[DecodedImage]:
     """Of each source, by a few threads a little ahead: memory holds a few dozen images."""
     threads = min(8, os.cpu_count() or 1)
-    pending: deque[Future[Read]] = deque()
+    pending: deque[Future[DecodedImage]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for source in sources:
             pending.append(pool.submit(read, source))

@@ -2,12 +2,12 @@
 
 from pydantic import Field
 
-from synaug.config.settings import Section
+from synaug.config.settings import FrozenModel
 from synaug.data import layout
 from synaug.run.job import Job
 
 
-class IndexedPart(Section):
+class IndexedPart(FrozenModel):
     multiple: int
     shard: int
     part: int
@@ -20,7 +20,7 @@ class IndexedPart(Section):
     kept: int = Field(description="Images left by min_clip_score")
 
 
-class Index(Section):
+class Index(FrozenModel):
     run: str
     digest: str = Field(description="Of the plan")
     scale: int = Field(description="x1 ... x{scale} are complete")
@@ -41,7 +41,7 @@ class Index(Section):
         return self.min_clip_score is None or clip_score >= self.min_clip_score
 
 
-def leave_index(job: Job, manifests: set[str]) -> None:
+def drop_from_index(job: Job, manifests: set[str]) -> None:
     """Before parts are made again: takes them out of the index, which then does not stand; what it knows of the others stays."""
     key = layout.index(job.run)
     if not job.store.exists(key):

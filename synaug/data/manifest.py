@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from synaug.config.settings import Section
+from synaug.config.settings import FrozenModel
 
 
-class TarTable(Section):
+class TarTable(FrozenModel):
     """One tar and its samples, in the order of the tar; columns are equally long."""
 
     tar: str = Field(description="Key in the store, or the URL of a tar that is referenced")
@@ -17,7 +17,7 @@ class TarTable(Section):
     length: list[int] = Field(description="Bytes of the image")
 
 
-class Reject(Section):
+class Reject(FrozenModel):
     key: str
     attempt: int
     reason: str = Field(description="not finite, black, or flagged")
@@ -40,7 +40,7 @@ class Manifest(TarTable):
     versions: dict[str, str]
 
 
-class RealSplit(Section):
+class RealSplit(FrozenModel):
     """real/{split}.json: the tars of a split; their TarTables lie at layout.real_entry(split, n)."""
 
     classes: list[str] | None = Field(description="Class ids by label; null: labels are those of the run's class list")

@@ -134,11 +134,11 @@ def _real(store: Store, config: Config, classes: Sequence[ClassEntry]) -> list[T
     if config.real.per_class is not None or config.real.largest_to_smallest is not None:
         counts = Counter(label for table in tables for label in table.label)
         quota = real_quota(counts, len(classes), config.real.per_class, config.real.largest_to_smallest)
-        tables = drawn(tables, lambda rank, label: rank < quota[label], purpose="real", seed=config.seed)
+        tables = sample_per_class(tables, lambda rank, label: rank < quota[label], purpose="real", seed=config.seed)
     return [table for table in tables if table.key]
 
 
-def drawn(tables: list[TarTable], wanted: Callable[[int, int], bool], *, purpose: str, seed: int) -> list[TarTable]:
+def sample_per_class(tables: list[TarTable], wanted: Callable[[int, int], bool], *, purpose: str, seed: int) -> list[TarTable]:
     """The images with wanted(rank, label), a table for each given one. Ranks count within a class from 0, by a seeded draw of the key:
     `rank < n` is nested, and another tar layout changes nothing.
     """

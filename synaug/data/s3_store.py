@@ -71,7 +71,7 @@ def attempts() -> int:
     return int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
 
 
-def outlasting(method: Callable) -> Callable:
+def retry_while_unavailable(method: Callable) -> Callable:
     """Tries again while the store is away, for PATIENCE seconds in all: a server that is restarted is no failure."""
 
     @functools.wraps(method)
@@ -105,7 +105,7 @@ class S3Store:
     def __reduce__(self):
         return S3Store, (self.url,)
 
-    @outlasting
+    @retry_while_unavailable
     def get(self, key: str, *, start: int | None = None, length: int | None = None) -> bytes:
         if length == 0:
             return b""
@@ -127,7 +127,7 @@ class S3Store:
             )
         return data
 
-    @outlasting
+    @retry_while_unavailable
     def put(self, key: str, data: bytes | Path, *, if_absent: bool = False) -> bool:
         if if_absent and self.exists(key):
             return False
@@ -143,7 +143,7 @@ class S3Store:
                 self._client.upload_fileobj(file, self.bucket, self._key(key), Config=TRANSFER, Callback=lambda bytes: beat())
         return True
 
-    @outlasting
+    @retry_while_unavailable
     def exists(self, key: str) -> bool:
         with self._errors(key):
             try:
@@ -155,12 +155,12 @@ class S3Store:
             self._see_bucket()
             return False
 
-    @outlasting
+    @retry_while_unavailable
     def size(self, key: str) -> int:
         with self._errors(key):
             return self._client.head_object(Bucket=self.bucket, Key=self._key(key))["ContentLength"]
 
-    @outlasting
+    @retry_while_unavailable
     def list(self, prefix: str) -> Iterator[str]:
         cut = len(self.prefix) + 1 if self.prefix else 0
         with self._errors(prefix):
@@ -168,12 +168,12 @@ class S3Store:
             keys = [entry["Key"][cut:] for page in pages for entry in page.get("Contents", ())]
         return iter(sorted(keys))  # not every server sorts by bytes
 
-    @outlasting
+    @retry_while_unavailable
     def delete(self, key: str) -> None:
         with self._errors(key):
             self._client.delete_object(Bucket=self.bucket, Key=self._key(key))
 
-    @outlasting
+    @retry_while_unavailable
     def download(self, key: str, path: Path) -> None:
         with self._errors(key):
             self._client.download_file(self.bucket, self._key(key), str(path), Config=TRANSFER, Callback=lambda bytes: beat())

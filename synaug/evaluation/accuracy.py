@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.data.classes import ClassEntry
 from synaug.data.manifest import TarTable
 from synaug.data.pools import fetch_tar, split_pool
@@ -35,7 +35,7 @@ class Counts:
     top5: Tensor
 
 
-def load_model(settings: Settings, classes: int, weights: bytes) -> nn.Module:
+def load_model(settings: TrainingSettings, classes: int, weights: bytes) -> nn.Module:
     """The plain timm model with an exported state: strict, in eval mode. Raises DataError when it is of another model."""
     import timm
     from safetensors.torch import load
@@ -50,7 +50,7 @@ def load_model(settings: Settings, classes: int, weights: bytes) -> nn.Module:
 
 
 def batches(
-    store: Store, split: str, classes: list[ClassEntry], settings: Settings, *, threads: int = 1, batch_size: int = BATCH
+    store: Store, split: str, classes: list[ClassEntry], settings: TrainingSettings, *, threads: int = 1, batch_size: int = BATCH
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Images (b, 3, S, S) float32 and labels (b,) in the order of the tars; label -1: of no class of the run.
 
@@ -74,14 +74,14 @@ def batches(
     yield from kept
 
 
-def decoded_bytes(images: int, settings: Settings) -> int:
+def decoded_bytes(images: int, settings: TrainingSettings) -> int:
     """Of so many decoded test images, float32."""
     size = settings.test_image_size or settings.image_size
     return images * 3 * size * size * 4
 
 
 def decoded(
-    store: Store, tables: list[TarTable], settings: Settings, *, threads: int = 1, batch_size: int = BATCH
+    store: Store, tables: list[TarTable], settings: TrainingSettings, *, threads: int = 1, batch_size: int = BATCH
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The same of any tables; nothing is kept. Raises DataError for a broken image."""
     decode = Decoder(settings)
@@ -118,7 +118,7 @@ def picture(data: bytes, table: TarTable, row: int) -> Image.Image:
 class Decoder:
     """From a tar to what the model sees at test. Images that have the right size already are normalized together: ten times as fast."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: TrainingSettings):
         self.transform = test_transform(settings)
         self.size = settings.test_image_size or settings.image_size
         self.resizes = round(self.size / settings.test_crop) != self.size

@@ -37,7 +37,7 @@ class WithInterval(Protocol):
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeanWithInterval:
     """A mean of n values, their standard deviation, and the 95% interval of the mean; std and interval are None where there is none."""
 
     mean: float
@@ -52,7 +52,7 @@ class Estimate:
         return self.low is not None and (self.low > 0 or self.high < 0)
 
 
-def estimate(values: Iterable[float]) -> Estimate:
+def mean_with_interval(values: Iterable[float]) -> MeanWithInterval:
     """Raises ValueError for no values."""
     from scipy import stats
 
@@ -61,12 +61,12 @@ def estimate(values: Iterable[float]) -> Estimate:
         raise ValueError("no values to estimate from")
     mean = float(sample.mean())
     if len(sample) < 2:
-        return Estimate(mean, None, None, None, len(sample))
+        return MeanWithInterval(mean, None, None, None, len(sample))
     std = float(sample.std(ddof=1))
     if std <= 1e-12:
-        return Estimate(mean, 0.0, None, None, len(sample))
+        return MeanWithInterval(mean, 0.0, None, None, len(sample))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(sample) - 1)) * std / len(sample) ** 0.5
-    return Estimate(mean, std, mean - half, mean + half, len(sample))
+    return MeanWithInterval(mean, std, mean - half, mean + half, len(sample))
 
 
 def bootstrap(values: Iterable[float]) -> tuple[float, float] | None:
@@ -87,10 +87,10 @@ def bootstrap(values: Iterable[float]) -> tuple[float, float] | None:
     return float(found.low), float(found.high)
 
 
-def paired(values: dict[int, float], baseline: dict[int, float]) -> Estimate | None:
+def paired(values: dict[int, float], baseline: dict[int, float]) -> MeanWithInterval | None:
     """The difference over the seeds that both have; None when they share none."""
     seeds = sorted(values.keys() & baseline.keys())
-    return estimate(values[seed] - baseline[seed] for seed in seeds) if seeds else None
+    return mean_with_interval(values[seed] - baseline[seed] for seed in seeds) if seeds else None
 
 
 def better_real(results: Results, arm: str, test: str) -> str | None:
@@ -103,7 +103,7 @@ def better_real(results: Results, arm: str, test: str) -> str | None:
     return max(candidates, key=lambda name: np.mean(list(results.accuracies(name, test).values())), default=None)
 
 
-def gain(results: Results, arm: str, test: str) -> Estimate | None:
+def gain(results: Results, arm: str, test: str) -> MeanWithInterval | None:
     """Paired difference of an arm with synthetic images to the better real-only arm; None for real-only arms and without a common seed."""
     baseline = better_real(results, arm, test)
     if baseline is None or results.first(arm).kind in REAL_KINDS:
@@ -111,7 +111,7 @@ def gain(results: Results, arm: str, test: str) -> Estimate | None:
     return paired(results.accuracies(arm, test), results.accuracies(baseline, test))
 
 
-def class_gain(results: Results, arm: str, test: str, class_id: str) -> Estimate | None:
+def class_gain(results: Results, arm: str, test: str, class_id: str) -> MeanWithInterval | None:
     """The same for the accuracy on one class; the baseline is the one of the whole test set."""
     baseline = better_real(results, arm, test)
     if baseline is None:

@@ -10,7 +10,7 @@ from threading import Lock
 from synaug import telemetry
 
 
-class Beside:
+class BackgroundPool:
     """Results come back in the order of submission; at most `ahead` tasks are under way. Waiting for them is the phase `wait`."""
 
     def __init__(self, *, threads: int, torch_threads: int, ahead: int, stopwatch: "Stopwatch"):

@@ -11,7 +11,7 @@ WINDOW = 4
 
 
 @dataclass(frozen=True)
-class Planned:
+class ImageRequest:
     """One image to make."""
 
     class_id: str
@@ -31,14 +31,14 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Batch:
+class GenerationBatch:
     """`images`, all at one guidance scale.
 
     The last batch of a group is `padded` with its last image to the next quarter of the full size, so that few shapes occur;
     the padding's results are dropped.
     """
 
-    images: tuple[Planned, ...]
+    images: tuple[ImageRequest, ...]
     full_size: int
 
     @property
@@ -48,7 +48,7 @@ class Batch:
         return min(self.full_size, quarter * -(-len(self.images) // quarter))
 
     @property
-    def padded(self) -> tuple[Planned, ...]:
+    def padded(self) -> tuple[ImageRequest, ...]:
         return self.images + (self.images[-1],) * (self.size - len(self.images))
 
     @property
@@ -56,18 +56,18 @@ class Batch:
         return self.images[0].guidance_scale
 
 
-def batches(images: Iterable[Planned], size: int) -> list[Batch]:
+def batches(images: Iterable[ImageRequest], size: int) -> list[GenerationBatch]:
     """Groups by guidance scale, in the order of first appearance, then cuts each group; order within a group is kept.
 
     Grouped, because unguided images (plain prompts of the embedded default) cost half of guided ones.
     """
-    groups: dict[float, list[Planned]] = {}
+    groups: dict[float, list[ImageRequest]] = {}
     for image in images:
         groups.setdefault(image.guidance_scale, []).append(image)
-    return [Batch(tuple(chunk), size) for group in groups.values() for chunk in chunks(group, size)]
+    return [GenerationBatch(tuple(chunk), size) for group in groups.values() for chunk in chunks(group, size)]
 
 
-def windows(todo: list[Batch]) -> list[list[Batch]]:
+def windows(todo: list[GenerationBatch]) -> list[list[GenerationBatch]]:
     """Batches whose prompts are embedded together: the first alone, so that the model starts at once, then WINDOW by WINDOW."""
     return [todo[:1], *chunks(todo[1:], WINDOW)]
 

@@ -16,7 +16,7 @@ OVERFLOW = {
 FLAGGED = "the safety checker refuses these prompts: read the prompts files, or set images.safety_checker=false"
 
 
-class Health:
+class RejectRateGuard:
     """dtype: of the denoiser. images: of the part."""
 
     def __init__(self, dtype: str, images: int):

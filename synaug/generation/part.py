@@ -18,10 +18,10 @@ from synaug.data.manifest import Manifest, Reject
 from synaug.data.store import Store
 from synaug.data.webdataset import TarWriter
 from synaug.errors import ModelError
-from synaug.generation.background import Beside, Stopwatch, _set_torch_threads
-from synaug.generation.batching import Batch, Planned, batches, windows
-from synaug.generation.health import Health
-from synaug.generation.postprocess import Finished, Finisher, Texts
+from synaug.generation.background import BackgroundPool, Stopwatch, _set_torch_threads
+from synaug.generation.batching import GenerationBatch, ImageRequest, batches, windows
+from synaug.generation.health import RejectRateGuard
+from synaug.generation.postprocess import BatchPostprocessor, EncodedPrompts, Finished
 from synaug.generation.publish import publish
 from synaug.prompts.compose import compose, load_prompts
 from synaug.run.plan import Plan
@@ -29,23 +29,23 @@ from synaug.run.quotas import Part
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PartRequest:
     """A part's images with their prompts, from the prompts files as they are now."""
 
     part: Part
-    images: list[Planned]
+    images: list[ImageRequest]
     prompts_sha256: dict[str, str]
 
 
-def recipe(store: Store, run: str, config: Config, plan: Plan, part: Part) -> Recipe:
+def recipe(store: Store, run: str, config: Config, plan: Plan, part: Part) -> PartRequest:
     settings, labels = sampling(config.images), plan.labels
     loaded = {class_id: load_prompts(store, run, class_id) for class_id in sorted({class_id for class_id, _ in part.images})}
     images = []
     for class_id, index in part.images:
         made = loaded[class_id][0]
         prompt = compose(config, plan, made, index)
-        images.append(Planned(class_id, index, labels[class_id], prompt, settings.guidance_of(prompt.kind), made.chosen))
-    return Recipe(part, images, {class_id: digest for class_id, (_, digest) in loaded.items()})
+        images.append(ImageRequest(class_id, index, labels[class_id], prompt, settings.guidance_of(prompt.kind), made.chosen))
+    return PartRequest(part, images, {class_id: digest for class_id, (_, digest) in loaded.items()})
 
 
 class PartMaker:
@@ -61,14 +61,14 @@ class PartMaker:
         self.store, self.run, self.config, self.plan, self.versions, self.done = store, run, config, plan, versions, done
         self.diffusion, self.batch_size = diffusion, config.images.batch_size
         self.stopwatch = Stopwatch()
-        self.finisher = Finisher(config, diffusion.info, clip, self.stopwatch)
-        self._beside = Beside(threads=threads, torch_threads=config.threads, ahead=threads + 1, stopwatch=self.stopwatch)
+        self.finisher = BatchPostprocessor(config, diffusion.info, clip, self.stopwatch)
+        self._beside = BackgroundPool(threads=threads, torch_threads=config.threads, ahead=threads + 1, stopwatch=self.stopwatch)
         self._texts = ThreadPoolExecutor(1, "texts", initializer=_set_torch_threads, initargs=(config.threads,))
         self._publisher = ThreadPoolExecutor(1, "publisher")
         self._upload: Future | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="synaug-images-")
 
-    def make(self, recipe: Recipe) -> None:
+    def make(self, recipe: PartRequest) -> None:
         """Restarts at half the batch size when memory runs out, and stays there.
 
         Raises ModelError when one image is too much, or when too many are rejected.
@@ -98,12 +98,12 @@ class PartMaker:
             self._publisher.shutdown()
             self._folder.cleanup()
 
-    def _generate(self, recipe: Recipe) -> tuple[Path, Manifest]:
+    def _generate(self, recipe: PartRequest) -> tuple[Path, Manifest]:
         part = recipe.part
         path = Path(self._folder.name) / f"{part.multiple}-{part.shard}-{part.number}.tar"
         columns: dict[str, list] = {"class_id": [], "kind": [], "clip_score": [], "attempt": []}
         rejects: list[Reject] = []
-        health = Health(self.diffusion.dtype, len(recipe.images))
+        health = RejectRateGuard(self.diffusion.dtype, len(recipe.images))
         todo, truncated = recipe.images, 0
         with TarWriter(path) as writer:
             for attempt in range(self.config.images.max_attempts):
@@ -135,14 +135,14 @@ class PartMaker:
         )  # fmt: skip
         return path, manifest
 
-    def _finished(self, images: list[Planned]) -> Iterator[Finished]:
+    def _finished(self, images: list[ImageRequest]) -> Iterator[Finished]:
         """The images' batches in order, each generated here and finished beside the model."""
         for batch, texts in self._texts_of(batches(images, self.batch_size)):
             generated = generate(self.diffusion, self.config, batch, texts.encoded)
             yield from self._beside.submit(self.finisher.finish, batch, generated, texts)
         yield from self._beside.rest()
 
-    def _texts_of(self, todo: list[Batch]) -> Iterator[tuple[Batch, Texts]]:
+    def _texts_of(self, todo: list[GenerationBatch]) -> Iterator[tuple[GenerationBatch, EncodedPrompts]]:
         """Each batch with its window's texts, the next window's under way."""
         cut = windows(todo)
         ahead = self._texts.submit(self._look_at, cut[0])
@@ -154,10 +154,10 @@ class PartMaker:
             for batch in window:
                 yield batch, texts
 
-    def _look_at(self, window: list[Batch]) -> Texts:
+    def _look_at(self, window: list[GenerationBatch]) -> EncodedPrompts:
         unique = texts_of(window)
         encoded, truncated = self.diffusion.encode(unique), self.diffusion.truncated(unique)
-        return Texts(encoded, truncated, self.finisher.embed_texts(unique))
+        return EncodedPrompts(encoded, truncated, self.finisher.embed_texts(unique))
 
     def _publish(self, path: Path, manifest: Manifest) -> None:
         if self._upload:
@@ -170,12 +170,12 @@ class PartMaker:
         path.unlink()
 
 
-def texts_of(window: list[Batch]) -> list[str]:
+def texts_of(window: list[GenerationBatch]) -> list[str]:
     """The different prompts of a window of batches, encoded together: a window is cut from the part, so equal parts give equal bits."""
     return list(dict.fromkeys(image.prompt.text for batch in window for image in batch.images))
 
 
-def generate(diffusion: Diffusion, config: Config, batch: Batch, encoded: object):
+def generate(diffusion: Diffusion, config: Config, batch: GenerationBatch, encoded: object):
     images = batch.padded
     return diffusion.generate(
         [image.prompt.text for image in images], [image.seed(config) for image in images],

@@ -10,14 +10,14 @@ from synaug.backends import profiles
 from synaug.backends.protocols import CLIP, Generated
 from synaug.config import Config
 from synaug.generation.background import Stopwatch
-from synaug.generation.batching import Batch, Planned
+from synaug.generation.batching import GenerationBatch, ImageRequest
 from synaug.generation.checks import faults
 from synaug.generation.encode import to_image, to_jpeg
 from synaug.run.plan import ModelInfo
 
 
 @dataclass(frozen=True)
-class Texts:
+class EncodedPrompts:
     """What was computed from the prompts of a window of batches."""
 
     encoded: object  # by the diffusion model, for its `generate`
@@ -34,18 +34,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Finished:
-    batch: Batch
+    batch: GenerationBatch
     faults: list[str | None]  # of each image
     samples: list[Sample]  # of the good ones
     truncated: int
 
-    def rows(self) -> Iterator[tuple[Planned, str | None, Sample | None]]:
+    def rows(self) -> Iterator[tuple[ImageRequest, str | None, Sample | None]]:
         samples = iter(self.samples)
         for image, fault in zip(self.batch.images, self.faults, strict=True):
             yield image, fault, None if fault else next(samples)
 
 
-class Finisher:
+class BatchPostprocessor:
     def __init__(self, config: Config, info: ModelInfo, clip: CLIP, stopwatch: Stopwatch):
         self.config, self.info, self.clip, self.stopwatch = config, info, clip, stopwatch
         self.sampling = profiles.sampling(config.images)
@@ -54,7 +54,7 @@ class Finisher:
         with self.stopwatch.phase("clip"):
             return dict(zip(texts, self.clip.embed_texts(texts), strict=True))
 
-    def finish(self, batch: Batch, generated: Generated, texts: Texts) -> Finished:
+    def finish(self, batch: GenerationBatch, generated: Generated, texts: EncodedPrompts) -> Finished:
         """Drops the padding, looks for faults, and makes a sample of each good image."""
         n, images = len(batch.images), self.config.images
         with self.stopwatch.phase("checks"):
@@ -78,7 +78,7 @@ class Finisher:
         cosines = (torch.stack(texts) * self.clip.embed_images(pictures)).sum(-1)
         return [round(float(cosine), 4) for cosine in cosines]
 
-    def metadata(self, image: Planned, jpeg: bytes, clip_score: float, size: tuple[int, int]) -> dict:
+    def metadata(self, image: ImageRequest, jpeg: bytes, clip_score: float, size: tuple[int, int]) -> dict:
         """Named after DiffusionDB and diffusers."""
         sampling, profile = self.sampling, self.sampling.profile
         return {

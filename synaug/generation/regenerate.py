@@ -12,7 +12,7 @@ from synaug.data import layout
 from synaug.data.manifest import Manifest
 from synaug.data.seeding import parse_key
 from synaug.errors import DataError, UsageError
-from synaug.generation.batching import Batch, Planned, batches, windows
+from synaug.generation.batching import GenerationBatch, ImageRequest, batches, windows
 from synaug.generation.part import generate, texts_of
 from synaug.prompts.compose import compose, load_prompts
 from synaug.prompts.schema import Prompt
@@ -30,15 +30,15 @@ class Stored:
     jpeg: bytes
     metadata: dict
 
-    def planned(self, label: int) -> Planned:
+    def planned(self, label: int) -> ImageRequest:
         return planned(self.metadata, label)
 
 
-def planned(metadata: dict, label: int) -> Planned:
+def planned(metadata: dict, label: int) -> ImageRequest:
     """What a sample was made from, as its metadata says."""
     prompt = Prompt(text=metadata["prompt"], kind=metadata["kind"], attributes=metadata["attributes"])
     sampled = {name: metadata[name] for name in ("class_id", "index", "guidance_scale", "sense", "attempt")}
-    return Planned(label=label, prompt=prompt, **sampled)
+    return ImageRequest(label=label, prompt=prompt, **sampled)
 
 
 def find_part(config: Config, plan: Plan, key: str) -> Part:
@@ -78,7 +78,7 @@ def members_of(data: bytes) -> dict[str, bytes]:
         return {member.name: tar.extractfile(member).read() for member in tar}
 
 
-def batch_of(job: Job, stored: Stored) -> tuple[Batch, list[Batch]]:
+def batch_of(job: Job, stored: Stored) -> tuple[GenerationBatch, list[GenerationBatch]]:
     """The batch that a stored image was generated in, and the window of batches whose prompts were encoded with it.
 
     Raises DataError when it held an image that was given up and whose prompts file was edited since.
@@ -89,7 +89,7 @@ def batch_of(job: Job, stored: Stored) -> tuple[Batch, list[Batch]]:
     return next(batch for batch in window if any(image.key == stored.key for image in batch.images)), window
 
 
-def _attempted(job: Job, stored: Stored) -> list[Planned]:
+def _attempted(job: Job, stored: Stored) -> list[ImageRequest]:
     """All images of the part that were tried in the stored image's attempt, in order."""
     attempt, labels = stored.metadata["attempt"], job.plan.labels
     members = members_of(job.store.get(stored.manifest.tar))
@@ -97,29 +97,29 @@ def _attempted(job: Job, stored: Stored) -> list[Planned]:
     lost = {key: _lost(job, stored.manifest, key, labels) for key in stored.manifest.lost}
     every = {image.key: image for image in (made | lost).values()}
     if attempt == 0:
-        order = [Planned(class_id, index, 0, Prompt(text="", kind="plain"), 0.0).key for class_id, index in stored.part.images]
+        order = [ImageRequest(class_id, index, 0, Prompt(text="", kind="plain"), 0.0).key for class_id, index in stored.part.images]
     else:
         order = [reject.key for reject in stored.manifest.rejects if reject.attempt == attempt - 1]
     return [replace(every[key], attempt=attempt) for key in order]
 
 
-def _lost(job: Job, manifest: Manifest, key: str, labels: dict[str, int]) -> Planned:
+def _lost(job: Job, manifest: Manifest, key: str, labels: dict[str, int]) -> ImageRequest:
     class_id, index = parse_key(key)
     prompts, digest = load_prompts(job.store, job.run, class_id)
     if digest != manifest.prompts_sha256[class_id]:
         edited = layout.prompts(job.run, class_id)
         raise DataError(f"{key} of the batch was given up and {edited} was edited since: its prompt is gone; show without --exact")
     prompt = compose(job.config, job.plan, prompts, index)
-    return Planned(class_id, index, labels[class_id], prompt, sampling(job.config.images).guidance_of(prompt.kind), prompts.chosen)
+    return ImageRequest(class_id, index, labels[class_id], prompt, sampling(job.config.images).guidance_of(prompt.kind), prompts.chosen)
 
 
-def make_alone(diffusion: Diffusion, config: Config, image: Planned):
+def make_alone(diffusion: Diffusion, config: Config, image: ImageRequest):
     """Pixels (3, H, W) of one image, generated in a batch of its own."""
-    batch = Batch((image,), 1)
+    batch = GenerationBatch((image,), 1)
     return generate(diffusion, config, batch, diffusion.encode(texts_of([batch]))).pixels[0]
 
 
-def make_exactly(diffusion: Diffusion, config: Config, batch: Batch, window: list[Batch], key: str):
+def make_exactly(diffusion: Diffusion, config: Config, batch: GenerationBatch, window: list[GenerationBatch], key: str):
     """Pixels (3, H, W) of one image, its whole batch generated as it was."""
     row = next(n for n, image in enumerate(batch.images) if image.key == key)
     return generate(diffusion, config, batch, diffusion.encode(texts_of(window))).pixels[row]

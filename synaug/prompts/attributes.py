@@ -53,7 +53,7 @@ class Embedder:
 
 
 @dataclass
-class Pools:
+class AttributePools:
     """Values by attribute as they come in; what is refused is counted by reason."""
 
     embed: Embedder
@@ -99,10 +99,10 @@ def clean(value: str) -> str:
     return re.sub(r"\s+", " ", value).strip(" .;:\"'*-").lower()
 
 
-def make_pools(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, *, definition: str, other_names: tuple[str, ...]) -> Pools:
+def make_pools(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, *, definition: str, other_names: tuple[str, ...]) -> AttributePools:
     """Up to `prompts.values` good values of each attribute, fewer when the LLM gives no more within ROUNDS."""
     embed = Embedder(clip)
-    pools = Pools(embed, other_names, tuple(entry.names), config.prompts.values)
+    pools = AttributePools(embed, other_names, tuple(entry.names), config.prompts.values)
     lines = config.prompts.llm.output == "lines" or (config.prompts.llm.output == "auto" and llm.small)
     ask = _ask_lines if lines else _ask_json
     for round_number in range(ROUNDS):

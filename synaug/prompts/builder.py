@@ -7,11 +7,11 @@ from synaug.prompts.attributes import make_pools
 from synaug.prompts.compose import plain_prompts
 from synaug.prompts.reference_images import SenseImages
 from synaug.prompts.schema import ATTRIBUTES, ClassPrompts, Sense
-from synaug.prompts.senses import Choice, candidates, choose
+from synaug.prompts.senses import SenseChoice, candidates, choose
 from synaug.run.plan import Plan
 
 
-class Maker:
+class ClassPromptsBuilder:
     """Holds the models and the real images' embeddings for many classes."""
 
     def __init__(self, store: Store, config: Config, plan: Plan, llm: LLM, clip: CLIP):
@@ -34,10 +34,10 @@ class Maker:
             made_by={"llm": f"{self.llm.info.name}@{self.llm.info.revision}", "clip": f"{self.clip.info.name}@{self.clip.info.revision}"},
         )  # fmt: skip
 
-    def _sense(self, entry) -> Choice:
+    def _sense(self, entry) -> SenseChoice:
         if entry.gloss:
-            return Choice([Sense(sense=entry.name, definition=entry.gloss)], entry.gloss, None, False, [])
+            return SenseChoice([Sense(sense=entry.name, definition=entry.gloss)], entry.gloss, None, False, [])
         if not self.config.prompts.senses:
-            return Choice([Sense(sense=entry.name)], "", None, False, [])
+            return SenseChoice([Sense(sense=entry.name)], "", None, False, [])
         listed = candidates(self.llm, entry, self.config)
         return choose(self.clip, entry, listed, *self.images.of(entry.id), self.config)

@@ -2,19 +2,19 @@
 
 from pydantic import Field
 
-from synaug.config.settings import Section
+from synaug.config.settings import FrozenModel
 
 ATTRIBUTES = ("foreground", "background", "lighting", "angle")
 
 
-class Sense(Section):
+class Sense(FrozenModel):
     sense: str
     definition: str = ""
     likelihood: float | None = Field(None, description="Mean log-probability per token that a small LLM gave the definition")
     score: float | None = Field(None, description="Mean CLIP similarity to the class's images less that to other classes'")
 
 
-class ClassPrompts(Section):
+class ClassPrompts(FrozenModel):
     """Unknown keys are refused, so that a misspelled edit is seen."""
 
     class_id: str
@@ -30,7 +30,7 @@ class ClassPrompts(Section):
     made_by: dict[str, str] = Field(default_factory=dict)
 
 
-class Prompt(Section):
+class Prompt(FrozenModel):
     text: str
     kind: str
     attributes: dict[str, str] = Field(default_factory=dict)

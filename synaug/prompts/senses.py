@@ -22,7 +22,7 @@ objects {{"sense": short name, "visual_definition": what it looks like, in at mo
 
 
 @dataclass(frozen=True)
-class Choice:
+class SenseChoice:
     senses: list[Sense]  # best first, the unchanged name among them
     chosen: str  # definition; empty: the plain name
     margin: float | None
@@ -71,7 +71,7 @@ def _from_dictionary(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]
     return [Sense(sense=meaning.lemma, definition=meaning.definition, likelihood=round(value, 3)) for value, meaning in pairs]
 
 
-def choose(clip: CLIP, entry: ClassEntry, listed: list[Sense], own_images, other_images, config: Config) -> Choice:
+def choose(clip: CLIP, entry: ClassEntry, listed: list[Sense], own_images, other_images, config: Config) -> SenseChoice:
     """Scores every sense. own_images, other_images: (n, d) CLIP embeddings of the class's and of other classes' training images.
 
     Score: mean similarity to the class's images less that to the others' (a raw mean favours generic texts). The margin is that
@@ -86,12 +86,12 @@ def choose(clip: CLIP, entry: ClassEntry, listed: list[Sense], own_images, other
     plain, defined = scored[0], sorted(scored[1:], key=lambda sense: -sense.score)
     everything = sorted(scored, key=lambda sense: -sense.score)
     if not defined:
-        return Choice(everything, "", None, True, ["no definition was found"])
+        return SenseChoice(everything, "", None, True, ["no definition was found"])
     margin = round(defined[0].score - defined[1].score, 4) if len(defined) > 1 else None
     if defined[0].score <= max(0.0, FITS * plain.score):
         reason = f"no sense fits the real images: the best scores {defined[0].score}, the plain name {plain.score}"
-        return Choice(everything, "", margin, True, [reason])
+        return SenseChoice(everything, "", margin, True, [reason])
     small = margin is not None and margin < config.prompts.min_margin
     alike = [sense.definition for sense in defined if defined[0].score - sense.score < config.prompts.min_margin]
     chosen = next(sense.definition for sense in listed if sense.definition in alike)  # the more common one, where CLIP cannot tell
-    return Choice(everything, chosen, margin, small, [])
+    return SenseChoice(everything, chosen, margin, small, [])

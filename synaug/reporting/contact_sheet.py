@@ -11,13 +11,13 @@ INK, FAINT, PAPER = (20, 20, 20), (110, 110, 110), (255, 255, 255)
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     title: str
     real: list[Image.Image]
     synthetic: list[tuple[Image.Image, str]]  # with its prompt
 
 
-def contact_sheet(rows: list[Row]) -> bytes:
+def contact_sheet(rows: list[SheetRow]) -> bytes:
     """A PNG: on the left the real images of each class, on the right the synthetic ones, each over its prompt."""
     left, right = max(len(row.real) for row in rows), max(len(row.synthetic) for row in rows)
     high = LINE * 2 + CELL + LINE * CAPTION_LINES + GAP

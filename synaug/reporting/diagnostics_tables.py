@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import Group
 from rich.table import Table
 
-from synaug.evaluation.diagnostics.schema import REAL, Fidelity, Findings, Layer, Measures, View, seed_mean
+from synaug.evaluation.diagnostics.schema import REAL, CoverageMeasures, Fidelity, Findings, Layer, View, seed_mean
 
 
 def tables(found: Findings) -> Iterator[Group]:
@@ -38,7 +38,7 @@ def _fidelity(found: Fidelity) -> Group:
 
 
 def _view(view: View) -> Group:
-    names = [*Measures.model_fields]
+    names = [*CoverageMeasures.model_fields]
     table = _table("images", *names)
     for name, row in view.rows.items():
         values = [f"{getattr(row.by_class, name):.3f} / {getattr(row.over_all, name):.3f}" for name in names]

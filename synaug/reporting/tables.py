@@ -7,7 +7,7 @@ from rich.text import Text
 from synaug.config import Config
 from synaug.data.store import Store
 from synaug.evaluation import statistics
-from synaug.evaluation.statistics import Estimate
+from synaug.evaluation.statistics import MeanWithInterval
 from synaug.run.results import Results, load_results
 
 
@@ -16,11 +16,11 @@ def points(value: float, *, signed: bool = False) -> str:
     return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
 
 
-def spread(one: Estimate) -> str:
+def spread(one: MeanWithInterval) -> str:
     return points(one.mean) if one.std is None else f"{points(one.mean)} ± {points(one.std)}"
 
 
-def difference(one: Estimate | None) -> str:
+def difference(one: MeanWithInterval | None) -> str:
     if one is None:
         return ""
     if one.low is None:
@@ -37,7 +37,7 @@ def accuracy_table(results: Results) -> Table:
         table.add_column(test if results.test(test).domain == "in" else f"{test} (out)", justify="right")
     for arm in results.arms:
         values = [results.accuracies(arm, test) for test in results.tests]
-        table.add_row(arm, *(spread(statistics.estimate(one.values())) if one else "" for one in values))
+        table.add_row(arm, *(spread(statistics.mean_with_interval(one.values())) if one else "" for one in values))
     return table
 
 

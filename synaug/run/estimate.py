@@ -49,7 +49,7 @@ def known_rate(store: Store, run: str, config: Config, plan: Plan) -> Rate:
 
 
 @dataclass(frozen=True)
-class Cut:
+class ShardLayout:
     """Class shards and part size. capped: the shards are longer than shard_hours because of the cap."""
 
     class_shards: list[list[str]]
@@ -57,7 +57,7 @@ class Cut:
     capped: bool = False
 
 
-def cut(config: Config, real_counts: dict[str, int], rate: float | None) -> Cut:
+def lay_out_shards(config: Config, real_counts: dict[str, int], rate: float | None) -> ShardLayout:
     """Classes to shards, balanced by their images at max_scale: the largest class first to the lightest shard."""
     images = quotas.quotas(real_counts, config.counts, config.max_scale)
     speed = rate or UNMEASURED_RATE
@@ -72,11 +72,11 @@ def cut(config: Config, real_counts: dict[str, int], rate: float | None) -> Cut:
     order = {class_id: n for n, class_id in enumerate(real_counts)}
     batch = config.images.batch_size
     part = config.images.part_images or max(1, min(20_000, round(speed * PART_SECONDS)) // batch) * batch
-    return Cut([sorted(shard, key=order.__getitem__) for shard in shards], part, capped=wanted > MOST_SHARDS and count == MOST_SHARDS)
+    return ShardLayout([sorted(shard, key=order.__getitem__) for shard in shards], part, capped=wanted > MOST_SHARDS and count == MOST_SHARDS)
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ImagesEstimate:
     """Of the images up to a scale, and of what is left to make. Hours and cost are of what is left; None: unmeasured."""
 
     scale: int
@@ -98,7 +98,7 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(config: Config, plan: Plan, rate: Rate, published: set[str], run: str) -> Estimate:
+def estimate(config: Config, plan: Plan, rate: Rate, published: set[str], run: str) -> ImagesEstimate:
     """published: keys of the manifests in the store."""
     images = tars = 0
     left_of_shard = [0] * len(plan.class_shards)
@@ -114,7 +114,7 @@ def estimate(config: Config, plan: Plan, rate: Rate, published: set[str], run: s
     left, gpus, price, speed = sum(left_of_shard), config.compute.gpus, config.compute.price, rate.images_per_second
     hours = left / speed / 3600 if speed else None
     longest = max(left_of_shard) / speed / 3600 if speed else None
-    return Estimate(
+    return ImagesEstimate(
         scale=plan.scale,
         multiples=multiples,
         images=images,

@@ -66,7 +66,7 @@ def _paces(stage: str, config: Config, plan: Plan, rates: Rates):
     """Task to Pace, or None."""
     if stage in ("prompts", "images"):
         return lambda task: getattr(rates, stage)
-    shapes = {name: shape(config, plan, arms.recipe(config, name), plan.pool) for name in config.arms}
+    shapes = {name: shape(config, plan, arms.resolve_arm(config, name), plan.pool) for name in config.arms}
     return lambda task: getattr(rates, stage).get(shapes[task.arm])
 
 

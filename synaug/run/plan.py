@@ -4,12 +4,12 @@ from typing import Any
 
 from pydantic import Field
 
-from synaug.config.settings import Section
+from synaug.config.settings import FrozenModel
 from synaug.data.classes import ClassEntry
 from synaug.run import quotas
 
 
-class ModelInfo(Section):
+class ModelInfo(FrozenModel):
     """A model that a run uses, resolved."""
 
     role: str = Field(description="llm, clip or diffusion")
@@ -19,7 +19,7 @@ class ModelInfo(Section):
     restricted: bool = False
 
 
-class Plan(Section):
+class Plan(FrozenModel):
     digest: str = Field(description="SHA-256 over the identity fields, classes and counts")
     classes: list[ClassEntry]
     real_counts: dict[str, int] = Field(description="Real training images used of each class id, in label order")

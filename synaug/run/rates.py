@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 
 from synaug.config import Config
-from synaug.config.arms import Recipe
+from synaug.config.arms import ResolvedArm
 from synaug.data import layout
 from synaug.data.store import Store
 from synaug.run.estimate import Rate, known_rate
@@ -46,7 +46,7 @@ def prompts_of(config: Config, plan: Plan, pool: str | None) -> str:
     return digest_of(config.prompts.model_dump(mode="json"), config.context, config.threads, revisions, pool)
 
 
-def shape(config: Config, plan: Plan, recipe: Recipe, pool: str | None) -> str:
+def shape(config: Config, plan: Plan, recipe: ResolvedArm, pool: str | None) -> str:
     """What the pace of an arm's steps and of its evaluation holds for: all that makes a step cheaper or dearer, no learning rate."""
     free = {"steps", "lr", "weight_decay", "momentum", "warmup_steps", "label_smoothing", "synthetic_weight", "pretrained"}
     settings = recipe.settings.model_dump(mode="json", exclude=free) | {"ema": recipe.settings.ema is not None}

@@ -3,12 +3,12 @@
 from pydantic import Field
 
 from synaug.config import Config
-from synaug.config.settings import Section
+from synaug.config.settings import FrozenModel
 from synaug.data import layout
 from synaug.data.store import Store
 
 
-class TestResult(Section):
+class TestResult(FrozenModel):
     """Accuracies are parts of 1. Classes of which the set holds no image are not listed."""
 
     __test__ = False  # not a pytest class
@@ -25,7 +25,7 @@ class TestResult(Section):
     per_class_n: dict[str, int]
 
 
-class Evaluation(Section):
+class Evaluation(FrozenModel):
     """runs/{run}/evaluate/{arm}/{seed}.json"""
 
     arm: str

@@ -154,7 +154,7 @@ def _train(store: Store, run: str, config: Config) -> list[TaskState]:
     finished = {key for key in store.list(layout.run_folder(run) + "train/") if key.endswith("/done.json")}
     tasks = []
     for name in active_arms(config):
-        recipe = arms.recipe(config, name)
+        recipe = arms.resolve_arm(config, name)
         steps, frozen = recipe.steps, recipe.frozen()
         for seed in config.seeds:
             key = layout.training(run, name, seed, "done.json")

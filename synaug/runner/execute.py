@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from synaug.data import layout
 from synaug.errors_failure import describe
 from synaug.run.job import Progress, Task, open_job
-from synaug.runner.log_tail import LINES, Tail, ended_if_stalled, kept, reported
+from synaug.runner.log_tail import LINES, LogTail, ended_if_stalled, log_tail_on_failure, reported
 
 READ_BYTES = 64 * 1024
 
@@ -24,9 +24,9 @@ def execute(
 
     printed: the last lines that libraries printed, where somebody kept them.
     """
-    tail = Tail(task.stage, store_url, layout.log(run, task.stage, task.unit), beside=layout.plan(run))
+    tail = LogTail(task.stage, store_url, layout.log(run, task.stage, task.unit), beside=layout.plan(run))
     started = time.monotonic()
-    with kept(tail, printed):
+    with log_tail_on_failure(tail, printed):
         where = {"shard": task.shard, "arm": task.arm, "seed": task.seed, "join": task.join}
         job = open_job(store_url, run, **where, overrides=overrides, report=reported(report))
         with ended_if_stalled(job.config.compute.stall_minutes, tail):

@@ -35,7 +35,7 @@ class StageClock:
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """What a local run did. failures: (task, exit code, line) in the order that they happened."""
 
     state: State
@@ -43,14 +43,14 @@ class Outcome:
     failures: list[tuple[Task, int, str]] = field(default_factory=list)
 
 
-def run_locally(store_url: str, run: str, *, overrides: list[str], display: Display, preload: str = "synaug.runner.worker_imports") -> Outcome:
+def run_locally(store_url: str, run: str, *, overrides: list[str], display: Display, preload: str = "synaug.runner.worker_imports") -> RunOutcome:
     """Does what is left of a planned run. A failed task ends its chain and the groups after; the others of its group finish.
 
     preload: the module that workers are forked with.
     """
     store = open_store(store_url)
     config, plan = open_run(store, run)
-    outcome = Outcome(read_state(store, run, config, plan))
+    outcome = RunOutcome(read_state(store, run, config, plan))
     finished = {t.task for stage in outcome.state.stages.values() for t in stage.tasks if t.finished}
     groups = [[left for chain in group if (left := [t for t in chain if t not in finished])] for group in flow(config, plan)]
     if not any(groups):
@@ -71,7 +71,7 @@ def run_locally(store_url: str, run: str, *, overrides: list[str], display: Disp
     return outcome
 
 
-def _run_group(workers: Workers, chains: list[list[Task]], where: tuple, outcome: Outcome, display: Display) -> None:
+def _run_group(workers: Workers, chains: list[list[Task]], where: tuple, outcome: RunOutcome, display: Display) -> None:
     waiting = [list(chain) for chain in chains]
     active: dict[Task, list[Task]] = {}
     while waiting or active:

@@ -23,7 +23,7 @@ LEAVING_SECONDS = 30  # for the log of a command that stands still
 logger = logging.getLogger("synaug")
 
 
-class Tail(logging.Handler):
+class LogTail(logging.Handler):
     """The last lines that were logged, and where they go. beside: an object without which nothing is left, as of a run not planned."""
 
     def __init__(self, command: str, store_url: str, key: str, *, beside: str | None = None):
@@ -50,7 +50,7 @@ class Tail(logging.Handler):
 
 
 @contextmanager
-def kept(tail: Tail, printed: Callable[[], list[str]] = list) -> Iterator[None]:
+def log_tail_on_failure(tail: LogTail, printed: Callable[[], list[str]] = list) -> Iterator[None]:
     """Collects what is logged inside; an error leaves it in the store, and goes on its way.
 
     printed: the last lines that libraries printed, where somebody kept them.
@@ -81,12 +81,12 @@ def reported(report: Callable[[Progress], None]) -> Callable[[Progress], None]:
     return both
 
 
-def ended_if_stalled(minutes: float | None, tail: Tail) -> AbstractContextManager[None]:
+def ended_if_stalled(minutes: float | None, tail: LogTail) -> AbstractContextManager[None]:
     """Ends the process with 170 when nothing moves for so long; None: never."""
     return stall.watched(minutes, lambda: _end_stalled(minutes, tail))
 
 
-def _end_stalled(minutes: float, tail: Tail) -> None:
+def _end_stalled(minutes: float, tail: LogTail) -> None:
     """Ends the process: what hangs cannot be told to unwind. The log goes to the store if the store answers."""
     line = f"no progress for {minutes:g} minutes (compute.stall_minutes); the stacks of its threads are in its log; run again to go on"
     with tempfile.TemporaryFile() as file:

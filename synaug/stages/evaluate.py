@@ -62,11 +62,11 @@ def _measure(job: Job, wanted: dict) -> dict[str, TestResult]:
     import torch
 
     from synaug.backends.devices import find_device
-    from synaug.config.training import Settings
+    from synaug.config.training import TrainingSettings
     from synaug.data.pools import split_pool
     from synaug.evaluation import accuracy
 
-    settings = Settings.model_validate(_frozen(job)["settings"])
+    settings = TrainingSettings.model_validate(_frozen(job)["settings"])
     classes = job.plan.classes
     device = find_device(job.config.compute.device)
     weights = job.store.get(layout.training(job.run, job.arm, job.seed, "model.safetensors"))

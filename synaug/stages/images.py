@@ -15,7 +15,7 @@ def run(job: Job) -> None:
     """Makes what is missing; a second call does nothing. Raises ModelError, DataError, UsageError, TransientError."""
     from synaug.backends.devices import find_device
     from synaug.data import layout
-    from synaug.data.index import leave_index
+    from synaug.data.index import drop_from_index
     from synaug.prompts.fallback_limit import refuse_fallbacks
     from synaug.run import outputs
 
@@ -30,7 +30,7 @@ def run(job: Job) -> None:
             find_device(job.config.compute.device)
             _check_prompts(job, shard, {class_id for part in missing for class_id, _ in part.images})
             refuse_fallbacks(job)
-            leave_index(job, {layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number) for p in missing})
+            drop_from_index(job, {layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number) for p in missing})
             timing = _make(job, shard, missing, done, total)
         job.report(Progress("images", f"images-{shard:03d}", total, total, "image"))
         outputs.write("summary", lambda parts=parts, timing=timing: _summary(job, parts, timing))

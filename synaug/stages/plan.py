@@ -13,7 +13,7 @@ from synaug.data import layout
 from synaug.data.store import Store, add_store_argument, open_store
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.run import outputs
-from synaug.run.estimate import cut, estimate, known_rate
+from synaug.run.estimate import estimate, known_rate, lay_out_shards
 from synaug.run.forecast import read_forecast
 from synaug.run.identity import difference, digest, identity_table
 from synaug.run.job import check_name, open_run
@@ -44,10 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from synaug.runner.log_tail import Tail, ended_if_stalled, kept
+    from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
 
-    tail = Tail("plan", args.store, layout.log(check_name(args.run, "run"), "plan", "all"))
-    with kept(tail):
+    tail = LogTail("plan", args.store, layout.log(check_name(args.run, "run"), "plan", "all"))
+    with log_tail_on_failure(tail):
         config = configured(args)
         with ended_if_stalled(config.compute.stall_minutes, tail):
             _plan(open_store(args.store), args.run, config)
@@ -121,7 +121,7 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     if before and begun:
         shards, part_images = before[1].class_shards, before[1].part_images
     else:
-        made = cut(config, counts, rate.images_per_second)
+        made = lay_out_shards(config, counts, rate.images_per_second)
         shards, part_images = made.class_shards, made.part_images
         if made.capped:
             notes.append(f"capped at {len(shards)} class shards: each takes more than {config.shard_hours:g} h at {config.max_scale}x")
@@ -159,7 +159,7 @@ def _check_arms(config: Config) -> None:
     """Raises UsageError for an arm that could not be trained."""
     for name in config.arms:
         check_name(name, "arm")
-        arms.recipe(config, name)
+        arms.resolve_arm(config, name)
 
 
 def _check_licences(config: Config, models: list[ModelInfo]) -> None:

@@ -53,14 +53,14 @@ def _make(job: Job, shard: int, missing: list[str], total: int) -> float:
     from synaug.backends.clip import open_clip_model
     from synaug.backends.llm import open_llm
     from synaug.data import layout
-    from synaug.prompts.builder import Maker
+    from synaug.prompts.builder import ClassPromptsBuilder
     from synaug.run.pinned import check_planned
 
     torch.set_num_threads(job.config.threads)
     start = time.perf_counter()
     llm, clip = open_llm(job.config), open_clip_model(job.config)
     check_planned(job.plan, llm.info, clip.info)
-    maker = Maker(job.store, job.config, job.plan, llm, clip)
+    maker = ClassPromptsBuilder(job.store, job.config, job.plan, llm, clip)
     loading = time.perf_counter() - start
     for n, class_id in enumerate(missing):
         job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + n, total, "class"))

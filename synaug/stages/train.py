@@ -27,10 +27,10 @@ def run(job: Job) -> None:
     from synaug.config import arms
     from synaug.training import distributed, loop
 
-    recipe = arms.recipe(job.config, job.arm)
+    recipe = arms.resolve_arm(job.config, job.arm)
     torch.set_flush_denormal(True)  # denormals, which small gradients become, cost a CPU a hundredfold
     try:
-        with distributed.joined(job.config.compute.device) as ranks:
+        with distributed.init_distributed(job.config.compute.device) as ranks:
             if ranks.first:  # the log of an attempt before: a rank that loses its peers writes over none
                 job.store.delete(layout.log(job.run, "train", Task(stage="train", arm=job.arm, seed=job.seed).unit))
             loop.train(job, recipe, ranks)
@@ -40,10 +40,10 @@ def run(job: Job) -> None:
 
 def finished(job: Job) -> bool:
     """Whether this arm and seed is trained. Raises DataError when the arm has other settings now."""
-    from synaug.config.arms import recipe
-    from synaug.training.checkpoint import Folder
+    from synaug.config.arms import resolve_arm
+    from synaug.training.checkpoint import TrainingFolder
 
-    folder = Folder(job, recipe(job.config, job.arm))
+    folder = TrainingFolder(job, resolve_arm(job.config, job.arm))
     folder.refuse_changes()
     if not folder.done():
         return False

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from synaug.config.arms import Recipe
+from synaug.config.arms import ResolvedArm
 from synaug.data import pools
 from synaug.data.manifest import TarTable
 from synaug.data.seeding import draws
@@ -10,14 +10,14 @@ from synaug.errors import DataError
 from synaug.run.job import Job
 
 
-def tables(job: Job, recipe: Recipe) -> dict[str, list[TarTable]]:
+def tables(job: Job, recipe: ResolvedArm) -> dict[str, list[TarTable]]:
     """Tables by source: `real`, and `synthetic` for a mixed arm. Raises DataError when a pool is missing or too small."""
     real = pools.real_pool(job.store, job.config, job.plan)
     if not recipe.n_synthetic:
         return {"real": real}
     if recipe.kind == "oracle":
         wanted = recipe.pool_images or recipe.scale * sum(len(table.key) for table in real)
-        other = cut(pools.split_pool(job.store, job.config.oracle, job.plan.classes), wanted, seed=job.config.seed)
+        other = cut_pool(pools.split_pool(job.store, job.config.oracle, job.plan.classes), wanted, seed=job.config.seed)
     else:
         other = pools.synthetic_pool(
             job.store, job.run, job.plan, job.config,
@@ -26,7 +26,7 @@ def tables(job: Job, recipe: Recipe) -> dict[str, list[TarTable]]:
     return {"real": real, "synthetic": other}
 
 
-def cut(pool: list[TarTable], images: int, *, seed: int) -> list[TarTable]:
+def cut_pool(pool: list[TarTable], images: int, *, seed: int) -> list[TarTable]:
     """Of labelled images, a seeded choice balanced over the classes: the first of each class, the second of each, and so on."""
     by_label: dict[int, list[tuple[int, int]]] = {}
     for t, table in enumerate(pool):

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
-from synaug.config.training import Augmentation, Settings
+from synaug.config.training import Augmentation, TrainingSettings
 from synaug.data.seeding import derive
 
 # Python's and NumPy's global generators, which timm's auto-augment draws from: one thread at a time may seed and use them.
@@ -33,7 +33,7 @@ def uniforms(seed: int, source: str, passes: np.ndarray, samples: np.ndarray, n:
         return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
 
 
-def normalization(settings: Settings) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normalization(settings: TrainingSettings) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and std of the model's own timm configuration; ImageNet's where it has none."""
     from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
     from timm.models import get_pretrained_cfg
@@ -45,7 +45,7 @@ def normalization(settings: Settings) -> tuple[tuple[float, ...], tuple[float, .
     return (own.mean, own.std) if own else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
 
 
-def test_transform(settings: Settings) -> Callable[[Image.Image], Tensor]:
+def test_transform(settings: TrainingSettings) -> Callable[[Image.Image], Tensor]:
     """PIL image to (3, H, W) float32: resized, centre crop, normalized."""
     size = settings.test_image_size or settings.image_size
     mean, std = normalization(settings)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from synaug.config import arms
-from synaug.config.arms import Recipe
+from synaug.config.arms import ResolvedArm
 from synaug.data import layout
 from synaug.errors import DataError
 from synaug.run.job import Job
@@ -20,10 +20,10 @@ FIRST = 2.0  # seconds before the first one
 SHOWN = 60.0  # seconds between metrics on the way, for who watches
 
 
-class Folder:
+class TrainingFolder:
     """runs/{run}/train/{arm}/{seed}/. Only the first rank writes."""
 
-    def __init__(self, job: Job, recipe: Recipe):
+    def __init__(self, job: Job, recipe: ResolvedArm):
         self.job, self.recipe = job, recipe
         self.last, self.cost = time.monotonic(), FIRST * SHARE
         self.shown = time.monotonic()

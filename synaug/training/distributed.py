@@ -54,7 +54,7 @@ def device_of(name: str, local_rank: int, processes: int) -> torch.device:
 
 
 @contextlib.contextmanager
-def joined(device_name: str) -> Iterator[Ranks]:
+def init_distributed(device_name: str) -> Iterator[Ranks]:
     """The ranks of this job, as torchrun's environment tells. A lost peer becomes a TransientError, which is tried again."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     device = device_of(device_name, int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

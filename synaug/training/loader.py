@@ -13,11 +13,11 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.data.manifest import TarTable
 from synaug.errors import DataError
 from synaug.training import augmentation
-from synaug.training.sample_order import Order, wide_enough
+from synaug.training.sample_order import SampleOrder, widen_window
 
 CACHE_BYTES = 512 * 2**20  # a set that fits in this, decoded and resized, is decoded once
 AHEAD = 3  # batches in the making beside the one in use
@@ -27,15 +27,15 @@ Fetch = Callable[[TarTable], bytes]
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     images: Tensor  # (n, 3, S, S) uint8, real first
     labels: Tensor  # (n,) int64
 
 
 class Source:
-    """One pool of labelled images, read in the order of `Order`."""
+    """One pool of labelled images, read in the order of `SampleOrder`."""
 
-    def __init__(self, name: str, tables: list[TarTable], fetch: Fetch, *, n: int, seed: int, window: int, settings: Settings):
+    def __init__(self, name: str, tables: list[TarTable], fetch: Fetch, *, n: int, seed: int, window: int, settings: TrainingSettings):
         """n: images of it in a global batch. Raises DataError when there is none to read."""
         self.name, self.n, self.seed, self.fetch = name, n, seed, fetch
         self.tables = sorted((table for table in tables if table.key), key=lambda table: table.tar)
@@ -43,8 +43,8 @@ class Source:
             raise DataError(f"the {name} pool of this arm holds no images; check `real:`, `index.min_clip_score`, prompt_kinds and scale")
         self.labels = np.concatenate([np.asarray(table.label, np.int64) for table in self.tables])
         lengths = [len(table.key) for table in self.tables]
-        self.order = Order(
-            lengths, seed=seed, source=name, window=wide_enough(lengths, self.labels, n=n, seed=seed, source=name, window=window)
+        self.order = SampleOrder(
+            lengths, seed=seed, source=name, window=widen_window(lengths, self.labels, n=n, seed=seed, source=name, window=window)
         )
         self.settings, self.open, self.cache = settings, {}, None
 
@@ -116,14 +116,14 @@ class Source:
 class Loader:
     """Batches of one rank. Sources: real, then synthetic where the arm has it."""
 
-    def __init__(self, sources: list[Source], settings: Settings, *, rank: int = 0, ranks: int = 1, threads: int = 4):
+    def __init__(self, sources: list[Source], settings: TrainingSettings, *, rank: int = 0, ranks: int = 1, threads: int = 4):
         self.sources, self.settings, self.rank, self.ranks, self.threads = sources, settings, rank, ranks, threads
 
     def counts(self) -> list[int]:
         """Images of each source in this rank's batches, the same in every step."""
         return [len(range(self.rank, source.n, self.ranks)) for source in self.sources]
 
-    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+    def batches(self, start: int, stop: int) -> Iterator[TrainingBatch]:
         """Steps start ... stop - 1."""
         with ThreadPoolExecutor(self.threads) as decoders, ThreadPoolExecutor(2) as downloads, ThreadPoolExecutor(1) as assembler:
             try:
@@ -153,7 +153,7 @@ class Loader:
         tasks = [decoders.submit(source.images, wanted[n : n + together]) for n in range(0, len(wanted), together)]
         return samples, tasks, draw
 
-    def _finished(self, slices: list) -> Batch:
+    def _finished(self, slices: list) -> TrainingBatch:
         images, labels = [], []
         for source, (samples, tasks, draw) in zip(self.sources, slices, strict=True):
             if tasks is None:
@@ -164,4 +164,4 @@ class Loader:
                 decoded = torch.from_numpy(np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8)).permute(0, 3, 1, 2)
             images.append(augmentation.finish(decoded, self.settings.augmentation, draw[:, :8]))
             labels.append(torch.from_numpy(source.labels[samples]))
-        return Batch(torch.cat(images), torch.cat(labels))
+        return TrainingBatch(torch.cat(images), torch.cat(labels))

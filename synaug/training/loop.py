@@ -9,22 +9,22 @@ from importlib.metadata import version
 import torch
 
 from synaug import telemetry as prometheus
-from synaug.config.arms import Recipe
+from synaug.config.arms import ResolvedArm
 from synaug.data import pools
 from synaug.data.seeding import derive
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.run.job import Job, Progress
 from synaug.runner import stall
 from synaug.training import arm_pools, model
-from synaug.training.checkpoint import Folder
+from synaug.training.checkpoint import TrainingFolder
 from synaug.training.distributed import Ranks
 from synaug.training.loader import Loader, Source
 from synaug.training.trainer import Trainer, learning_rate
 
 
-def train(job: Job, recipe: Recipe, ranks: Ranks) -> None:
+def train(job: Job, recipe: ResolvedArm, ranks: Ranks) -> None:
     """Train to the end, from the checkpoint where there is one, and publish. Does nothing where done.json exists."""
-    folder = Folder(job, recipe)
+    folder = TrainingFolder(job, recipe)
     folder.refuse_changes()
     if folder.done():
         folder.clear()
@@ -56,7 +56,7 @@ def train(job: Job, recipe: Recipe, ranks: Ranks) -> None:
     ranks.wait()  # the first rank that ends with 0 makes a PyTorchJob succeed: none does before done.json lies there
 
 
-def load(job: Job, recipe: Recipe, ranks: Ranks) -> tuple[Loader, dict[str, str]]:
+def load(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[Loader, dict[str, str]]:
     """The loader of this rank, and the digest of each pool."""
     tables = arm_pools.tables(job, recipe)
     counts = {"real": recipe.n_real, "synthetic": recipe.n_synthetic}
@@ -82,7 +82,7 @@ def passes(loader: Loader, steps: int) -> dict[str, float]:
 
 
 def steps(
-    job: Job, trainer: Trainer, loader: Loader, folder: Folder, digests: dict, metrics: list[str], *, start: int, before: float
+    job: Job, trainer: Trainer, loader: Loader, folder: TrainingFolder, digests: dict, metrics: list[str], *, start: int, before: float
 ) -> list[str]:
     """Steps start ... recipe.steps - 1; returns the lines of metrics.jsonl. before: seconds spent by earlier runs."""
     recipe, ranks = trainer.recipe, trainer.ranks
@@ -133,7 +133,7 @@ def steps(
 
 
 def finish(
-    job: Job, trainer: Trainer, loader: Loader, folder: Folder, metrics: list[str], *, seconds: float, loading: float
+    job: Job, trainer: Trainer, loader: Loader, folder: TrainingFolder, metrics: list[str], *, seconds: float, loading: float
 ) -> None:
     recipe, ranks = trainer.recipe, trainer.ranks
     seen = passes(loader, recipe.steps)

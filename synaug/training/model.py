@@ -12,12 +12,12 @@ from safetensors import SafetensorError
 from torch import nn
 
 from synaug.config.suggest import did_you_mean
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.errors import ModelError, UsageError
 from synaug.training import auxbn
 
 
-def create(settings: Settings, classes: int) -> nn.Module:
+def create(settings: TrainingSettings, classes: int) -> nn.Module:
     """The plain model with its starting weights. Raises ModelError."""
     if settings.model not in timm.list_models():
         hint = did_you_mean(settings.model, timm.list_models()) or "; see timm.list_models()"
@@ -92,7 +92,7 @@ def _saved(state: dict[str, torch.Tensor]) -> bytes:
     return safetensors.torch.save(state, {"format": "pt"})
 
 
-class Average:
+class ModelEma:
     """A moving average of the weights, warmed up. Buffers (BN statistics) are copied, not averaged: timm's ModelEmaV3 blends them too."""
 
     def __init__(self, model: nn.Module, decay: float):
@@ -107,7 +107,7 @@ class Average:
             own.copy_(other)
 
 
-def autocast(settings: Settings, device: torch.device):
+def autocast(settings: TrainingSettings, device: torch.device):
     """Mixed precision for the forward pass."""
     if settings.amp == "none":
         return contextlib.nullcontext()

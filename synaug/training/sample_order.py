@@ -14,7 +14,7 @@ from synaug.data.seeding import derive
 MIX = 0.9  # of the distinct classes of a uniform draw; 0.8 is promised
 
 
-class Order:
+class SampleOrder:
     """Endless passes over samples numbered through the tars. lengths: samples of each tar."""
 
     def __init__(self, lengths: list[int], *, seed: int, source: str, window: int):
@@ -56,11 +56,11 @@ def distinct(labels: np.ndarray, n: int) -> float:
     return float((1 - (1 - share) ** n).sum())
 
 
-def wide_enough(lengths: list[int], labels: np.ndarray, *, n: int, seed: int, source: str, window: int) -> int:
+def widen_window(lengths: list[int], labels: np.ndarray, *, n: int, seed: int, source: str, window: int) -> int:
     """The window, doubled until batches of n hold MIX of the distinct classes of a uniform draw: tars of a few classes need a wide one."""
     wanted = MIX * distinct(labels, n)
     while window < len(lengths):
-        order = Order(lengths, seed=seed, source=source, window=window).permutation(0)
+        order = SampleOrder(lengths, seed=seed, source=source, window=window).permutation(0)
         starts = np.linspace(0, max(0, len(order) - n), 50, dtype=int)
         if np.mean([len(np.unique(labels[order[start : start + n]])) for start in starts]) >= min(wanted, distinct(labels, len(order))):
             return window

@@ -8,17 +8,17 @@ import torch.nn.functional as F
 from timm.optim import create_optimizer_v2
 from torch import Tensor, nn
 
-from synaug.config.arms import Recipe
-from synaug.config.training import Settings
+from synaug.config.arms import ResolvedArm
+from synaug.config.training import TrainingSettings
 from synaug.data.seeding import derive
 from synaug.errors import UsageError
 from synaug.training import augmentation, auxbn
 from synaug.training.distributed import Ranks
-from synaug.training.loader import Batch
-from synaug.training.model import Average, autocast
+from synaug.training.loader import TrainingBatch
+from synaug.training.model import ModelEma, autocast
 
 
-def learning_rate(settings: Settings, step: int, steps: int) -> float:
+def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
     """Linear warm-up, then cosine to zero. step counts from 0."""
     if step < settings.warmup_steps:
         return settings.lr * (step + 1) / settings.warmup_steps
@@ -29,7 +29,7 @@ def learning_rate(settings: Settings, step: int, steps: int) -> float:
 class Trainer:
     """counts: this rank's real and synthetic images in each batch."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, ranks: Ranks, *, seed: int, classes: int, counts: list[int]):
+    def __init__(self, model: nn.Module, recipe: ResolvedArm, ranks: Ranks, *, seed: int, classes: int, counts: list[int]):
         settings = recipe.settings
         self.recipe, self.settings, self.ranks, self.seed, self.classes = recipe, settings, ranks, seed, classes
         self.n_real = counts[0]
@@ -39,7 +39,7 @@ class Trainer:
             model = auxbn.sync(model)
         self.model = model.to(ranks.device, memory_format=self.memory_format)
         auxbn.set_split(self.model, n_real=counts[0], batch=sum(counts))
-        self.average = Average(self.model, settings.ema) if settings.ema else None
+        self.average = ModelEma(self.model, settings.ema) if settings.ema else None
         # Nothing of one dimension decays: biases and the scales of norms, main and aux.
         momenta = {"momentum": settings.momentum} if settings.optimizer == "sgd" else {"betas": (settings.momentum, 0.999)}
         self.optimizer = create_optimizer_v2(
@@ -64,7 +64,7 @@ class Trainer:
             ids = [self.ranks.device.index] if self.ranks.device.type == "cuda" else None
             self.net = nn.parallel.DistributedDataParallel(self.model, device_ids=ids)
 
-    def step(self, batch: Batch, step: int) -> Tensor:
+    def step(self, batch: TrainingBatch, step: int) -> Tensor:
         """This rank's share of (real loss, synthetic loss, accuracy) over the global batch, (3,) float32 on the device."""
         torch.manual_seed(derive("step", self.seed, self.ranks.rank, step))  # dropout: a function of the step, so nothing to store
         rate = learning_rate(self.settings, step, self.recipe.steps)
@@ -87,11 +87,11 @@ class Trainer:
         right = (logits.argmax(1) == labels).sum() / (self.recipe.n_real + self.recipe.n_synthetic)
         return torch.stack([real.detach(), synthetic.detach(), right])
 
-    def _inputs(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _inputs(self, batch: TrainingBatch, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Normalized images, labels, and targets: labels, or rows of shares where Mixup or CutMix is on."""
         device, augmentation = self.ranks.device, self.settings.augmentation
         if device.type == "cuda":
-            batch = Batch(batch.images.pin_memory(), batch.labels.pin_memory())
+            batch = TrainingBatch(batch.images.pin_memory(), batch.labels.pin_memory())
         images = batch.images.to(device, memory_format=self.memory_format, non_blocking=True)
         images = (images.float() - self.mean) / self.std
         labels = targets = batch.labels.to(device, non_blocking=True)

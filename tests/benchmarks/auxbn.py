@@ -7,7 +7,7 @@ import torch
 from synaug.config import Config, arms
 from synaug.training import model
 from synaug.training.distributed import Ranks
-from synaug.training.loader import Batch
+from synaug.training.loader import TrainingBatch
 from synaug.training.trainer import Trainer
 from tests.benchmarks.result import Result, ratios, without_gpu
 
@@ -52,7 +52,7 @@ def measure(network: str, *, graph_of: str | None = None, size: int = 0, batch: 
 def trainer(kind: str, device: torch.device, settings: dict) -> Trainer:
     """A training of half real, half synthetic batches, ready to step."""
     config = Config.model_validate({"arms": {"arm": {"kind": kind, "scale": "1x"}}, "training": settings | {"steps": 1_000_000}})
-    recipe = arms.recipe(config, "arm")
+    recipe = arms.resolve_arm(config, "arm")
     torch.manual_seed(0)
     network = model.for_arm(model.create(recipe.settings, CLASSES), kind=kind, name="arm")
     made = Trainer(
@@ -66,7 +66,7 @@ def interleaved(plain: Trainer, aux: Trainer, *, repeats: int, steps: int) -> tu
     """Seconds a step of each, a repeat at a time in turns; the first is changed too, and two repeats go before."""
     n, size = plain.settings.batch_size, plain.settings.image_size
     generator = torch.Generator().manual_seed(0)
-    batch = Batch(
+    batch = TrainingBatch(
         torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=generator),
         torch.randint(0, CLASSES, (n,), generator=generator),
     )
@@ -78,7 +78,7 @@ def interleaved(plain: Trainer, aux: Trainer, *, repeats: int, steps: int) -> tu
     return times[plain], times[aux]
 
 
-def stepping(who: Trainer, batch: Batch, steps: int) -> float:
+def stepping(who: Trainer, batch: TrainingBatch, steps: int) -> float:
     start = time.perf_counter()
     for step in range(steps):
         who.step(batch, step)
@@ -95,7 +95,7 @@ def graphs(network: str, device: torch.device, *, batch: int = 8, size: int = 64
     counters.clear()
     who = trainer("auxbn", device, {"model": network, "image_size": size, "batch_size": batch, "lr": 1e-3})
     who.model.compile(backend="eager")
-    stepping(who, Batch(torch.zeros(batch, 3, size, size, dtype=torch.uint8), torch.zeros(batch, dtype=torch.int64)), 3)
+    stepping(who, TrainingBatch(torch.zeros(batch, 3, size, size, dtype=torch.uint8), torch.zeros(batch, dtype=torch.int64)), 3)
     counted, breaks = counters["stats"]["unique_graphs"], sum(counters["graph_break"].values())
     torch._dynamo.reset()
     details = {"graph breaks": breaks, "device": str(device)}

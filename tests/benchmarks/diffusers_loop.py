@@ -8,7 +8,7 @@ import torch
 
 from synaug.backends import profiles
 from synaug.config import Config
-from synaug.generation.batching import Planned, batches
+from synaug.generation.batching import ImageRequest, batches
 
 
 class PlainLoop:
@@ -17,7 +17,7 @@ class PlainLoop:
     https://huggingface.co/docs/diffusers/using-diffusers/batched_inference
     """
 
-    def __init__(self, config: Config, device: torch.device, images: list[Planned]):
+    def __init__(self, config: Config, device: torch.device, images: list[ImageRequest]):
         import diffusers
 
         self.config, self.sampling = config, profiles.sampling(config.images)

@@ -19,7 +19,7 @@ from synaug.data import pools
 from synaug.data.store import open_store
 from synaug.training import model
 from synaug.training.distributed import Ranks
-from synaug.training.loader import AHEAD, Batch, Loader, Source
+from synaug.training.loader import AHEAD, Loader, Source, TrainingBatch
 from synaug.training.trainer import Trainer
 from tests.benchmarks import loader
 from tests.benchmarks.result import Result, ratios, without_gpu
@@ -54,7 +54,7 @@ def measure(
     if device != "cpu":
         torch._dynamo.reset()
     config = Config.model_validate({"arms": {"arm": {"kind": "auxbn", "scale": "1x"}}, "training": training | {"steps": 1_000_000}})
-    recipe = arms.recipe(config, "arm")
+    recipe = arms.resolve_arm(config, "arm")
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "store", create=True)
         counts = {"real": recipe.n_real, "synthetic": recipe.n_synthetic}
@@ -77,7 +77,7 @@ def measure(
     return [Result(name=name_of(title), values=ratios(rates["loader"], rates["cached"]), target=TARGET, details=details)]
 
 
-def trainer(recipe: arms.Recipe, device: torch.device, counts: list[int]) -> Trainer:
+def trainer(recipe: arms.ResolvedArm, device: torch.device, counts: list[int]) -> Trainer:
     torch.manual_seed(0)
     network = model.for_arm(model.create(recipe.settings, 100), kind=recipe.kind, name=recipe.name)
     made = Trainer(network, recipe, Ranks(0, 1, device), seed=0, classes=100, counts=counts)
@@ -85,7 +85,7 @@ def trainer(recipe: arms.Recipe, device: torch.device, counts: list[int]) -> Tra
     return made
 
 
-def stepping(who: Trainer, batches: Iterable[Batch], before: int, steps: int) -> float:
+def stepping(who: Trainer, batches: Iterable[TrainingBatch], before: int, steps: int) -> float:
     """Steps a second, of `steps` after the first `before`."""
     taken = iter(batches)
     for step in range(before):

@@ -20,8 +20,8 @@ from synaug.backends.devices import find_device
 from synaug.backends.diffusion import open_diffusion
 from synaug.data import layout
 from synaug.data.store import open_store
-from synaug.generation.batching import Batch, batches
-from synaug.generation.part import PartMaker, Recipe, recipe, texts_of
+from synaug.generation.batching import GenerationBatch, batches
+from synaug.generation.part import PartMaker, PartRequest, recipe, texts_of
 from synaug.run.job import Job
 from tests.benchmarks import full_size, machine
 from tests.benchmarks.diffusers_loop import PlainLoop
@@ -71,7 +71,7 @@ class Bench:
     device: torch.device
     diffusion: object
     clip: object
-    part: Recipe
+    part: PartRequest
     batch: int
 
     def bare(self, images: int | None = None, batch: int | None = None) -> "Bare":
@@ -144,7 +144,7 @@ def with_clip(job: Job, clip: dict) -> Job:
 class Bare:
     """Nothing but the pipeline's denoising and decoding; prompts are embedded and on the device before, results stay there."""
 
-    def __init__(self, diffusion, job: Job, todo: list[Batch]):
+    def __init__(self, diffusion, job: Job, todo: list[GenerationBatch]):
         self.diffusion, self.images, self.inputs = diffusion, sum(batch.size for batch in todo), []
         encoded = diffusion.encode(texts_of(todo))
         for batch in todo:

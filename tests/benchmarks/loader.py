@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.data import layout, pools
 from synaug.data.manifest import TarTable
 from synaug.data.store import Store, open_store
@@ -30,7 +30,7 @@ WIDTH, HEIGHT, DISTINCT = 500, 375, 64
 
 def run(*, tars: int = 16, per_tar: int = 64, batch: int = 64, rounds: int = 5, threads: int = 1) -> list[Result]:
     torch.set_num_threads(1)
-    settings = Settings(image_size=224, batch_size=batch)  # random resized crop and flip
+    settings = TrainingSettings(image_size=224, batch_size=batch)  # random resized crop and flip
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "store", create=True)
         tables = write(store, tars, per_tar)
@@ -97,7 +97,7 @@ def contents(store: Store, source: Source, steps: int) -> tuple[list[bytes], np.
     return encoded, augmentation.uniforms(source.seed, source.name, passes, samples, 13)[:, 8:]
 
 
-def through_loader(source: Source, settings: Settings, steps: int, threads: int) -> float:
+def through_loader(source: Source, settings: TrainingSettings, steps: int, threads: int) -> float:
     """Seconds, from nothing fetched to the last batch."""
     source.open.clear()
     start = time.perf_counter()
@@ -106,7 +106,7 @@ def through_loader(source: Source, settings: Settings, steps: int, threads: int)
     return time.perf_counter() - start
 
 
-def decoding(encoded: list[bytes], draws: np.ndarray, settings: Settings | None, threads: int) -> float:
+def decoding(encoded: list[bytes], draws: np.ndarray, settings: TrainingSettings | None, threads: int) -> float:
     """Seconds; settings: None decodes whole images."""
 
     def loop(first: int) -> None:

@@ -8,5 +8,5 @@ from synaug.training import distributed, loop
 from tests.unit.training import helpers
 
 job = helpers.job(open_store(sys.argv[1]), sys.argv[2], settings=helpers.config(sync_bn=True, amp="bfloat16"))
-with distributed.joined("cuda") as ranks:
-    loop.train(job, arms.recipe(job.config, job.arm), ranks)
+with distributed.init_distributed("cuda") as ranks:
+    loop.train(job, arms.resolve_arm(job.config, job.arm), ranks)

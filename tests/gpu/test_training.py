@@ -13,7 +13,7 @@ from synaug.data import layout
 from synaug.data.store import open_store
 from synaug.training import auxbn, model
 from synaug.training.distributed import Ranks
-from synaug.training.loader import Batch
+from synaug.training.loader import TrainingBatch
 from synaug.training.trainer import Trainer
 from tests.gpu import DEVICES, needs_gpu, needs_two_gpus
 from tests.gpu.sync_model import BATCH, inputs, outcome, plain
@@ -31,7 +31,7 @@ def torchrun(*arguments: str, processes: int = 2) -> None:
 
 
 def trainer(device: str, **training) -> Trainer:
-    recipe = arms.recipe(helpers.config({"a": {"kind": "auxbn", "scale": "1x"}}, **training), "a")
+    recipe = arms.resolve_arm(helpers.config({"a": {"kind": "auxbn", "scale": "1x"}}, **training), "a")
     torch.manual_seed(0)
     network = model.for_arm(model.create(recipe.settings, 4), kind="auxbn", name="a")
     made = Trainer(network, recipe, Ranks(0, 1, torch.device(device)), seed=0, classes=4, counts=[4, 4])
@@ -39,9 +39,9 @@ def trainer(device: str, **training) -> Trainer:
     return made
 
 
-def batch(size: int = 16) -> Batch:
+def batch(size: int = 16) -> TrainingBatch:
     generator = torch.Generator().manual_seed(0)
-    return Batch(torch.randint(0, 256, (8, 3, size, size), dtype=torch.uint8, generator=generator), torch.arange(8) % 4)
+    return TrainingBatch(torch.randint(0, 256, (8, 3, size, size), dtype=torch.uint8, generator=generator), torch.arange(8) % 4)
 
 
 @pytest.mark.parametrize("device", DEVICES)

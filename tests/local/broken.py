@@ -134,7 +134,7 @@ def a_class_without_images(site: Site) -> None:
 
 def an_arm_begun_with_another_model(site: Site) -> None:
     config, _ = open_run(site.store, RUN)
-    frozen = arms.recipe(config, "real").frozen()
+    frozen = arms.resolve_arm(config, "real").frozen()
     frozen["settings"]["model"] = "resnet18"
     site.store.put(layout.training(RUN, "real", 0, "settings.json"), json.dumps(frozen).encode())
     site.store.put(layout.training(RUN, "real", 0, "checkpoint.pt"), b"")

@@ -52,7 +52,7 @@ def _index(job: Job) -> None:
 
 
 def _train(job: Job) -> None:
-    done = json.dumps(arms.recipe(job.config, job.arm).frozen()).encode()
+    done = json.dumps(arms.resolve_arm(job.config, job.arm).frozen()).encode()
     job.store.put(layout.training(job.run, job.arm, job.seed, "done.json"), done)
 
 

@@ -13,7 +13,7 @@ from synaug.embedded.ood import reported, tuning
 
 
 @dataclass(frozen=True)
-class Set:
+class OodSet:
     source: str  # shipped split that it is drawn on
     size: int
     seed: int
@@ -22,12 +22,12 @@ class Set:
 
 
 SETS = {
-    "ood-contexts": Set("test", 2000, 101, reported.contexts, f"test photos in other colours before {', '.join(reported.BACKGROUNDS)}"),
-    "ood-noise": Set("test", 2000, 102, reported.noise, f"test photos with {', '.join(reported.NOISES)}"),
-    "ood-sketch": Set("test", 2000, 103, reported.sketch, "test photos as ink strokes with hatching"),
-    "dev-ood-contexts": Set("dev", 1000, 201, tuning.contexts, f"dev photos in other colours before {', '.join(tuning.BACKGROUNDS)}"),
-    "dev-ood-noise": Set("dev", 1000, 202, tuning.noise, f"dev photos with {', '.join(tuning.NOISES)}"),
-    "dev-ood-sketch": Set("dev", 1000, 203, tuning.sketch, "dev photos as chalk outlines with stipple"),
+    "ood-contexts": OodSet("test", 2000, 101, reported.contexts, f"test photos in other colours before {', '.join(reported.BACKGROUNDS)}"),
+    "ood-noise": OodSet("test", 2000, 102, reported.noise, f"test photos with {', '.join(reported.NOISES)}"),
+    "ood-sketch": OodSet("test", 2000, 103, reported.sketch, "test photos as ink strokes with hatching"),
+    "dev-ood-contexts": OodSet("dev", 1000, 201, tuning.contexts, f"dev photos in other colours before {', '.join(tuning.BACKGROUNDS)}"),
+    "dev-ood-noise": OodSet("dev", 1000, 202, tuning.noise, f"dev photos with {', '.join(tuning.NOISES)}"),
+    "dev-ood-sketch": OodSet("dev", 1000, 203, tuning.sketch, "dev photos as chalk outlines with stipple"),
 }
 
 

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load
 from torch import nn
 
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.data import layout
 from synaug.evaluation.diagnostics.schema import Branches, Layer, digest
 from synaug.run.job import Job
@@ -64,7 +64,7 @@ def _layer(name: str, main: nn.Module, aux: nn.Module) -> Layer:
 
 def _model(job: Job, arm: str, seed: int) -> nn.Module:
     """The network with both branches, as it was at the end of its training."""
-    settings = Settings.model_validate(json.loads(job.store.get(layout.training(job.run, arm, seed, "settings.json")))["settings"])
+    settings = TrainingSettings.model_validate(json.loads(job.store.get(layout.training(job.run, arm, seed, "settings.json")))["settings"])
     with torch.device("meta"):
         model = auxbn.with_aux(timm.create_model(settings.model, num_classes=len(job.plan.classes), **settings.model_kwargs))
     model = model.to_empty(device="cpu")

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.data import layout
 from synaug.errors import DataError, UsageError
 from synaug.evaluation.diagnostics.schema import digest
@@ -16,7 +16,7 @@ REAL_ONLY = ("real", "real-half", "oracle")  # an oracle's second source is real
 class Classifier:
     name: str  # RUN/ARM/SEED
     trained: str  # SHA-256 of done.json
-    settings: Settings
+    settings: TrainingSettings
     classes: int
     weights: bytes
 
@@ -70,6 +70,6 @@ def _read(job: Job, run: str, arm: str, seed: int) -> Classifier:
     settings = json.loads(job.store.get(layout.training(run, arm, seed, "settings.json")))["settings"]
     return Classifier(
         name=f"{run}/{arm}/{seed}", trained=digest(job.store, layout.training(run, arm, seed, "done.json")),
-        settings=Settings.model_validate(settings), classes=len(job.plan.classes),
+        settings=TrainingSettings.model_validate(settings), classes=len(job.plan.classes),
         weights=job.store.get(layout.training(run, arm, seed, "model.safetensors")),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from synaug.data import layout, pools
 from synaug.errors import DataError
 from synaug.evaluation.diagnostics import image_sets, precision_recall
 from synaug.evaluation.diagnostics.features import Features
-from synaug.evaluation.diagnostics.schema import ALL, REAL, CoverageInputs, Measures, Row, View, digest
+from synaug.evaluation.diagnostics.schema import ALL, REAL, CoverageInputs, CoverageMeasures, CoverageRow, View, digest
 from synaug.run.job import Job, Progress
 
 FEWEST = 2 * precision_recall.K  # images of a class and set below which the measures say nothing
@@ -42,7 +42,7 @@ def measure(job: Job, features: Features, given: CoverageInputs) -> View:
     def embedded(tables: image_sets.Tables, *, draw: int = 0) -> dict[int, Tensor]:
         """The first n images of each class, or the n after those."""
         nonlocal done
-        drawn = image_sets.held(image_sets.drawn(job, tables, lambda rank, label: label in n and rank // n[label] == draw))
+        drawn = image_sets.held(image_sets.sample_tables(job, tables, lambda rank, label: label in n and rank // n[label] == draw))
         batches = []
         for batch in features.batches(drawn):
             batches.append(batch)
@@ -94,10 +94,10 @@ def _by_class(embedded: Tensor, labels: list[int], *, seed: int) -> dict[int, Te
     return {int(label): embedded[of == label] for label in of.unique()}
 
 
-def _row(job: Job, real: dict[int, Tensor], other: dict[int, Tensor], ids: list[str]) -> Row:
+def _row(job: Job, real: dict[int, Tensor], other: dict[int, Tensor], ids: list[str]) -> CoverageRow:
     device = find_device(job.config.compute.device)
     classes = {ids[label]: precision_recall.measure(real[label].to(device), other[label].to(device)) for label in real}
     shares = _shares({label: len(own) for label, own in real.items()})
     everything = [torch.cat([side[label][:share] for label, share in shares.items()]).to(device) for side in (real, other)]
-    mean = {name: sum(getattr(one, name) for one in classes.values()) / len(classes) for name in Measures.model_fields}
-    return Row(by_class=Measures(**mean), over_all=precision_recall.measure(*everything), classes=classes)
+    mean = {name: sum(getattr(one, name) for one in classes.values()) / len(classes) for name in CoverageMeasures.model_fields}
+    return CoverageRow(by_class=CoverageMeasures(**mean), over_all=precision_recall.measure(*everything), classes=classes)

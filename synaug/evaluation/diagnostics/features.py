@@ -12,7 +12,7 @@ from synaug.backends import hub
 from synaug.backends.clip import open_clip_model
 from synaug.backends.clip_name import resolve
 from synaug.backends.devices import find_device
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.errors import ModelError, UsageError
 from synaug.evaluation import accuracy
 from synaug.evaluation.diagnostics.classifier import Classifier
@@ -75,7 +75,7 @@ class Timm:
         from timm.data import resolve_model_data_config
 
         data = resolve_model_data_config(self._network)
-        settings = Settings(model=self.name, image_size=data["input_size"][-1], test_crop=data["crop_pct"])
+        settings = TrainingSettings(model=self.name, image_size=data["input_size"][-1], test_crop=data["crop_pct"])
         yield from _penultimate(self.job, self._network, settings, tables)
 
     @cached_property
@@ -109,7 +109,7 @@ def open_features(job: Job, name: str, classifier: Classifier) -> Features:
 
 
 @torch.inference_mode()
-def _penultimate(job: Job, model, settings: Settings, tables: Tables) -> Iterator[Tensor]:
+def _penultimate(job: Job, model, settings: TrainingSettings, tables: Tables) -> Iterator[Tensor]:
     device = next(model.parameters()).device
     for pixels, _ in accuracy.decoded(job.store, tables, settings, threads=job.config.compute.loader_threads):
         features = model.forward_features(pixels.to(device))

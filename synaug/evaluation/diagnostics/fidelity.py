@@ -65,8 +65,8 @@ def _drawn(job: Job, given: FidelityInputs) -> tuple[dict[str, image_sets.Tables
 
     pool = [(kind, table) for kind, tables in image_sets.synthetic(job, given.scale).items() for table in tables]
     kinds: dict[str, image_sets.Tables] = {}
-    for (kind, _), table in zip(pool, image_sets.drawn(job, [table for _, table in pool], few), strict=True):
+    for (kind, _), table in zip(pool, image_sets.sample_tables(job, [table for _, table in pool], few), strict=True):
         kinds.setdefault(kind, []).append(table)
-    tests = {name: image_sets.drawn(job, image_sets.real(job, job.config.tests[name].split), few) for name in given.tests}
+    tests = {name: image_sets.sample_tables(job, image_sets.real(job, job.config.tests[name].split), few) for name in given.tests}
     kinds, tests = ({name: image_sets.held(tables) for name, tables in sets.items()} for sets in (kinds, tests))
     return {kind: tables for kind, tables in kinds.items() if tables}, {test: tables for test, tables in tests.items() if tables}

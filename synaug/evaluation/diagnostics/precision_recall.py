@@ -10,13 +10,13 @@ in the reference code of Naeem et al. For two draws from one distribution densit
 import torch
 from torch import Tensor
 
-from synaug.evaluation.diagnostics.schema import Measures
+from synaug.evaluation.diagnostics.schema import CoverageMeasures
 
 K = 5
 BLOCK = 1024  # rows of distances held at once
 
 
-def measure(real: Tensor, synthetic: Tensor, *, k: int = K) -> Measures:
+def measure(real: Tensor, synthetic: Tensor, *, k: int = K) -> CoverageMeasures:
     """real, synthetic: (n, d) each, equally many. Raises ValueError for other shapes, or n <= k. Memory: O(n * BLOCK) float64."""
     if real.shape != synthetic.shape or len(real) <= k:
         raise ValueError(f"real {tuple(real.shape)}, synthetic {tuple(synthetic.shape)}: equal shapes are needed, and more than {k} rows")
@@ -32,7 +32,7 @@ def measure(real: Tensor, synthetic: Tensor, *, k: int = K) -> Measures:
         covered += int(inside.any(1).sum())
         recalled += int((distances < synthetic_radius).any(1).sum())
     n = len(real)
-    return Measures(
+    return CoverageMeasures(
         precision=int((balls > 0).sum()) / n, recall=recalled / n, density=int(balls.sum()) / (k * n), coverage=covered / n,
     )  # fmt: skip
 

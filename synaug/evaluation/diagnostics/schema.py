@@ -5,7 +5,7 @@ from statistics import fmean
 
 from pydantic import Field
 
-from synaug.config.settings import Section
+from synaug.config.settings import FrozenModel
 from synaug.data import layout
 from synaug.data.store import Store
 
@@ -14,7 +14,7 @@ ALL = "all"  # all prompt kinds, as the run mixes them
 REAL = "real"  # real against other real images: what a perfect generator would reach
 
 
-class FidelityInputs(Section):
+class FidelityInputs(FrozenModel):
     classifier: str = Field(description="RUN/ARM/SEED")
     trained: str = Field(description="SHA-256 of its training's done.json")
     synthetic: str = Field(description="SHA-256 of the run's index")
@@ -23,12 +23,12 @@ class FidelityInputs(Section):
     tests: dict[str, str] = Field(description="SHA-256 of the list of each test split in domain")
 
 
-class Accuracy(Section):
+class Accuracy(FrozenModel):
     top1: float = Field(description="Part of 1")
     n: int
 
 
-class Fidelity(Section):
+class Fidelity(FrozenModel):
     """Accuracy on synthetic images of a classifier that was trained on real ones."""
 
     inputs: FidelityInputs
@@ -37,7 +37,7 @@ class Fidelity(Section):
     real: dict[str, Accuracy] = Field(description="On real photos that it has not seen, by test in domain")
 
 
-class CoverageInputs(Section):
+class CoverageInputs(FrozenModel):
     features: str = Field(description="clip, classifier or timm:NAME")
     model: str = Field(description="The network's name and revision or digest")
     reference: str = Field(description="Split of the real images")
@@ -47,7 +47,7 @@ class CoverageInputs(Section):
     images_per_class: int = Field(description="At most so many were drawn of each set")
 
 
-class Measures(Section):
+class CoverageMeasures(FrozenModel):
     """Of synthetic against real images (synaug/evaluation/diagnostics/precision_recall.py); parts of 1, density may be above."""
 
     precision: float
@@ -56,20 +56,20 @@ class Measures(Section):
     coverage: float
 
 
-class Row(Section):
-    by_class: Measures = Field(description="Measured within each class, then the mean over classes")
-    over_all: Measures = Field(description="Of all classes' images together")
-    classes: dict[str, Measures] = Field(description="By class id")
+class CoverageRow(FrozenModel):
+    by_class: CoverageMeasures = Field(description="Measured within each class, then the mean over classes")
+    over_all: CoverageMeasures = Field(description="Of all classes' images together")
+    classes: dict[str, CoverageMeasures] = Field(description="By class id")
 
 
-class View(Section):
+class View(FrozenModel):
     """The measures in one feature space. Every row of it has the same number of images, which all four depend on."""
 
     inputs: CoverageInputs
     k: int = Field(description="Neighbours")
     n: dict[str, int] = Field(description="Images of each of the two sets, by class id")
     n_over_all: int
-    rows: dict[str, Row] = Field(description="all, the prompt kinds, and real: real against other real images")
+    rows: dict[str, CoverageRow] = Field(description="all, the prompt kinds, and real: real against other real images")
     left_out: dict[str, int] = Field(description="Class ids and prompt kinds that hold too few images, and how many there are")
 
     @property
@@ -79,11 +79,11 @@ class View(Section):
         return f"{least}" if least == most else f"{least} to {most}"
 
 
-class Coverage(Section):
+class Coverage(FrozenModel):
     views: list[View]
 
 
-class Layer(Section):
+class Layer(FrozenModel):
     """Main against auxiliary branch of one batch norm (synaug/evaluation/diagnostics/batch_norms.py); means over channels."""
 
     name: str
@@ -95,7 +95,7 @@ class Layer(Section):
     bias: float | None = Field(description="Norm of the difference of the shifts / norm of main's scales")
 
 
-class Branches(Section):
+class Branches(FrozenModel):
     trained: dict[str, dict[int, str]] = Field(description="SHA-256 of done.json by arm and seed")
     arms: dict[str, dict[int, list[Layer]]] = Field(description="By arm and seed, in the order of the network")
 
@@ -109,7 +109,7 @@ def seed_mean(seeds: dict[int, list[Layer]]) -> list[Layer]:
     ]
 
 
-class Findings(Section):
+class Findings(FrozenModel):
     """What there is of a run; null: not computed, or nothing to compute it from."""
 
     fidelity: Fidelity | None = None
@@ -125,7 +125,7 @@ def load(store: Store, run: str) -> Findings:
     return Findings(**found)
 
 
-def save(store: Store, run: str, name: str, found: Section) -> None:
+def save(store: Store, run: str, name: str, found: FrozenModel) -> None:
     store.put(layout.diagnostics(run, name), (found.model_dump_json(indent=1) + "\n").encode())
 
 

@@ -19,7 +19,7 @@ STAGES = {"prompts": "classes", "images": "images", "train": "steps", "evaluate"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class ReportData:
     store: Store
     run: str
     config: Config
@@ -52,7 +52,7 @@ class Facts:
         return sum(part.images for part in self.index.parts) if self.index else 0
 
 
-def gather(store: Store, run: str, config: Config, plan: Plan, *, join: tuple[str, ...] = ()) -> Facts:
+def gather(store: Store, run: str, config: Config, plan: Plan, *, join: tuple[str, ...] = ()) -> ReportData:
     """Raises DataError when a run to join was not planned or is of other classes."""
     joined = {}
     for name in join:
@@ -65,7 +65,7 @@ def gather(store: Store, run: str, config: Config, plan: Plan, *, join: tuple[st
     trainings = {(arm, seed): layout.training(run, arm, seed, "done.json") for arm in config.arms for seed in config.seeds}
     found = schema.load(store, run)
     of = {one.inputs.synthetic for one in (found.fidelity, *(found.coverage.views if found.coverage else [])) if one}
-    return Facts(
+    return ReportData(
         store=store, run=run, config=config, plan=plan, results=load_results(store, run, config),
         prompts=[ClassPrompts.model_validate_json(store.get(key)) for key in prompts if key in written],
         index=Index.model_validate_json(store.get(layout.index(run))) if layout.index(run) in written else None,

@@ -1,33 +1,33 @@
 """The sentences of the first screen: what was done, what came out, how it was made, what was seen before, what did not work."""
 
-from synaug.config.arms import recipe, settings_of
-from synaug.evaluation.statistics import REAL_KINDS, Estimate, better_real, estimate, gain, paired
+from synaug.config.arms import resolve_arm, settings_of
+from synaug.evaluation.statistics import REAL_KINDS, MeanWithInterval, better_real, gain, mean_with_interval, paired
 from synaug.reporting.formatting import brief, capital, change, count, listed, points, verdict
-from synaug.reporting.report.data import Facts
+from synaug.reporting.report.data import ReportData
 from synaug.run.status import active_arms
 
 MIXED = ("naive", "auxbn")
 
 
-def scale_of(facts: Facts, arm: str) -> int:
+def scale_of(facts: ReportData, arm: str) -> int:
     return facts.results.first(arm).scale or 0
 
 
-def largest_arms(facts: Facts) -> list[str]:
+def largest_arms(facts: ReportData) -> list[str]:
     """The mixed arms of the largest scale that was evaluated: what the headline is about."""
     mixed = [arm for arm in facts.results.arms if facts.results.first(arm).kind in MIXED]
     top = max((scale_of(facts, arm) for arm in mixed), default=0)
     return [arm for arm in mixed if scale_of(facts, arm) == top]
 
 
-def gains(facts: Facts, domain: str, arms: list[str]) -> list[tuple[str, str, Estimate]]:
+def gains(facts: ReportData, domain: str, arms: list[str]) -> list[tuple[str, str, MeanWithInterval]]:
     """(arm, test, paired difference to the better real-only arm) on every test set of a domain."""
     tests = [test for test in facts.results.tests if facts.results.test(test).domain == domain]
     found = [(arm, test, gain(facts.results, arm, test)) for arm in arms for test in tests]
     return [(arm, test, one) for arm, test, one in found if one]
 
 
-def headline(facts: Facts) -> str:
+def headline(facts: ReportData) -> str:
     """Counts the comparisons of the largest scale that show a gain or a loss."""
     found = {where: gains(facts, domain, largest_arms(facts)) for domain, where in (("in", "in domain"), ("out", "out of domain"))}
     found = {where: [verdict(one) for _, _, one in several] for where, several in found.items() if several}
@@ -49,7 +49,7 @@ def _of(n: int, total: int) -> str:
     return f"all {total} {word}" if n == total else f"{n} of {total} {word}"
 
 
-def done(facts: Facts) -> str:
+def done(facts: ReportData) -> str:
     made = f"{facts.synthetic_images:,} synthetic images" if facts.index else f"synthetic images at {facts.config.scale}"
     kinds = {facts.results.first(arm).kind for arm in facts.results.arms}
     seeds = len({seed for _, seed in facts.results.evaluations})
@@ -60,15 +60,15 @@ def done(facts: Facts) -> str:
     return f"{facts.real_images:,} real images of {count(len(facts.plan.classes), 'class')} were joined by {made}.{trained}"
 
 
-def result(facts: Facts) -> list[str]:
+def result(facts: ReportData) -> list[str]:
     """One sentence a mixed arm of the largest scale, on the first test set in domain and on those out of domain."""
     told = []
     for arm in largest_arms(facts):
         inside, outside = gains(facts, "in", [arm]), gains(facts, "out", [arm])
         parts = []
         for _, test, one in inside:
-            mean, baseline = estimate(facts.results.accuracies(arm, test).values()).mean, better_real(facts.results, arm, test)
-            against = estimate(facts.results.accuracies(baseline, test).values()).mean
+            mean, baseline = mean_with_interval(facts.results.accuracies(arm, test).values()).mean, better_real(facts.results, arm, test)
+            against = mean_with_interval(facts.results.accuracies(baseline, test).values()).mean
             parts.append(f"{points(mean)}% on {test} against {points(against)}% of {baseline}, {change(one)}")
         if outside:
             parts.append("out of domain " + ", ".join(f"{change(one)} on {test}" for _, test, one in outside))
@@ -77,7 +77,7 @@ def result(facts: Facts) -> list[str]:
     return told + _auxbn_against_naive(facts, "gain", "above {partner} on {tests}: AuxBN paid.")
 
 
-def made(facts: Facts) -> list[str]:
+def made(facts: ReportData) -> list[str]:
     models = {model.role: model for model in facts.plan.models}
     mix, images = facts.config.prompts.mix, facts.config.images
     told = []
@@ -103,7 +103,7 @@ def made(facts: Facts) -> list[str]:
     return told
 
 
-def _split(facts: Facts) -> str:
+def _split(facts: ReportData) -> str:
     """What part of a batch is synthetic, for all mixed arms or, where they differ, by arm."""
     by_share: dict[float, list[str]] = {}
     for name, arm in facts.config.arms.items():
@@ -116,7 +116,7 @@ def _split(facts: Facts) -> str:
     return f"of each batch, {', '.join(told)} are synthetic images"
 
 
-def seen(facts: Facts) -> list[str]:
+def seen(facts: ReportData) -> list[str]:
     if facts.embedded:
         return [
             "The embedded generator and CLIP were trained on 50,000 real photos of the same dataset (Fashion-MNIST), with painted "
@@ -132,7 +132,7 @@ def seen(facts: Facts) -> list[str]:
     ]
 
 
-def not_worked(facts: Facts) -> list[str]:
+def not_worked(facts: ReportData) -> list[str]:
     """Everything against the result that the run itself can know."""
     results, told = facts.results, []
     for arm in results.arms:
@@ -169,7 +169,7 @@ def not_worked(facts: Facts) -> list[str]:
     return told or ["Nothing that the run can know of."]
 
 
-def _auxbn_against_naive(facts: Facts, wanted: str, words: str) -> list[str]:
+def _auxbn_against_naive(facts: ReportData, wanted: str, words: str) -> list[str]:
     """Where AuxBN gained on its naive twin, or lost; wanted: gain or loss."""
     results, told = facts.results, []
     for arm in results.arms:
@@ -181,11 +181,11 @@ def _auxbn_against_naive(facts: Facts, wanted: str, words: str) -> list[str]:
     return told
 
 
-def _naive_twin(facts: Facts, arm: str) -> str | None:
+def _naive_twin(facts: ReportData, arm: str) -> str | None:
     """The evaluated naive arm that differs from an auxbn arm in nothing but the kind."""
 
     def rest(name: str) -> dict:
-        return {key: value for key, value in recipe(facts.config, name).frozen().items() if key not in ("arm", "kind")}
+        return {key: value for key, value in resolve_arm(facts.config, name).frozen().items() if key not in ("arm", "kind")}
 
     results = facts.results
     if results.first(arm).kind != "auxbn":

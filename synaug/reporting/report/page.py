@@ -4,15 +4,15 @@ import jinja2
 
 from synaug.config.load import dump_config
 from synaug.evaluation import frequency_groups, statistics
-from synaug.evaluation.statistics import Estimate, estimate, paired
+from synaug.evaluation.statistics import MeanWithInterval, mean_with_interval, paired
 from synaug.reporting.batch_norm_figures import branch_figures
 from synaug.reporting.formatting import change, count, duration, interval, listed, points, signed, verdict
 from synaug.reporting.report import figures, narrative, samples
-from synaug.reporting.report.data import STAGES, Facts
+from synaug.reporting.report.data import STAGES, ReportData
 from synaug.run.results import Results
 
 
-def render(facts: Facts) -> str:
+def render(facts: ReportData) -> str:
     """HTML, in one piece without references to anything outside."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("synaug.reporting", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
@@ -33,12 +33,12 @@ def render(facts: Facts) -> str:
     )  # fmt: skip
 
 
-def _cell(results: Results, arm: str, test: str, measure: str) -> Estimate | None:
+def _cell(results: Results, arm: str, test: str, measure: str) -> MeanWithInterval | None:
     values = results.accuracies(arm, test, measure)
-    return estimate(values.values()) if values else None
+    return mean_with_interval(values.values()) if values else None
 
 
-def _rows(facts: Facts) -> list[dict]:
+def _rows(facts: ReportData) -> list[dict]:
     """An arm a row: accuracy and gain on every test set, in the order of results.tests."""
     results = facts.results
     return [
@@ -52,7 +52,7 @@ def _rows(facts: Facts) -> list[dict]:
     ]  # fmt: skip
 
 
-def _class_table(facts: Facts, arms: list[str]) -> dict | None:
+def _class_table(facts: ReportData, arms: list[str]) -> dict | None:
     """Accuracy by class on the first test set in domain: real-only and the arms, with the gain of each."""
     results = facts.results
     test = next((name for name in results.tests if results.test(name).domain == "in"), None)
@@ -61,13 +61,13 @@ def _class_table(facts: Facts, arms: list[str]) -> dict | None:
         return None
     rows = []
     for class_id, n in results.test(test).per_class_n.items():
-        cells = [estimate(results.class_accuracies(arm, test, class_id).values()) for arm in (baseline, *arms)]
+        cells = [mean_with_interval(results.class_accuracies(arm, test, class_id).values()) for arm in (baseline, *arms)]
         gains = [statistics.class_gain(results, arm, test, class_id) for arm in arms]
         rows.append({"name": facts.names[class_id], "id": class_id, "n": n, "cells": cells, "gains": gains})
     return {"test": test, "baseline": baseline, "arms": arms, "rows": rows}
 
 
-def _shot_tables(facts: Facts) -> list[dict]:
+def _shot_tables(facts: ReportData) -> list[dict]:
     """Accuracy on the classes with many, medium and few real images, a table a test set; none where all have equally many."""
     results, counts = facts.results, facts.plan.real_counts
     groups, spans = frequency_groups.groups(counts), frequency_groups.spans(counts)
@@ -77,12 +77,12 @@ def _shot_tables(facts: Facts) -> list[dict]:
         rows = []
         for arm in results.arms:
             found = [frequency_groups.accuracies(results, arm, test, ids) for ids in groups.values()]
-            rows.append({"arm": arm, "cells": [estimate(values.values()) if values else None for values in found]})
+            rows.append({"arm": arm, "cells": [mean_with_interval(values.values()) if values else None for values in found]})
         tables.append({"test": test, "heads": heads, "rows": rows})
     return tables
 
 
-def _joined(facts: Facts) -> list[dict]:
+def _joined(facts: ReportData) -> list[dict]:
     """A row for each arm of a joined run: its accuracies, and the paired difference to this run's arm of that name."""
     return [
         {
@@ -94,7 +94,7 @@ def _joined(facts: Facts) -> list[dict]:
     ]  # fmt: skip
 
 
-def _trainings(facts: Facts) -> list[dict]:
+def _trainings(facts: ReportData) -> list[dict]:
     rows = []
     for arm in facts.config.arms:
         done = [one for (name, _), one in facts.trainings.items() if name == arm]
@@ -104,7 +104,7 @@ def _trainings(facts: Facts) -> list[dict]:
     return rows
 
 
-def _times(facts: Facts) -> list[dict]:
+def _times(facts: ReportData) -> list[dict]:
     rows = []
     for stage, unit in STAGES.items():
         units = list(facts.timings[stage].values())
@@ -121,7 +121,7 @@ def _times(facts: Facts) -> list[dict]:
     return rows
 
 
-def _versions(facts: Facts) -> dict[str, str]:
+def _versions(facts: ReportData) -> dict[str, str]:
     found = dict(facts.plan.versions)
     for done in facts.trainings.values():
         found |= done.get("versions", {})

@@ -12,7 +12,7 @@ from synaug.data.pools import real_pool, split_pool
 from synaug.data.seeding import derive
 from synaug.data.store import Store, locate
 from synaug.errors import DataError
-from synaug.reporting.report.data import Facts
+from synaug.reporting.report.data import ReportData
 
 CLASSES, REAL, SYNTHETIC, TEST = 12, 4, 6, 10  # shown at most: classes, images of each class, images of each test set
 EDGE = 160  # longest side in the page, pixels
@@ -74,7 +74,7 @@ def _image(store: Store, table: TarTable, row: int) -> bytes:
     return where.get(key, start=table.offset[row], length=table.length[row])
 
 
-def class_sheets(facts: Facts) -> list[ClassSheet]:
+def class_sheets(facts: ReportData) -> list[ClassSheet]:
     """Of at most CLASSES classes, spread over the list."""
     if not facts.store.exists(layout.real_split(facts.config.real.train)):
         return []
@@ -108,7 +108,7 @@ def _synthetic(store: Store, parts: list[Manifest], label: int, name: str, seed:
     return pictures
 
 
-def test_strips(facts: Facts) -> dict[str, list[Picture]]:
+def test_strips(facts: ReportData) -> dict[str, list[Picture]]:
     """Some images of each test set, of classes spread over the list."""
     strips = {}
     for name, test in facts.config.tests.items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from synaug.evaluation.statistics import REAL_KINDS
 from synaug.reporting.formatting import brief, signed, verdict
 from synaug.reporting.study.labels import DOMAINS, name, tests
-from synaug.reporting.study.outcome import Interval, Outcome, Row, Table
+from synaug.reporting.study.outcome import Interval, OutcomeRow, StudyOutcome, Table
 
 WORDS = {"gain": "above", "loss": "below"}  # against real-only
 PAIR_WORDS = {"gain": "higher", "loss": "lower"}
@@ -67,17 +67,17 @@ def tally(table: Table, *, pair: bool) -> dict[str, int]:
     }  # fmt: skip
 
 
-def intervals(outcome: Outcome) -> int:
+def intervals(outcome: StudyOutcome) -> int:
     """How many differences were asked for in all."""
     return sum(len(one.found) for table in outcome.tables for one in statements(table))
 
 
-def first_table(outcome: Outcome) -> Table | None:
+def first_table(outcome: StudyOutcome) -> Table | None:
     """What the headline is about: the first comparison drawn against scale, else the first."""
     return next((table for table in outcome.tables if table.figure == "scale"), outcome.tables[0] if outcome.tables else None)
 
 
-def leading(table: Table) -> Row | None:
+def leading(table: Table) -> OutcomeRow | None:
     """The first arm of the largest scale with a gain to tell, the oracle aside: by the order of the study's file, not by its figures."""
     mixed = [row for row in table.rows if row.gain and row.kind not in (*REAL_KINDS, "oracle")]
     return max(mixed, key=lambda row: row.scale or 0, default=None)
@@ -99,7 +99,7 @@ def headline(table: Table | None) -> str:
     return f"{row.arm.partition('/')[2]} over real images alone: {', '.join(parts)}"
 
 
-def _in_domain(table: Table, row: Row, domain: str) -> str:
+def _in_domain(table: Table, row: OutcomeRow, domain: str) -> str:
     found = [row.gain[test] for test in tests(table) if table.tests[test] == domain and test in row.gain]
     if not found:
         return ""

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from synaug.config.arms import differences, recipe
+from synaug.config.arms import differences, resolve_arm
 from synaug.errors import UsageError
 from synaug.evaluation.statistics import REAL_KINDS
 from synaug.reporting.study.definition import Comparison, Study
-from synaug.reporting.study.reference import taken_apart
+from synaug.reporting.study.reference import split_arm_ref
 
 TREATMENT = ("synthetic_weight", "synthetic_share")  # settings that only a mixed arm has a use for
 PER_MODEL = (  # what is tuned for a model: equal within one, free between two
@@ -33,9 +33,9 @@ class Member:
 
 
 def member(study: Study, reference: str) -> Member:
-    run, arm = taken_apart(reference)
+    run, arm = split_arm_ref(reference)
     config = study.configs[run]
-    own = recipe(config, arm)
+    own = resolve_arm(config, arm)
     cut = config.real.per_class is not None or config.real.largest_to_smallest is not None
     real = {"classes": config.classes, "real": config.real.model_dump(), "seed": config.seed if cut else None}
     settings = own.settings.model_dump(mode="json") | {"window": own.window}

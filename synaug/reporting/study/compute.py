@@ -15,8 +15,8 @@ from synaug.evaluation.diagnostics import schema
 from synaug.reporting.study import machine
 from synaug.reporting.study.comparability import baselines, member
 from synaug.reporting.study.definition import Comparison, Study, apart_from_arms
-from synaug.reporting.study.outcome import Difference, Gain, Interval, Outcome, Row, RunFacts, Table
-from synaug.reporting.study.reference import taken_apart
+from synaug.reporting.study.outcome import Difference, Gain, Interval, OutcomeRow, RunFacts, StudyOutcome, Table
+from synaug.reporting.study.reference import split_arm_ref
 from synaug.run.identity import difference
 from synaug.run.job import open_run
 from synaug.run.plan import Plan
@@ -53,7 +53,7 @@ class Measured:
 
         from safetensors import deserialize
 
-        run, arm = taken_apart(reference)
+        run, arm = split_arm_ref(reference)
         weights = self.store.get(layout.training(run, arm, self.study.configs[run].seeds[0], "model.safetensors"))
         return sum(prod(tensor["shape"]) for name, tensor in deserialize(weights) if not name.endswith(BUFFERS))
 
@@ -61,7 +61,7 @@ class Measured:
         """Raises DataError where the images of a test set were others at some evaluation: it was imported anew."""
         found = {}
         for reference in references:
-            run, arm = taken_apart(reference)
+            run, arm = split_arm_ref(reference)
             found[reference] = self.results[run].first(arm).tests[test].data
         other = next((reference for reference in references if found[reference] != found[references[0]]), None)
         if other:
@@ -70,7 +70,7 @@ class Measured:
             )
 
     def accuracies(self, reference: str, test: str) -> dict[int, float]:
-        run, arm = taken_apart(reference)
+        run, arm = split_arm_ref(reference)
         return self.results[run].accuracies(arm, test)
 
 
@@ -82,7 +82,7 @@ def _refuse_another(run: str, planned: Config, config: Config) -> None:
         raise DataError(f"run {run} in the store was made otherwise than the study asks: {changed}; name another run, or set it back")
 
 
-def outcome(store: Store, study: Study) -> Outcome:
+def outcome(store: Store, study: Study) -> StudyOutcome:
     """Everything that the study's tables, figures and page say. Raises DataError for missing runs."""
     measured = Measured(store, study)
     made_on, versions = machine.together(store, list(study.configs))
@@ -93,7 +93,7 @@ def outcome(store: Store, study: Study) -> Outcome:
         )
         for run, plan in measured.plans.items()
     }  # fmt: skip
-    return Outcome(
+    return StudyOutcome(
         titles=[part.title for part in study.parts], texts=[part.text for part in study.parts], files=[file.name for file in study.files],
         machine=made_on, versions=versions, hours=round(sum(sum(facts.seconds.values()) for facts in runs.values()) / 3600, 2), runs=runs,
         tables=[_table(measured, name, comparison) for name, comparison in study.comparisons.items()],
@@ -125,7 +125,7 @@ def _flat(changes: dict, path: str = "") -> dict[str, str]:
 
 
 def _table(measured: Measured, name: str, comparison: Comparison) -> Table:
-    config = measured.study.configs[taken_apart(comparison.references[0])[0]]
+    config = measured.study.configs[split_arm_ref(comparison.references[0])[0]]
     tests = {test: config.tests[test].domain for test in comparison.tests or config.tests}
     for test in tests:
         measured.refuse_other_data(comparison.references, test)
@@ -139,11 +139,11 @@ def _table(measured: Measured, name: str, comparison: Comparison) -> Table:
     )
 
 
-def _row(measured: Measured, comparison: Comparison, reference: str, tests: list[str]) -> Row:
-    run, arm = taken_apart(reference)
+def _row(measured: Measured, comparison: Comparison, reference: str, tests: list[str]) -> OutcomeRow:
+    run, arm = split_arm_ref(reference)
     own, seeds = measured.results[run].first(arm), {test: measured.accuracies(reference, test) for test in tests}
     arm_settings = measured.study.configs[run].arms[arm].model_dump(mode="json", exclude_defaults=True, exclude={"kind", "scale"})
-    return Row(
+    return OutcomeRow(
         arm=reference, kind=own.kind, scale=own.scale, model=own.model, parameters=measured.parameters(reference),
         changed=_flat(_own_changes(measured.study, run)) | _flat(arm_settings),
         top1={test: interval(values.values()) for test, values in seeds.items()},
@@ -182,7 +182,7 @@ def _paired(measured: Measured, first: str, second: str, test: str) -> list[floa
 def interval(values) -> Interval:
     """Raises ValueError for no values."""
     sample = list(values)
-    own = statistics.estimate(sample)
+    own = statistics.mean_with_interval(sample)
     return Interval(
         mean=own.mean, std=own.std, n=own.n, bootstrap=statistics.bootstrap(sample), t=None if own.low is None else (own.low, own.high)
     )

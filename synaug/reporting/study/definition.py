@@ -11,18 +11,18 @@ from pydantic import Field, ValidationError
 from synaug.config import Config
 from synaug.config.arms import differences, merged
 from synaug.config.load import PRESETS, explain, parse_config, read_yaml
-from synaug.config.settings import Section
+from synaug.config.settings import FrozenModel
 from synaug.config.suggest import did_you_mean
 from synaug.errors import UsageError
 from synaug.evaluation.statistics import REAL_KINDS
-from synaug.reporting.study.reference import taken_apart
+from synaug.reporting.study.reference import split_arm_ref
 from synaug.run.job import check_name
 from synaug.run.status import active_arms
 
 REFERENCE = re.compile(r"[^/]+/[^/]+")
 
 
-class Comparison(Section):
+class Comparison(FrozenModel):
     """Arms are named RUN/ARM. All arms of a table must be comparable; of `differences` each pair by itself."""
 
     title: str
@@ -39,7 +39,7 @@ class Comparison(Section):
         return list(dict.fromkeys([*self.real, *self.arms, *pairs]))
 
 
-class StudyFile(Section):
+class StudyFile(FrozenModel):
     """docs/study/NAME.yaml"""
 
     title: str
@@ -153,7 +153,7 @@ def _check_names(study: Study) -> None:
         raise UsageError(f"two comparisons are named {twice[0]}; give one another name")
     for name, comparison in study.comparisons.items():
         for reference in comparison.references:
-            run, arm = taken_apart(reference)
+            run, arm = split_arm_ref(reference)
             if not REFERENCE.fullmatch(reference) or run not in study.configs:
                 known = ", ".join(study.configs)
                 raise UsageError(f"comparison {name}: {reference!r} names no run of the study; write RUN/ARM, runs: {known}")
@@ -164,7 +164,7 @@ def _check_names(study: Study) -> None:
                 scale = study.configs[run].scale
                 raise UsageError(f"comparison {name}: arm {reference} waits for a larger scale than {scale}; raise the run's scale")
         for test in comparison.tests or ():
-            for run in {taken_apart(reference)[0] for reference in comparison.references}:
+            for run in {split_arm_ref(reference)[0] for reference in comparison.references}:
                 if test not in study.configs[run].tests:
                     raise UsageError(f"comparison {name}: run {run} has no test {test!r}; it has {', '.join(study.configs[run].tests)}")
     for run in study.diagnose:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from synaug.reporting.formatting import verdict
 from synaug.reporting.study.labels import DOMAINS, name, tests
-from synaug.reporting.study.outcome import Outcome, Table
+from synaug.reporting.study.outcome import StudyOutcome, Table
 from synaug.reporting.study.scale import scale_figure
 from synaug.reporting.svg import GAIN, LOSS, MUTED, Figure, Mark, canvas, forest, heading, inline, kind_mark
 
@@ -13,7 +13,7 @@ WIDTH = 11.0  # inches of a figure as wide as a page; 12 points are 12 pixels of
 PAIR_COLOURS = {"gain": GAIN, "loss": LOSS}
 
 
-def figures(outcome: Outcome) -> dict[str, Figure]:
+def figures(outcome: StudyOutcome) -> dict[str, Figure]:
     """By file name without its ending; what a comparison asks for, and its differences in any case."""
     drawn: dict[str, Figure] = {}
     for table in outcome.tables:

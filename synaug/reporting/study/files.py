@@ -4,14 +4,14 @@ from pathlib import Path
 
 from synaug.reporting.study import claims
 from synaug.reporting.study.figures import figures
-from synaug.reporting.study.outcome import Outcome
+from synaug.reporting.study.outcome import StudyOutcome
 from synaug.reporting.study.pages import render
 from synaug.reporting.svg import standalone
 
 HEADLINE = "headline"
 
 
-def write(outcome: Outcome, folder: Path) -> list[Path]:
+def write(outcome: StudyOutcome, folder: Path) -> list[Path]:
     """results.md, study/figures/*.svg, study/report.html and study/outcome.json below folder; returns what was written.
 
     study/figures/headline.svg is the figure that opens the README.

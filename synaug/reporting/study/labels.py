@@ -1,8 +1,8 @@
 """What the parts of a comparison are called, and what stands beside their names."""
 
 from synaug.reporting.formatting import count, listed
-from synaug.reporting.study.outcome import Row, Table
-from synaug.reporting.study.reference import taken_apart
+from synaug.reporting.study.outcome import OutcomeRow, Table
+from synaug.reporting.study.reference import split_arm_ref
 
 DOMAINS = {"in": "in domain", "out": "out of domain"}
 LONGEST = 60  # characters of a changed setting; the page's list of runs has all of it
@@ -13,10 +13,10 @@ def tests(table: Table) -> list[str]:
     return sorted(table.tests, key=lambda test: table.tests[test] != "in")
 
 
-def name(table: Table, row: Row) -> str:
+def name(table: Table, row: OutcomeRow) -> str:
     """The arm's, with its run where the table has several."""
-    one_run = len({taken_apart(one.arm)[0] for one in table.rows}) == 1
-    return taken_apart(row.arm)[1] if one_run else row.arm
+    one_run = len({split_arm_ref(one.arm)[0] for one in table.rows}) == 1
+    return split_arm_ref(row.arm)[1] if one_run else row.arm
 
 
 def seeds(table: Table) -> str:
@@ -38,7 +38,7 @@ def baselines(table: Table) -> list[str]:
     return [f"Gains of {listed(names)} are over {over}." for over, names in rows.items()]
 
 
-def _over(table: Table, row: Row) -> str:
+def _over(table: Table, row: OutcomeRow) -> str:
     """`main/real on test and main/real-half on contexts and noise`"""
     on: dict[str, list[str]] = {}
     for test in tests(table):
@@ -53,7 +53,7 @@ def notes(table: Table) -> list[str]:
     return baselines(table) + ([f"In all rows: {shared}."] if shared else [])
 
 
-def details(table: Table, row: Row) -> str:
+def details(table: Table, row: OutcomeRow) -> str:
     """What tells the row from the other rows and the base of its study, and its model where the table has several."""
     shared, several = _shared(table), len({(one.model, one.parameters) for one in table.rows}) > 1
     told = {field: value for field, value in row.changed.items() if field not in shared and not (several and field == "settings.model")}

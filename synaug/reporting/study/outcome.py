@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from synaug.config.settings import Section
+from synaug.config.settings import FrozenModel
 
 
-class Interval(Section):
+class Interval(FrozenModel):
     """Of a mean over training seeds; all in parts of 1. bootstrap and t: [low, high], null without an interval."""
 
     mean: float
@@ -35,7 +35,7 @@ class Gain(Interval):
     against: str = Field(description="RUN/ARM")
 
 
-class Row(Section):
+class OutcomeRow(FrozenModel):
     """An arm of a comparison's table."""
 
     arm: str = Field(description="RUN/ARM")
@@ -50,14 +50,14 @@ class Row(Section):
     seeds: dict[str, dict[int, float]] = Field(description="Test set -> training seed -> top-1")
 
 
-class Difference(Section):
+class Difference(FrozenModel):
     label: str
     first: str
     second: str
     tests: dict[str, Interval] = Field(description="first minus second, by test set")
 
 
-class Table(Section):
+class Table(FrozenModel):
     """One comparison."""
 
     name: str
@@ -65,11 +65,11 @@ class Table(Section):
     text: str
     figure: str | None
     tests: dict[str, str] = Field(description="Test set -> in or out (of domain)")
-    rows: list[Row]
+    rows: list[OutcomeRow]
     differences: list[Difference]
 
 
-class RunFacts(Section):
+class RunFacts(FrozenModel):
     digest: str
     real_images: int
     synthetic_images: int
@@ -77,7 +77,7 @@ class RunFacts(Section):
     seconds: dict[str, float] = Field(description="Of work, by stage, over all workers")
 
 
-class Outcome(Section):
+class StudyOutcome(FrozenModel):
     """seconds in RunFacts are of work; `hours` is their sum."""
 
     titles: list[str] = Field(description="Of the study's files")

@@ -6,11 +6,11 @@ from synaug.evaluation.diagnostics.schema import Findings, seed_mean
 from synaug.reporting.batch_norm_figures import branch_figures
 from synaug.reporting.formatting import MINUS, brief, count, duration, interval, points, signed, verdict
 from synaug.reporting.study import claims, labels
-from synaug.reporting.study.outcome import Outcome
+from synaug.reporting.study.outcome import StudyOutcome
 from synaug.reporting.svg import Figure
 
 
-def render(template: str, outcome: Outcome, drawn: dict[str, Figure]) -> str:
+def render(template: str, outcome: StudyOutcome, drawn: dict[str, Figure]) -> str:
     """template: results.md or report.html."""
     packages = ("synaug.reporting.study", "synaug.reporting")
     environment = jinja2.Environment(
@@ -30,7 +30,7 @@ def render(template: str, outcome: Outcome, drawn: dict[str, Figure]) -> str:
     )  # fmt: skip
 
 
-def _diagnoses(outcome: Outcome) -> dict[str, tuple[Findings, list[Figure]]]:
+def _diagnoses(outcome: StudyOutcome) -> dict[str, tuple[Findings, list[Figure]]]:
     """Of each run, and the figures of its branches."""
     found = {run: Findings.model_validate(its) for run, its in outcome.diagnostics.items()}
     return {run: (its, branch_figures(its.branches, 100 + 10 * n)) for n, (run, its) in enumerate(found.items())}

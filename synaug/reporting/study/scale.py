@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from synaug.evaluation.statistics import REAL_KINDS
 from synaug.reporting.formatting import listed, points
 from synaug.reporting.study.labels import DOMAINS, name, seeds, tests
-from synaug.reporting.study.outcome import Interval, Row, Table
-from synaug.reporting.study.reference import taken_apart
+from synaug.reporting.study.outcome import Interval, OutcomeRow, Table
+from synaug.reporting.study.reference import split_arm_ref
 from synaug.reporting.svg import GRID, KIND_COLOURS, MARKERS, MUTED, Figure, bars, canvas, heading, inline
 
 WIDTH, HEIGHT = 11.0, 4.1  # inches
@@ -25,13 +25,13 @@ class Curve:
     kind: str
     again: bool = False  # another run has drawn this one already: a thin line, without a name of its own
     dashes: object = "-"
-    rows: list[Row] = field(default_factory=list)
+    rows: list[OutcomeRow] = field(default_factory=list)
 
 
 def curves(table: Table) -> list[Curve]:
     found: dict[tuple, Curve] = {}
     for row in table.rows:
-        run, arm = taken_apart(row.arm)
+        run, arm = split_arm_ref(row.arm)
         stem = re.sub(r"-\d+x$", "", arm)
         key = (run, stem, row.kind, row.model)
         if key not in found:

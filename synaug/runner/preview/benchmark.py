@@ -16,7 +16,7 @@ from synaug.runner.preview.overlay_store import Overlay
 from synaug.runner.side_by_side import SideBySide
 
 
-class Measuring:
+class PreviewBenchmark:
     """Of one run, in the processes of a crew."""
 
     def __init__(self, job: Job, overrides: list[str], crew: SideBySide):
@@ -60,7 +60,7 @@ class Measuring:
         names = active_arms(config)
         shapes: dict[str, str] = {}
         for name in names:
-            shapes.setdefault(shape(config, plan, arms.recipe(config, name), self.pool), name)
+            shapes.setdefault(shape(config, plan, arms.resolve_arm(config, name), self.pool), name)
         found, busy = {}, min(self.count, len(names) * len(config.seeds))
         for digest, name in shapes.items():
             done = self.crew.run(training, [(self.job.store.url, self.job.run, self.overrides, name)] * busy, self.report)
@@ -105,6 +105,6 @@ def training(argument: tuple, report) -> dict | None:
     url, run, overrides, arm = argument
     job = open_job(url, run, overrides=overrides, report=report)
     try:
-        return trial(job, arms.recipe(job.config, arm))
+        return trial(job, arms.resolve_arm(job.config, arm))
     except torch.OutOfMemoryError:
         return None

@@ -16,11 +16,11 @@ from synaug.data.pools import real_pool
 from synaug.data.seeding import key_of
 from synaug.data.store import locate
 from synaug.generation.batching import batches, chunks
-from synaug.generation.part import PartMaker, Recipe, generate, recipe, texts_of
+from synaug.generation.part import PartMaker, PartRequest, generate, recipe, texts_of
 from synaug.generation.regenerate import members_of
 from synaug.prompts.compose import load_prompts
 from synaug.prompts.schema import ClassPrompts
-from synaug.reporting.contact_sheet import Row
+from synaug.reporting.contact_sheet import SheetRow
 from synaug.run.estimate import rate_of
 from synaug.run.job import Job, Progress
 from synaug.run.quotas import Part
@@ -90,7 +90,7 @@ def shown(classes: list[str], images: int) -> list[tuple[str, int]]:
     return [(classes[n % len(classes)], n // len(classes)) for n in range(images)]
 
 
-def _recipe(job: Job, images: int) -> Recipe:
+def _recipe(job: Job, images: int) -> PartRequest:
     part = Part(1, job.shard, 0, tuple(shown(job.plan.class_shards[job.shard], images)))
     return recipe(job.store, job.run, job.config, job.plan, part)
 
@@ -99,7 +99,7 @@ def _manifest(job: Job, shard: int) -> Manifest:
     return Manifest.model_validate_json(job.store.get(layout.synthetic_manifest(job.run, 1, shard, 0)))
 
 
-def rows(job: Job, real: int, images: list[int]) -> list[Row]:
+def rows(job: Job, real: int, images: list[int]) -> list[SheetRow]:
     """Of each class: its first real images and the synthetic ones that `trial` was asked for, `images` of each class shard."""
     photos = _real_images(job, real)
     made = {}
@@ -110,7 +110,7 @@ def rows(job: Job, real: int, images: list[int]) -> list[Row]:
             keys = sorted(key for key, owner in zip(manifest.key, manifest.class_id, strict=True) if owner == class_id and key in wanted)
             pictures = [(Image.open(io.BytesIO(members[f"{key}.jpg"])), members[f"{key}.txt"].decode()) for key in keys]
             lines = chunks(pictures, COLUMNS) or [[]]
-            made[class_id] = [Row(class_id if n == 0 else "", photos[class_id] if n == 0 else [], line) for n, line in enumerate(lines)]
+            made[class_id] = [SheetRow(class_id if n == 0 else "", photos[class_id] if n == 0 else [], line) for n, line in enumerate(lines)]
     return [row for class_id in job.plan.real_counts if class_id in made for row in made[class_id]]
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 import torch
 
 from synaug.backends.devices import find_device
-from synaug.config.arms import Recipe
+from synaug.config.arms import ResolvedArm
 from synaug.data import layout, pools
 from synaug.data.pools import split_pool
 from synaug.data.seeding import derive
@@ -24,7 +24,7 @@ FEWEST = 10
 TEST_BATCHES = 2  # of a test set that are timed
 
 
-def trial(job: Job, recipe: Recipe) -> dict[str, dict | None]:
+def trial(job: Job, recipe: ResolvedArm) -> dict[str, dict | None]:
     """The Pace of a step, and of a model's evaluation, as rates.Pace takes them. Real images stand in for the synthetic ones."""
     torch.set_num_threads(job.config.threads)
     torch.set_flush_denormal(True)  # as the train stage
@@ -36,7 +36,7 @@ def trial(job: Job, recipe: Recipe) -> dict[str, dict | None]:
     return {"train": steps, "evaluate": _evaluation(job, recipe, network.eval(), device)}
 
 
-def _steps(job: Job, recipe: Recipe, ranks: Ranks) -> tuple[dict, torch.nn.Module]:
+def _steps(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[dict, torch.nn.Module]:
     begun = time.perf_counter()
     real = pools.real_pool(job.store, job.config, job.plan)
     counts = {"real": recipe.n_real} | ({"synthetic": recipe.n_synthetic} if recipe.n_synthetic else {})
@@ -72,7 +72,7 @@ def _now(device: torch.device) -> float:
 
 
 @torch.inference_mode()
-def _evaluation(job: Job, recipe: Recipe, network: torch.nn.Module, device: torch.device) -> dict | None:
+def _evaluation(job: Job, recipe: ResolvedArm, network: torch.nn.Module, device: torch.device) -> dict | None:
     """each: of all test sets; cold: of decoding them, once a process where they are kept. None while a set is not imported."""
     settings, classes, splits = recipe.settings, job.plan.classes, {test.split for test in job.config.tests.values()}
     if not all(job.store.exists(layout.real_split(split)) for split in splits):

@@ -84,7 +84,7 @@ def launcher(store, jobs, arm="naive-2x") -> Launcher:
 
 
 def publish(store, arm="naive-2x", **changed):
-    settings = arms.recipe(open_run(store, "first")[0], arm).frozen()
+    settings = arms.resolve_arm(open_run(store, "first")[0], arm).frozen()
     return lambda: store.put(layout.training("first", arm, 0, "done.json"), json.dumps(settings | changed).encode())
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.launcher.verdict import KILLS, RESTARTS, Defect, Seen, arrival, ended, exits, line, short, verdict
+from pipelines.launcher.verdict import KILLS, RESTARTS, Defect, JobSnapshot, arrival, ended, exits, line, short, verdict
 from pipelines.workflow import training_job
 from synaug.errors import DataError, ModelError, TransientError, UsageError
 
@@ -50,45 +50,45 @@ W0, W1 = (f"first-4f2a-auxbn-1x-0-worker-{n}" for n in (0, 1))
 RUNNING, FAILED, SUCCEEDED = job("Created", "Running"), job("Created", "Running", "Failed"), job("Created", "Running", "Succeeded")
 BOTH = [worker(0), worker(1)]
 CASES = {
-    "the model is there, whatever the job says": (Seen(done=True, job=FAILED), True),
-    "the model is there and the job is gone": (Seen(done=True, job=None), True),
-    "both at work": (Seen(done=False, job=RUNNING, pods=BOTH), False),
-    "created, no pod yet": (Seen(done=False, job=job("Created")), False),
-    "no status yet": (Seen(done=False, job=job()), False),
-    "the store does not answer while they work": (Seen(done=None, job=RUNNING, pods=BOTH), False),
-    "the store does not answer and the job has ended": (Seen(done=None, job=SUCCEEDED), TransientError),
-    "deleted by somebody": (Seen(done=False, job=None), TransientError),
+    "the model is there, whatever the job says": (JobSnapshot(done=True, job=FAILED), True),
+    "the model is there and the job is gone": (JobSnapshot(done=True, job=None), True),
+    "both at work": (JobSnapshot(done=False, job=RUNNING, pods=BOTH), False),
+    "created, no pod yet": (JobSnapshot(done=False, job=job("Created")), False),
+    "no status yet": (JobSnapshot(done=False, job=job()), False),
+    "the store does not answer while they work": (JobSnapshot(done=None, job=RUNNING, pods=BOTH), False),
+    "the store does not answer and the job has ended": (JobSnapshot(done=None, job=SUCCEEDED), TransientError),
+    "deleted by somebody": (JobSnapshot(done=False, job=None), TransientError),
     "one worker ended with 0 before rank 0 had published": (
-        Seen(done=False, job=SUCCEEDED, pods=[worker(1, "Succeeded", code=0)], events=[exited(170)]), TransientError),
-    "settings": (Seen(done=False, job=FAILED, pods=[worker(0, "Failed", code=2, said="arm x: no such kind")]), UsageError),
-    "data": (Seen(done=False, job=FAILED, pods=[worker(0, "Failed", code=3, said="checkpoint.pt is of another model")]), DataError),
-    "a model": (Seen(done=False, job=FAILED, pods=[worker(1, "Failed", code=4, said="the hub refuses the token")]), ModelError),
+        JobSnapshot(done=False, job=SUCCEEDED, pods=[worker(1, "Succeeded", code=0)], events=[exited(170)]), TransientError),
+    "settings": (JobSnapshot(done=False, job=FAILED, pods=[worker(0, "Failed", code=2, said="arm x: no such kind")]), UsageError),
+    "data": (JobSnapshot(done=False, job=FAILED, pods=[worker(0, "Failed", code=3, said="checkpoint.pt is of another model")]), DataError),
+    "a model": (JobSnapshot(done=False, job=FAILED, pods=[worker(1, "Failed", code=4, said="the hub refuses the token")]), ModelError),
     "a worker's own error and its peer's loss of it": (
-        Seen(done=False, job=FAILED, pods=[worker(0, "Failed", code=170, said="lost"), worker(1, "Failed", code=3, said="a broken tar")]),
+        JobSnapshot(done=False, job=FAILED, pods=[worker(0, "Failed", code=170, said="lost"), worker(1, "Failed", code=3, said="a broken tar")]),
         DataError),
-    "a defect": (Seen(done=False, job=FAILED, pods=[worker(0, "Failed", code=70, said="unexpected KeyError")]), Defect),
-    "a code that is nobody's": (Seen(done=False, job=FAILED, pods=[worker(0, "Failed", code=1)]), Defect),
-    "failed, and the pod that failed is gone": (Seen(done=False, job=FAILED, events=[exited(170), exited(3)]), DataError),
-    "failed for no reason to be seen": (Seen(done=False, job=FAILED), TransientError),
-    "failed past its deadline": (Seen(done=False, job=FAILED, pods=[worker(0, "Failed", code=170), late(1)]), UsageError),
-    "past its deadline, and to be started again": (Seen(done=False, job=RUNNING, pods=[worker(0), late(1)]), UsageError),
-    "workers lost and back": (Seen(done=False, job=RUNNING, pods=BOTH, events=[exited(137), exited(170, 5)], again=4), False),
+    "a defect": (JobSnapshot(done=False, job=FAILED, pods=[worker(0, "Failed", code=70, said="unexpected KeyError")]), Defect),
+    "a code that is nobody's": (JobSnapshot(done=False, job=FAILED, pods=[worker(0, "Failed", code=1)]), Defect),
+    "failed, and the pod that failed is gone": (JobSnapshot(done=False, job=FAILED, events=[exited(170), exited(3)]), DataError),
+    "failed for no reason to be seen": (JobSnapshot(done=False, job=FAILED), TransientError),
+    "failed past its deadline": (JobSnapshot(done=False, job=FAILED, pods=[worker(0, "Failed", code=170), late(1)]), UsageError),
+    "past its deadline, and to be started again": (JobSnapshot(done=False, job=RUNNING, pods=[worker(0), late(1)]), UsageError),
+    "workers lost and back": (JobSnapshot(done=False, job=RUNNING, pods=BOTH, events=[exited(137), exited(170, 5)], again=4), False),
     "killed as often as may be, told twice each, and its peer lost it": (
-        Seen(done=False, job=RUNNING, events=[exited(137, 2 * KILLS)], again=2 * KILLS, restarts={W0: KILLS, W1: KILLS}), False),
-    "killed once more": (Seen(done=False, job=RUNNING, events=[exited(137, 2 * KILLS)], restarts={W0: KILLS + 1}), UsageError),
+        JobSnapshot(done=False, job=RUNNING, events=[exited(137, 2 * KILLS)], again=2 * KILLS, restarts={W0: KILLS, W1: KILLS}), False),
+    "killed once more": (JobSnapshot(done=False, job=RUNNING, events=[exited(137, 2 * KILLS)], restarts={W0: KILLS + 1}), UsageError),
     "killed once and its peer lost it often": (
-        Seen(done=False, job=RUNNING, events=[exited(137), exited(170, 9)], restarts={W0: 5, W1: 9}), False),
-    "started again as often as may be": (Seen(done=False, job=RUNNING, events=[exited(170, 9)], again=RESTARTS), False),
-    "started again once more": (Seen(done=False, job=RUNNING, events=[exited(170, 9)], again=RESTARTS + 1), TransientError),
-    "deleted over and over, which leaves no code": (Seen(done=False, job=RUNNING, again=RESTARTS + 1), TransientError),
+        JobSnapshot(done=False, job=RUNNING, events=[exited(137), exited(170, 9)], restarts={W0: 5, W1: 9}), False),
+    "started again as often as may be": (JobSnapshot(done=False, job=RUNNING, events=[exited(170, 9)], again=RESTARTS), False),
+    "started again once more": (JobSnapshot(done=False, job=RUNNING, events=[exited(170, 9)], again=RESTARTS + 1), TransientError),
+    "deleted over and over, which leaves no code": (JobSnapshot(done=False, job=RUNNING, again=RESTARTS + 1), TransientError),
     "the namespace's quota is used up": (
-        Seen(done=False, job=RUNNING, events=[not_created('pods "w" is forbidden: exceeded quota: gpus, requested: 1, used: 8')]), False),
+        JobSnapshot(done=False, job=RUNNING, events=[not_created('pods "w" is forbidden: exceeded quota: gpus, requested: 1, used: 8')]), False),
     "workers are not admitted": (
-        Seen(done=False, job=RUNNING, events=[not_created('pods "w" is forbidden: violates PodSecurity "restricted:latest"')]), UsageError),
+        JobSnapshot(done=False, job=RUNNING, events=[not_created('pods "w" is forbidden: violates PodSecurity "restricted:latest"')]), UsageError),
     "an image that is none": (
-        Seen(done=False, job=RUNNING, pods=[worker(0, "Pending", waits=("InvalidImageName", "couldn't parse"))]), UsageError),
+        JobSnapshot(done=False, job=RUNNING, pods=[worker(0, "Pending", waits=("InvalidImageName", "couldn't parse"))]), UsageError),
     "an image that is not there yet": (
-        Seen(done=False, job=RUNNING, pods=[worker(0, "Pending", waits=("ImagePullBackOff", "not found"))]), False),
+        JobSnapshot(done=False, job=RUNNING, pods=[worker(0, "Pending", waits=("ImagePullBackOff", "not found"))]), False),
 }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def test_verdict(seen, wanted):
 
 
 def test_the_reason_is_the_workers_own_line_on_one_line():
-    seen = Seen(done=False, job=FAILED, pods=[worker(1, "Failed", code=4, said="the hub refuses the token;\nset another one\n")])
+    seen = JobSnapshot(done=False, job=FAILED, pods=[worker(1, "Failed", code=4, said="the hub refuses the token;\nset another one\n")])
     assert str(verdict(seen)) == "first-4f2a-auxbn-1x-0-worker-1: the hub refuses the token; set another one"
 
 
@@ -135,7 +135,7 @@ def test_equal_events_are_counted_as_often_as_they_happened():
 
 
 def test_a_line_tells_step_loss_speed_workers_and_age_of_the_checkpoint():
-    seen = Seen(done=False, job=RUNNING, pods=BOTH)
+    seen = JobSnapshot(done=False, job=RUNNING, pods=BOTH)
     metrics = {"step": 1200, "loss": 1.2345, "images_per_second": 412.3, "checkpoint_time": 1000.0}
     told = line("auxbn-1x", 0, seen, metrics, steps=5000, workers=2, now=1035.4)
     assert told == "train auxbn-1x seed 0: step 1200/5000, loss 1.23, 412 images/s, 2/2 workers, checkpoint 35 s old"
@@ -144,15 +144,15 @@ def test_a_line_tells_step_loss_speed_workers_and_age_of_the_checkpoint():
 def test_a_line_says_what_a_worker_waits_for():
     pod = worker(1, "Pending")
     pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: no GPU"}]
-    told = line("naive", 1, Seen(done=False, job=RUNNING, pods=[worker(0), pod]), None, steps=100, workers=2, now=0.0)
+    told = line("naive", 1, JobSnapshot(done=False, job=RUNNING, pods=[worker(0), pod]), None, steps=100, workers=2, now=0.0)
     assert told == "train naive seed 1: step 0/100, 1/2 workers, worker-1 waits: Unschedulable: 0/3 nodes: no GPU"
 
 
 def test_a_line_says_why_a_worker_is_not_created():
     events = [not_created('pods "w-1" is forbidden: exceeded quota: gpus, requested: nvidia.com/gpu=1, used: 8')]
-    told = line("naive", 1, Seen(done=False, job=RUNNING, pods=[worker(0)], events=events), None, steps=100, workers=2, now=0.0)
+    told = line("naive", 1, JobSnapshot(done=False, job=RUNNING, pods=[worker(0)], events=events), None, steps=100, workers=2, now=0.0)
     assert told.endswith("1/2 workers, 1 not created: exceeded quota: gpus, requested: nvidia.com/gpu=1, used: 8")
-    there = line("naive", 1, Seen(done=False, job=RUNNING, pods=BOTH, events=events), None, steps=100, workers=2, now=0.0)
+    there = line("naive", 1, JobSnapshot(done=False, job=RUNNING, pods=BOTH, events=events), None, steps=100, workers=2, now=0.0)
     assert there.endswith("2/2 workers"), "the event stays for an hour"
 
 

@@ -6,7 +6,7 @@ from tests.unit.training import helpers
 
 
 def recipe(arm: dict, **training):
-    return arms.recipe(helpers.config({"a": arm}, **training), "a")
+    return arms.resolve_arm(helpers.config({"a": arm}, **training), "a")
 
 
 def test_arms_of_a_comparison_share_batch_steps_schedule_and_augmentation():
@@ -53,13 +53,13 @@ def test_a_split_that_leaves_one_side_empty_is_refused(share, images):
 
 def test_mistakes_are_named():
     with pytest.raises(UsageError, match=r"no arm 'auxbn-6x'; run\.yaml has real, naive"):
-        arms.recipe(helpers.config(), "auxbn-6x")
+        arms.resolve_arm(helpers.config(), "auxbn-6x")
     with pytest.raises(UsageError, match=r"arms\.a\.settings\.lr.*-1"):
         recipe({"kind": "real", "settings": {"lr": -1}})
     with pytest.raises(UsageError, match=r"unknown key arms\.a\.settings\.learning_rate"):
         recipe({"kind": "real", "settings": {"learning_rate": 1}})
     with pytest.raises(UsageError, match="`oracle:` names no split"):
-        arms.recipe(helpers.config({"a": {"kind": "oracle"}}).model_copy(update={"oracle": None}), "a")
+        arms.resolve_arm(helpers.config({"a": {"kind": "oracle"}}).model_copy(update={"oracle": None}), "a")
 
 
 def test_changes_are_refused_with_the_difference():
@@ -72,7 +72,7 @@ def test_changes_are_refused_with_the_difference():
 
 def test_another_oracle_split_is_another_training():
     def frozen(oracle):
-        return arms.recipe(helpers.config({"a": {"kind": "oracle"}}).model_copy(update={"oracle": oracle}), "a").frozen()
+        return arms.resolve_arm(helpers.config({"a": {"kind": "oracle"}}).model_copy(update={"oracle": oracle}), "a").frozen()
 
     assert recipe({"kind": "naive"}).frozen()["oracle"] is None
     with pytest.raises(DataError, match="oracle: 'more' -> 'others'"):

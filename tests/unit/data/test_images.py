@@ -4,14 +4,14 @@ import io
 import pytest
 from PIL import Image
 
-from synaug.data.images import Read, read, read_in_order
+from synaug.data.images import DecodedImage, read, read_in_order
 from synaug.errors import DataError
 from tests.pictures import encoded, jpeg, picture
 
 
 def test_jpeg_and_png_are_stored_as_they_are():
     for data, extension in ((jpeg(1), "jpg"), (encoded(1, "PNG"), "png")):
-        assert read(data) == Read(hashlib.sha256(data).hexdigest(), data, extension)
+        assert read(data) == DecodedImage(hashlib.sha256(data).hexdigest(), data, extension)
 
 
 @pytest.mark.parametrize(("format", "mode"), [("WEBP", "RGBA"), ("GIF", "P"), ("BMP", "RGB"), ("TIFF", "CMYK")])

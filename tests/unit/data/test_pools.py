@@ -5,7 +5,7 @@ import pytest
 
 from synaug.config import Config
 from synaug.config.real import Real
-from synaug.config.run import Index as IndexSettings
+from synaug.config.run import IndexSettings as IndexSettings
 from synaug.data import pools
 from synaug.data.classes import ClassEntry
 from synaug.data.seeding import parse_key

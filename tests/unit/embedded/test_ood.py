@@ -85,7 +85,7 @@ def test_sets_are_seeded_balanced_and_differ_from_their_photos(name, monkeypatch
     tiles, labels, _ = photos(one.source)
     few = np.concatenate([np.flatnonzero(labels == label)[:6] for label in range(10)])
     padded, labels = np.pad(tiles[few], ((0, 0), (2, 2), (2, 2))) / 255, labels[few]
-    monkeypatch.setitem(ood.SETS, name, ood.Set(one.source, 40, one.seed, one.draw, one.note))
+    monkeypatch.setitem(ood.SETS, name, ood.OodSet(one.source, 40, one.seed, one.draw, one.note))
     drawn, chosen = ood.draw(name, padded, labels)
     again, _ = ood.draw(name, padded, labels)
     assert np.array_equal(drawn, again)

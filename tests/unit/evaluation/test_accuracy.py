@@ -7,7 +7,7 @@ from PIL import Image
 from safetensors.torch import save
 from timm.data import ImageNetInfo
 
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.data import importers
 from synaug.data.classes import ClassEntry
 from synaug.data.split_writer import Sample, pack
@@ -15,7 +15,7 @@ from synaug.errors import DataError, UsageError
 from synaug.evaluation import accuracy
 from synaug.training import augmentation
 
-SETTINGS = Settings(model="resnet10t", image_size=16, test_crop=1.0)
+SETTINGS = TrainingSettings(model="resnet10t", image_size=16, test_crop=1.0)
 
 
 def coloured(number: int) -> Image.Image:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synaug.evaluation.statistics import better_real, bootstrap, class_gain, estimate, gain, paired
+from synaug.evaluation.statistics import better_real, bootstrap, class_gain, gain, mean_with_interval, paired
 from synaug.run.results import Evaluation, Results, TestResult
 
 
@@ -45,10 +45,10 @@ def test_pairing_uses_the_seeds_that_both_arms_have():
 
 
 def test_one_seed_or_no_spread_gives_no_interval_and_shows_nothing():
-    assert (estimate([0.5]).std, estimate([0.5]).low, estimate([0.5]).shown) == (None, None, False)
-    assert (estimate([0.5, 0.5]).low, estimate([0.5, 0.5]).shown) == (None, False)
+    assert (mean_with_interval([0.5]).std, mean_with_interval([0.5]).low, mean_with_interval([0.5]).shown) == (None, None, False)
+    assert (mean_with_interval([0.5, 0.5]).low, mean_with_interval([0.5, 0.5]).shown) == (None, False)
     with pytest.raises(ValueError, match="no values"):
-        estimate([])
+        mean_with_interval([])
 
 
 def test_gain_is_shown_only_where_the_interval_excludes_0():

@@ -1,9 +1,9 @@
-from synaug.generation.batching import Planned, batches
+from synaug.generation.batching import ImageRequest, batches
 from synaug.prompts.schema import Prompt
 
 
 def images(*guidance):
-    return [Planned("a", n, 0, Prompt(text=f"p{n}", kind="plain"), g) for n, g in enumerate(guidance)]
+    return [ImageRequest("a", n, 0, Prompt(text=f"p{n}", kind="plain"), g) for n, g in enumerate(guidance)]
 
 
 def test_one_guidance_scale_a_batch_order_kept():

@@ -5,7 +5,7 @@ import torch
 
 from synaug.config import Config
 from synaug.data.classes import ClassEntry
-from synaug.prompts.attributes import Embedder, Pools, make_pools, parse_attributes, parse_line
+from synaug.prompts.attributes import AttributePools, Embedder, make_pools, parse_attributes, parse_line
 from synaug.prompts.schema import ATTRIBUTES
 from tests.fakes import Answers
 
@@ -21,7 +21,7 @@ class Letters:
 
 
 def offered(*values, size=8):
-    pools = Pools(Embedder(Letters()), ("crane", "dress"), ("ankle boot",), size)
+    pools = AttributePools(Embedder(Letters()), ("crane", "dress"), ("ankle boot",), size)
     pools.offer("background", list(values))
     return pools
 

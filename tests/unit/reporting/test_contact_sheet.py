@@ -2,7 +2,7 @@ import io
 
 from PIL import Image
 
-from synaug.reporting.contact_sheet import CELL, GAP, LINE, Row, contact_sheet
+from synaug.reporting.contact_sheet import CELL, GAP, LINE, SheetRow, contact_sheet
 
 
 def picture(colour, size=(32, 32)):
@@ -10,7 +10,7 @@ def picture(colour, size=(32, 32)):
 
 
 def test_real_and_synthetic_images_stand_side_by_side():
-    rows = [Row("boot", [picture("red")] * 2, [(picture("blue"), "a photo of a boot")] * 3), Row("bag", [], [])]
+    rows = [SheetRow("boot", [picture("red")] * 2, [(picture("blue"), "a photo of a boot")] * 3), SheetRow("bag", [], [])]
     sheet = Image.open(io.BytesIO(contact_sheet(rows)))
     middle = GAP + LINE + 4 + CELL // 2
     assert sheet.getpixel((GAP + CELL // 2, middle)) == (255, 0, 0)
@@ -21,6 +21,6 @@ def test_real_and_synthetic_images_stand_side_by_side():
 def test_small_images_keep_their_pixels_and_large_ones_fit():
     half = picture("white")
     half.paste("black", (0, 0, 16, 32))
-    sheet = Image.open(io.BytesIO(contact_sheet([Row("boot", [half, picture("red", (640, 320))], [])])))
+    sheet = Image.open(io.BytesIO(contact_sheet([SheetRow("boot", [half, picture("red", (640, 320))], [])])))
     colours = {sheet.getpixel((GAP + x, GAP + LINE + 4 + 10)) for x in range(CELL)}
     assert colours == {(0, 0, 0), (255, 255, 255)}  # no grey between

@@ -27,7 +27,7 @@ def planned(store, monkeypatch):
 
 
 def rates(config, plan, **changed) -> Rates:
-    shapes = [shape(config, plan, arms.recipe(config, name), None) for name in ("real", "naive")]
+    shapes = [shape(config, plan, arms.resolve_arm(config, name), None) for name in ("real", "naive")]
     known = {
         "workers": 2, "start": 5.0, "prompts": Pace(4, 3), "images": Pace(2, 0.5), "train": dict.fromkeys(shapes, Pace(1, 0.1)),
         "evaluate": dict.fromkeys(shapes, Pace(0, 2, cold=7)),
@@ -94,7 +94,7 @@ def test_the_longest_chain_bounds_the_wall_time(chains, workers, seconds):
 
 def test_trainings_are_dealt_out_seed_by_seed_as_the_runner_does(planned):
     _, config, plan = planned
-    real, naive = (shape(config, plan, arms.recipe(config, name), None) for name in ("real", "naive"))
+    real, naive = (shape(config, plan, arms.resolve_arm(config, name), None) for name in ("real", "naive"))
     train, evaluate = {real: Pace(0, 0.02), naive: Pace(0, 0.06)}, dict.fromkeys((real, naive), Pace(0, 0))
     known = rates(config, plan, start=0.0, train=train, evaluate=evaluate)
     made = {"prompts": [2, 2], "images": [20, 20]}
@@ -103,7 +103,7 @@ def test_trainings_are_dealt_out_seed_by_seed_as_the_runner_does(planned):
 
 def test_a_rate_holds_for_its_settings_its_device_and_its_processes_only(planned):
     store, config, plan = planned
-    name = shape(config, plan, arms.recipe(config, "real"), None)
+    name = shape(config, plan, arms.resolve_arm(config, "real"), None)
     pace = {"load": 1.0, "each": 0.1, "cold": 0.0}
     machine = {"device": "cpu", "workers": 2, "start": 3.0, "images_load": 2.0}
     written = {"machine": machine, "train": {name: {"train": pace, "evaluate": pace}}}
@@ -114,6 +114,6 @@ def test_a_rate_holds_for_its_settings_its_device_and_its_processes_only(planned
     for other in ("compute.device=cuda", "compute.workers=3"):
         assert known_rates(store, "first", configuration("class_shards=2", ARMS, other), plan).train == {}
     slower = configuration("class_shards=2", ARMS, "training.image_size=64")
-    assert shape(slower, plan, arms.recipe(slower, "real"), None) != name
+    assert shape(slower, plan, arms.resolve_arm(slower, "real"), None) != name
     cheaper = configuration("class_shards=2", ARMS, "training.lr=0.5", "training.steps=9")
-    assert shape(cheaper, plan, arms.recipe(cheaper, "real"), None) == name
+    assert shape(cheaper, plan, arms.resolve_arm(cheaper, "real"), None) == name

@@ -60,7 +60,7 @@ def test_a_shard_is_left_for_a_missing_part_or_a_missing_prompts_file(planned, f
 
 def test_an_arm_to_be_trained_again_is_to_be_evaluated_too(planned, folder):
     config, _ = open_run(planned, "first")
-    done = json.dumps(arms.recipe(config, "real").frozen()).encode()
+    done = json.dumps(arms.resolve_arm(config, "real").frozen()).encode()
     trained = hashlib.sha256(done).hexdigest()
     tests = {name: {"split": test.split, "subset": None, "domain": test.domain} for name, test in config.tests.items()}
     for seed in (0, 1):

@@ -10,7 +10,7 @@ from synaug.__main__ import main
 from synaug.data import layout
 from synaug.data.store import open_store
 from synaug.errors import DataError, TransientError
-from synaug.runner.log_tail import Tail, kept
+from synaug.runner.log_tail import LogTail, log_tail_on_failure
 from tests.images_run import images_job, write_plan
 
 ROOT = Path(__file__).parents[3]
@@ -87,7 +87,7 @@ def test_a_store_that_is_not_there_is_not_made_for_a_log(tmp_path, monkeypatch, 
 
 
 def fail(store, error: Exception) -> str:
-    with pytest.raises(type(error)), kept(Tail("train", store.url, "log")):
+    with pytest.raises(type(error)), log_tail_on_failure(LogTail("train", store.url, "log")):
         raise error
     return store.get("log").decode()
 

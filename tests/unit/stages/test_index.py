@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from synaug.config.run import Index as IndexSettings
+from synaug.config.run import IndexSettings as IndexSettings
 from synaug.data import layout
 from synaug.data.index import Index
 from synaug.data.manifest import Manifest

@@ -14,7 +14,7 @@ from synaug.data.store import open_store
 from synaug.embedded.datasets import jpeg, pictures
 from synaug.errors import DataError
 from synaug.prompts import attributes
-from synaug.prompts.builder import Maker
+from synaug.prompts.builder import ClassPromptsBuilder
 from synaug.prompts.compose import load_prompts
 from synaug.prompts.schema import ATTRIBUTES, ClassPrompts
 from synaug.run.job import Job
@@ -163,11 +163,11 @@ def test_a_file_that_a_twin_of_this_pod_wrote_first_stays(tmp_path, monkeypatch)
     job = job_in(tmp_path, [list(NAMES)])
     kept = b'{"class_id": "sandal", "name": "sandal", "senses": [], "chosen": "edited", "pools": {}, "plain": ["a photo of a sandal"]}'
 
-    class Overtaken(Maker):
+    class Overtaken(ClassPromptsBuilder):
         def make(self, class_id):
             job.store.put(layout.prompts("first", class_id), kept.replace(b"sandal", class_id.encode()))
             return ClassPrompts(class_id=class_id, name="late", senses=[], chosen="", pools={}, plain=[])
 
-    monkeypatch.setattr("synaug.prompts.builder.Maker", Overtaken)
+    monkeypatch.setattr("synaug.prompts.builder.ClassPromptsBuilder", Overtaken)
     prompts.run(replace(job, shard=0))
     assert {made(job, class_id).chosen for class_id in NAMES} == {"edited"}

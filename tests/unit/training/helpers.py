@@ -132,8 +132,8 @@ def metrics(store: Store, arm: str, seed: int = 0) -> list[dict]:
 
 
 def train(job: Job) -> None:
-    recipe = arms.recipe(job.config, job.arm)
-    with distributed.joined("cpu") as ranks:
+    recipe = arms.resolve_arm(job.config, job.arm)
+    with distributed.init_distributed("cpu") as ranks:
         loop.train(job, recipe, ranks)
 
 

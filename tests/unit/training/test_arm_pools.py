@@ -10,7 +10,7 @@ from tests.unit.training import helpers
 
 def tables(store, arm: str, **settings):
     job = helpers.job(store, arm, settings=helpers.config(**settings))
-    return arm_pools.tables(job, arms.recipe(job.config, arm))
+    return arm_pools.tables(job, arms.resolve_arm(job.config, arm))
 
 
 def size(pool) -> int:
@@ -27,23 +27,23 @@ def test_arms_take_their_pools(disk):
 
 def test_an_oracles_cut_is_seeded_balanced_and_nested(empty):
     pool = helpers.add_split(empty, "more", images=64)
-    small, large = (arm_pools.cut(pool, n, seed=0) for n in (8, 20))
+    small, large = (arm_pools.cut_pool(pool, n, seed=0) for n in (8, 20))
     keys = [{key for table in cut for key in table.key} for cut in (small, large)]
     assert len(keys[0]) == 8 and keys[0] < keys[1] and len(keys[1]) == 20
     assert Counter(label for table in small for label in table.label) == dict.fromkeys(range(4), 2)
-    assert keys[0] != {key for table in arm_pools.cut(pool, 8, seed=1) for key in table.key}
+    assert keys[0] != {key for table in arm_pools.cut_pool(pool, 8, seed=1) for key in table.key}
 
 
 def test_an_oracle_larger_than_its_split_is_refused(empty):
     pool = helpers.add_split(empty, "more", images=16)
     with pytest.raises(DataError, match="holds 16 images of these classes and 17 are asked for"):
-        arm_pools.cut(pool, 17, seed=0)
+        arm_pools.cut_pool(pool, 17, seed=0)
 
 
 def test_the_digest_tells_tars_and_choices_apart(empty):
     pool = helpers.add_split(empty, "more", images=32)
     assert arm_pools.digest(pool) == arm_pools.digest(pool[::-1])
     assert arm_pools.digest(pool) != arm_pools.digest(pool[:1])
-    assert arm_pools.digest(pool) != arm_pools.digest(arm_pools.cut(pool, 31, seed=0))
+    assert arm_pools.digest(pool) != arm_pools.digest(arm_pools.cut_pool(pool, 31, seed=0))
     changed = pool[0].model_copy(update={"sha256": "0" * 64})
     assert arm_pools.digest(pool) != arm_pools.digest([changed, *pool[1:]])

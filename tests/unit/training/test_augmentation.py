@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from scipy import stats
 
-from synaug.config.training import Augmentation, Settings
+from synaug.config.training import Augmentation, TrainingSettings
 from synaug.training import augmentation
 
 
@@ -96,10 +96,10 @@ def test_mixing_stays_within_its_slice_and_weighs_the_targets(kind):
 
 
 def test_test_images_are_normalized_with_the_models_own_mean():
-    settings = Settings(model="inception_v3", image_size=20, test_crop=0.5)
+    settings = TrainingSettings(model="inception_v3", image_size=20, test_crop=0.5)
     tensor = augmentation.test_transform(settings)(Image.new("L", (100, 60), 255))
     assert tensor.shape == (3, 20, 20) and torch.allclose(tensor, torch.ones(3, 20, 20))
-    small = Settings(image_size=32, test_crop=1.0)
+    small = TrainingSettings(image_size=32, test_crop=1.0)
     image = gradient(32, 32)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in augmentation.normalization(small))
     expected = (torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255 - mean) / std

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.data import layout, pools
 from synaug.data.manifest import TarTable
 from synaug.data.webdataset import TarWriter
@@ -20,11 +20,11 @@ from tests.unit.training import helpers
 CROPS = ("pad", "none", "random-resized")
 
 
-def settings(**augmentation) -> Settings:
-    return Settings(image_size=16, batch_size=16, augmentation={"crop": "pad"} | augmentation)
+def settings(**augmentation) -> TrainingSettings:
+    return TrainingSettings(image_size=16, batch_size=16, augmentation={"crop": "pad"} | augmentation)
 
 
-def sources(store, tables: dict[str, list[TarTable]], training: Settings, *, seed: int = 0, window: int = 2) -> list[Source]:
+def sources(store, tables: dict[str, list[TarTable]], training: TrainingSettings, *, seed: int = 0, window: int = 2) -> list[Source]:
     fetch = lambda table: pools.fetch_tar(store, table)  # noqa: E731
     return [Source(name, pool, fetch, n=8, seed=seed, window=window, settings=training) for name, pool in tables.items()]
 

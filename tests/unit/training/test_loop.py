@@ -209,7 +209,7 @@ def test_passes_are_counted_over_the_whole_training(disk):
 
 def test_who_watches_sees_metrics_between_checkpoints_and_the_age_of_the_last(disk, monkeypatch):
     monkeypatch.setattr(checkpoint, "SHOWN", 0.0)
-    monkeypatch.setattr(checkpoint.Folder, "is_time", lambda self: self.saved is None and len(checkpoints) == 5)
+    monkeypatch.setattr(checkpoint.TrainingFolder, "is_time", lambda self: self.saved is None and len(checkpoints) == 5)
     checkpoints = []
 
     def report(progress):

@@ -3,15 +3,15 @@ import safetensors.torch
 import timm
 import torch
 
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.errors import ModelError
 from synaug.training import auxbn, model
 
 KWARGS = {"channels": [8, 8, 16, 16], "stem_width": 8}
 
 
-def settings(**values) -> Settings:
-    return Settings(**{"model": "test_resnet", "model_kwargs": KWARGS} | values)
+def settings(**values) -> TrainingSettings:
+    return TrainingSettings(**{"model": "test_resnet", "model_kwargs": KWARGS} | values)
 
 
 def weights(path, classes: int = 5, **kwargs):
@@ -64,7 +64,7 @@ def test_equal_weights_export_to_equal_bytes_and_load_strictly():
 
 def test_the_average_warms_up_and_copies_buffers():
     network = timm.create_model("test_resnet", num_classes=5, **KWARGS).train()
-    average = model.Average(network, 0.9)
+    average = model.ModelEma(network, 0.9)
     before = average.module.fc.weight.clone()
     with torch.no_grad():
         network.fc.weight.add_(1.0)

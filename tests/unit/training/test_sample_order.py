@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from synaug.training.sample_order import Order, distinct, wide_enough
+from synaug.training.sample_order import SampleOrder, distinct, widen_window
 
 LENGTHS = [7, 12, 1, 9, 30, 5, 16, 20]
 N = sum(LENGTHS)
 
 
-def order(**changes) -> Order:
-    return Order(LENGTHS, **{"seed": 0, "source": "real", "window": 3} | changes)
+def order(**changes) -> SampleOrder:
+    return SampleOrder(LENGTHS, **{"seed": 0, "source": "real", "window": 3} | changes)
 
 
 def test_every_pass_has_each_sample_once_in_another_order():
@@ -40,7 +40,7 @@ def test_at_most_a_window_of_tars_is_read_from_at_a_time(window):
 
 
 def test_samples_of_a_tar_are_shuffled_and_tars_interleaved():
-    reader = Order([50, 50], seed=0, source="real", window=2)
+    reader = SampleOrder([50, 50], seed=0, source="real", window=2)
     samples = reader.at(0, 100)[1]
     assert samples.tolist() != sorted(samples)
     assert 15 <= (reader.tars(samples[:50]) == 0).sum() <= 35
@@ -60,7 +60,7 @@ def test_distinct_is_the_mean_of_uniform_draws():
 def test_the_window_grows_until_class_clustered_tars_mix():
     """Synthetic tars hold the classes of one shard only: two of a thousand, say."""
     lengths, labels = [40] * 200, np.repeat(np.arange(400), 20)
-    window = wide_enough(lengths, labels, n=64, seed=0, source="synthetic", window=8)
+    window = widen_window(lengths, labels, n=64, seed=0, source="synthetic", window=8)
     assert 16 <= window <= 200
     mixed = np.tile(np.arange(400), 20)
-    assert wide_enough(lengths, mixed, n=64, seed=0, source="synthetic", window=8) == 8
+    assert widen_window(lengths, mixed, n=64, seed=0, source="synthetic", window=8) == 8

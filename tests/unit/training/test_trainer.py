@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from synaug.config import arms
-from synaug.config.training import Settings
+from synaug.config.training import TrainingSettings
 from synaug.errors import UsageError
 from synaug.training import auxbn, model
 from synaug.training.distributed import Ranks
-from synaug.training.loader import Batch
+from synaug.training.loader import TrainingBatch
 from synaug.training.trainer import Trainer, learning_rate
 from tests.unit.training import helpers
 
@@ -19,7 +19,7 @@ VIT = {"model": "test_vit", "model_kwargs": {"img_size": 16, "patch_size": 4}}
 
 def trainer(kind: str = "naive", *, ranks: Ranks = Ranks(0, 1, CPU), counts=(4, 4), **training) -> Trainer:  # noqa: B008  frozen
     config = helpers.config({"a": {"kind": kind, "scale": "1x"}}, **training)
-    recipe = arms.recipe(config, "a")
+    recipe = arms.resolve_arm(config, "a")
     torch.manual_seed(0)
     network = model.for_arm(model.create(recipe.settings, 4), kind=kind, name="a")
     made = Trainer(network, recipe, ranks, seed=0, classes=4, counts=list(counts))
@@ -28,9 +28,9 @@ def trainer(kind: str = "naive", *, ranks: Ranks = Ranks(0, 1, CPU), counts=(4, 
     return made
 
 
-def batch(n: int = 8) -> Batch:
+def batch(n: int = 8) -> TrainingBatch:
     generator = torch.Generator().manual_seed(0)
-    return Batch(torch.randint(0, 256, (n, 3, 16, 16), dtype=torch.uint8, generator=generator), torch.arange(n) % 4)
+    return TrainingBatch(torch.randint(0, 256, (n, 3, 16, 16), dtype=torch.uint8, generator=generator), torch.arange(n) % 4)
 
 
 def gradients(network) -> torch.Tensor:
@@ -57,7 +57,7 @@ def test_the_mean_over_ranks_is_the_gradient_of_one_process():
     parts = [[0, 1, 2, 4, 5, 6], [3, 7]]
     made = [trainer(ranks=Ranks(rank, 2, CPU), counts=(len(p) // 2, len(p) // 2), **VIT) for rank, p in enumerate(parts)]
     for one, part in zip(made, parts, strict=True):
-        one.step(Batch(data.images[part], data.labels[part]), 0)
+        one.step(TrainingBatch(data.images[part], data.labels[part]), 0)
     mean = sum(gradients(one.model) for one in made) / 2
     assert torch.allclose(mean, gradients(whole.model), atol=1e-6)
 
@@ -72,7 +72,7 @@ def test_real_images_touch_main_and_synthetic_ones_aux():
 
 
 def test_the_rate_warms_up_and_falls_to_zero():
-    settings = Settings(lr=1.0, warmup_steps=4)
+    settings = TrainingSettings(lr=1.0, warmup_steps=4)
     rates = [learning_rate(settings, step, 24) for step in range(24)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0] and rates[4] == 1.0
     assert rates[14] == pytest.approx(0.5) and rates[-1] < 0.01 and rates[4:] == sorted(rates[4:], reverse=True)
@@ -92,7 +92,7 @@ def test_mixup_and_cutmix_never_mix_the_slices():
         made = trainer(augmentation={"crop": "none", kind: 1.0})
         images = torch.cat([torch.full((4, 3, 16, 16), 50, dtype=torch.uint8), torch.full((4, 3, 16, 16), 200, dtype=torch.uint8)])
         for step in range(10):
-            mixed, _, targets = made._inputs(Batch(images, torch.tensor([0, 1, 0, 1, 2, 3, 2, 3])), step)
+            mixed, _, targets = made._inputs(TrainingBatch(images, torch.tensor([0, 1, 0, 1, 2, 3, 2, 3])), step)
             assert torch.allclose(mixed, (images.float() - made.mean) / made.std, atol=1e-5)
             assert not targets[:4, 2:].any() and not targets[4:, :2].any()
 

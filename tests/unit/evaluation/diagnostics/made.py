@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
-from synaug.config.arms import recipe
+from synaug.config.arms import resolve_arm
 from synaug.config.load import dump_config
 from synaug.data import layout
 from synaug.data.index import Index, IndexedPart
@@ -71,7 +71,7 @@ def job(store: Store, *, planned: bool = False, **more) -> Job:
 
 def put_classifier(one: Job, *, answer: int | None = None, arm: str = "real", seed: int = 0) -> None:
     """A finished training: a network at random, which gives `answer` to everything where that is set."""
-    own = recipe(one.config, arm)
+    own = resolve_arm(one.config, arm)
     torch.manual_seed(seed)
     model = timm.create_model(own.settings.model, num_classes=CLASSES, **own.settings.model_kwargs)
     if answer is not None:

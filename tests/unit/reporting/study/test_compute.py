@@ -62,7 +62,7 @@ def finished(store, study):
     index = {"digest": plan.digest, "scale": 1, "min_clip_score": None, "rejects": {}, "lost": []}
     store.put(layout.index("one"), json.dumps(index | {"parts": [{"manifest": key} for key in manifests]}).encode())
     for arm, tests in TOP1.items():
-        done = json.dumps(arms.recipe(config, arm).frozen()).encode()
+        done = json.dumps(arms.resolve_arm(config, arm).frozen()).encode()
         for seed in config.seeds:
             store.put(layout.training("one", arm, seed, "done.json"), done)
             store.put(layout.training("one", arm, seed, "model.safetensors"), WEIGHTS)

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from synaug.reporting.study.files import write
-from synaug.reporting.study.outcome import Outcome, RunFacts
+from synaug.reporting.study.outcome import RunFacts, StudyOutcome
 from tests import browser
 from tests import made_outcome as made
 
@@ -32,7 +32,7 @@ DIAGNOSTICS = {
 }  # fmt: skip
 
 
-def outcome() -> Outcome:
+def outcome() -> StudyOutcome:
     table = made.table(("main/real", "main/real-half", "main/naive-1x", "main/naive-6x", "main/auxbn-1x", "main/oracle-6x"), pairs={
         "AuxBN over naive, 1x": ("main/auxbn-1x", "main/naive-1x"),
     })  # fmt: skip
@@ -68,7 +68,7 @@ def rows(text: str, name: str) -> list[str]:
 
 
 def test_equal_outcomes_give_equal_bytes(folder, tmp_path):
-    read = Outcome.model_validate_json((folder / "study/outcome.json").read_text())
+    read = StudyOutcome.model_validate_json((folder / "study/outcome.json").read_text())
     assert read == outcome()
     again = write(read, tmp_path)
     names = [str(path.relative_to(tmp_path)) for path in again]

@@ -23,7 +23,7 @@ def test_steps_are_timed_without_synthetic_images_and_leave_nothing(real_only, a
     before = set(real_only.list(""))
     settings = config()
     settings = settings.model_copy(update={"tests": {"held-out": TestSet(split="train")}})
-    measured = trial(job(real_only, arm, settings=settings), arms.recipe(settings, arm))
+    measured = trial(job(real_only, arm, settings=settings), arms.resolve_arm(settings, arm))
     step, evaluation = Pace(**measured["train"]), Pace(**measured["evaluate"])
     assert 0 < step.each < 5 and step.load > 0
     assert evaluation.each > 0 and evaluation.cold > 0
@@ -33,7 +33,7 @@ def test_steps_are_timed_without_synthetic_images_and_leave_nothing(real_only, a
 def test_an_evaluation_on_a_set_that_is_not_imported_is_unmeasured(real_only):
     settings = config(steps=2)  # fewer than the warm-up
     settings = settings.model_copy(update={"tests": {"missing": TestSet(split="nowhere")}})
-    measured = trial(job(real_only, settings=settings), arms.recipe(settings, "real"))
+    measured = trial(job(real_only, settings=settings), arms.resolve_arm(settings, "real"))
     assert measured["evaluate"] is None and measured["train"]["each"] > 0
 
 
