@@ -9,14 +9,21 @@ from images.engine import ROOT, build_secrets, find_engine
 from synaug import __version__
 from synaug.errors import SynaugError, UsageError
 
-TARGETS = {"control": "synaug-control", "stages": "synaug"}  # target -> image; in this order, since the second builds on the first
+TARGETS = {
+    "control": "synaug-control",
+    "stages": "synaug",
+}  # target -> image; in this order, since the second builds on the first
 VALUES = ROOT / "work" / "images-values.yaml"
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m images", description=__doc__.partition(":")[2].strip())
     parser.add_argument("--push", metavar="PREFIX", help="registry and path, like registry.example.com/team")
-    parser.add_argument("--base", metavar="IMAGE", help="Debian or Ubuntu with python3 >= 3.11 and venv (default: in images/Containerfile)")
+    parser.add_argument(
+        "--base",
+        metavar="IMAGE",
+        help="Debian or Ubuntu with python3 >= 3.11 and venv (default: in images/Containerfile)",
+    )
     parser.add_argument("--target", action="append", choices=list(TARGETS), help="only this one; repeat for more")
     args = parser.parse_args(arguments)
     try:
@@ -31,7 +38,9 @@ def build(targets: list[str], *, push: str | None = None, base: str | None = Non
     """Raises UsageError for a prefix that is none, and what the engine raises."""
     prefix = (push or "localhost").rstrip("/")
     if "://" in prefix or prefix != prefix.lower() or " " in prefix:
-        raise UsageError(f"PUSH={push}: a registry and path in lower case without a scheme, like registry.example.com/team")
+        raise UsageError(
+            f"PUSH={push}: a registry and path in lower case without a scheme, like registry.example.com/team"
+        )
     engine, digests = find_engine(), {}
     for target in (each for each in TARGETS if each in targets):
         tag, begun = f"{prefix}/{TARGETS[target]}:{__version__}", time.monotonic()
@@ -43,7 +52,9 @@ def build(targets: list[str], *, push: str | None = None, base: str | None = Non
             print(f"{tag}: pushed, {digests[target]}", flush=True)
     if digests:
         write_values(VALUES, prefix, digests)
-        print(f"{VALUES.relative_to(ROOT)}: give it to helm: helm upgrade --install synaug helm/synaug -f {VALUES.relative_to(ROOT)} ...")
+        print(
+            f"{VALUES.relative_to(ROOT)}: give it to helm: helm upgrade --install synaug helm/synaug -f {VALUES.relative_to(ROOT)} ..."
+        )
 
 
 def write_values(path: Path, prefix: str, digests: dict[str, str]) -> None:
@@ -52,7 +63,11 @@ def write_values(path: Path, prefix: str, digests: dict[str, str]) -> None:
     for target, digest in digests.items():
         indent = "  " if target == "stages" else "    "
         lines += ["  control:"] if target == "control" else []
-        lines += [f"{indent}repository: {prefix}/{TARGETS[target]}", f'{indent}tag: "{__version__}"', f"{indent}digest: {digest}"]
+        lines += [
+            f"{indent}repository: {prefix}/{TARGETS[target]}",
+            f'{indent}tag: "{__version__}"',
+            f"{indent}digest: {digest}",
+        ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
 

@@ -31,14 +31,20 @@ class Engine:
         for key, path in secrets.items():
             command += ["--secret", f"id={key},src={path}"]
         if subprocess.run([*command, str(ROOT)], env=self._environment()).returncode:
-            raise DataError(f"image {tag} was not built: {' '.join(command[:2])} failed, see above; BASE= takes another base image")
+            raise DataError(
+                f"image {tag} was not built: {' '.join(command[:2])} failed, see above; BASE= takes another base image"
+            )
 
     def push(self, tag: str) -> str:
         """The digest that the registry knows it by."""
         if self.name == "docker":
             self._run(["docker", "push", "--quiet", tag], f"pushing {tag}")
-            known = self._run(["docker", "image", "inspect", "--format", "{{join .RepoDigests \"\\n\"}}", tag], f"inspecting {tag}")
-            return next(line.rpartition("@")[2] for line in known.splitlines() if line.startswith(tag.rpartition(":")[0] + "@"))
+            known = self._run(
+                ["docker", "image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', tag], f"inspecting {tag}"
+            )
+            return next(
+                line.rpartition("@")[2] for line in known.splitlines() if line.startswith(tag.rpartition(":")[0] + "@")
+            )
         with tempfile.TemporaryDirectory() as folder:
             digest = Path(folder) / "digest"
             self._run(["buildah", "push", "--digestfile", str(digest), tag, f"docker://{tag}"], f"pushing {tag}")
@@ -55,7 +61,10 @@ class Engine:
 
     def load(self, archive: Path) -> None:
         """A docker archive's image, under the name in it."""
-        command = {"docker": ["docker", "load", "--input", str(archive)], "buildah": ["buildah", "pull", f"docker-archive:{archive}"]}
+        command = {
+            "docker": ["docker", "load", "--input", str(archive)],
+            "buildah": ["buildah", "pull", f"docker-archive:{archive}"],
+        }
         self._run(command[self.name], f"loading {archive}")
 
     def _environment(self) -> dict[str, str]:
@@ -66,7 +75,9 @@ class Engine:
         done = subprocess.run(command, env=self._environment(), capture_output=True, text=True)
         if done.returncode:
             reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1].rpartition("Error: ")[2]
-            raise TransientError(f"{what} failed: {reason}; is the registry there, and are you logged in ({self.name} login)?")
+            raise TransientError(
+                f"{what} failed: {reason}; is the registry there, and are you logged in ({self.name} login)?"
+            )
         return done.stdout
 
 
@@ -76,7 +87,9 @@ def find_engine() -> Engine:
         return Engine(name="docker")
     if shutil.which("buildah"):
         return Engine(name="buildah")
-    raise UsageError("images are built by docker (with its daemon running) or buildah, and neither is there: apt-get install buildah")
+    raise UsageError(
+        "images are built by docker (with its daemon running) or buildah, and neither is there: apt-get install buildah"
+    )
 
 
 @contextmanager
@@ -87,14 +100,23 @@ def build_secrets():
         if settings := _pip_settings():
             found["pip"] = Path(folder) / "pip.conf"
             found["pip"].write_text("\n".join(["[global]", *settings]) + "\n")
-        authorities = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT") or os.environ.get("REQUESTS_CA_BUNDLE")
+        authorities = (
+            os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT") or os.environ.get("REQUESTS_CA_BUNDLE")
+        )
         if authorities and Path(authorities).is_file():
             found["certificates"] = Path(authorities)
         yield found
 
 
 INSIDE = "/etc/ssl/certs/ca-certificates.crt"  # where the Containerfile mounts the certificates
-KEPT = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "retries")  # others name this machine's files
+KEPT = (
+    "index-url",
+    "extra-index-url",
+    "trusted-host",
+    "proxy",
+    "timeout",
+    "retries",
+)  # others name this machine's files
 
 
 def _pip_settings() -> list[str]:
@@ -104,4 +126,6 @@ def _pip_settings() -> list[str]:
     for line in listed.splitlines():
         key, _, value = line.partition("=")
         settings[key.rpartition(".")[2]] = value.strip("'\"")
-    return [f"{key} = {value}" for key, value in settings.items() if key in KEPT] + ([f"cert = {INSIDE}"] if "cert" in settings else [])
+    return [f"{key} = {value}" for key, value in settings.items() if key in KEPT] + (
+        [f"cert = {INSIDE}"] if "cert" in settings else []
+    )

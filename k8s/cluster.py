@@ -15,7 +15,16 @@ from k8s.tools import build_all, tool
 from synaug.errors import UsageError
 
 MARKER = "synaug-development-cluster"  # a ConfigMap in kube-system
-PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "coredns", "containerd", "kubelet", "kube-proxy")
+PARTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "coredns",
+    "containerd",
+    "kubelet",
+    "kube-proxy",
+)
 
 
 def tools(settings: Settings) -> None:
@@ -78,7 +87,9 @@ def mark(settings: Settings) -> None:
     if not path.exists():
         path.write_text(secrets.token_hex(16))
     metadata = {"name": MARKER, "namespace": "kube-system"}
-    prerequisites.apply(settings, [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"nonce": path.read_text()}}])
+    prerequisites.apply(
+        settings, [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"nonce": path.read_text()}}]
+    )
 
 
 def down(settings: Settings) -> None:

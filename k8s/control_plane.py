@@ -57,35 +57,114 @@ def boot(settings: Settings) -> None:
     """Starts what does not run and waits for each. Raises BootError."""
     write_credentials(settings)
     state, node = settings.state, settings.node_address
-    start(settings, "etcd", [
-        binary("etcd"), "--name", settings.node, "--data-dir", state / "etcd", "--unsafe-no-fsync",  # nothing to lose
-        "--listen-client-urls", ETCD, "--advertise-client-urls", ETCD,
-        "--listen-peer-urls", "http://127.0.0.1:2380", "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
-        "--initial-cluster", f"{settings.node}=http://127.0.0.1:2380", "--logger", "zap", "--log-level", "warn",
-    ], lambda: answers(f"{ETCD}/health"))  # fmt: skip
-    start(settings, "kube-apiserver", [
-        binary("kube-apiserver"), "--etcd-servers", ETCD, "--bind-address", node, "--advertise-address", node, "--secure-port", "6443",
-        "--cert-dir", state / "apiserver", "--service-cluster-ip-range", settings.services,
-        "--token-auth-file", state / "tokens.csv", "--authorization-mode", "Node,RBAC", "--enable-admission-plugins", "NodeRestriction",
-        "--service-account-issuer", f"https://kubernetes.default.svc.{DOMAIN}",
-        "--service-account-key-file", state / "accounts.key", "--service-account-signing-key-file", state / "accounts.key",
-        "--kubelet-client-certificate", state / "kubelet-client.crt", "--kubelet-client-key", state / "kubelet-client.key",
-        "--kubelet-preferred-address-types", "InternalIP",  # the node's name resolves nowhere
-    ], lambda: (state / "apiserver/apiserver.crt").exists() and succeeds(
-        [binary("kubectl"), "--kubeconfig", settings.kubeconfig, "get", "--raw", "/readyz"]
-    ))  # fmt: skip
+    start(
+        settings,
+        "etcd",
+        [
+            binary("etcd"),
+            "--name",
+            settings.node,
+            "--data-dir",
+            state / "etcd",
+            "--unsafe-no-fsync",  # nothing to lose
+            "--listen-client-urls",
+            ETCD,
+            "--advertise-client-urls",
+            ETCD,
+            "--listen-peer-urls",
+            "http://127.0.0.1:2380",
+            "--initial-advertise-peer-urls",
+            "http://127.0.0.1:2380",
+            "--initial-cluster",
+            f"{settings.node}=http://127.0.0.1:2380",
+            "--logger",
+            "zap",
+            "--log-level",
+            "warn",
+        ],
+        lambda: answers(f"{ETCD}/health"),
+    )
+    start(
+        settings,
+        "kube-apiserver",
+        [
+            binary("kube-apiserver"),
+            "--etcd-servers",
+            ETCD,
+            "--bind-address",
+            node,
+            "--advertise-address",
+            node,
+            "--secure-port",
+            "6443",
+            "--cert-dir",
+            state / "apiserver",
+            "--service-cluster-ip-range",
+            settings.services,
+            "--token-auth-file",
+            state / "tokens.csv",
+            "--authorization-mode",
+            "Node,RBAC",
+            "--enable-admission-plugins",
+            "NodeRestriction",
+            "--service-account-issuer",
+            f"https://kubernetes.default.svc.{DOMAIN}",
+            "--service-account-key-file",
+            state / "accounts.key",
+            "--service-account-signing-key-file",
+            state / "accounts.key",
+            "--kubelet-client-certificate",
+            state / "kubelet-client.crt",
+            "--kubelet-client-key",
+            state / "kubelet-client.key",
+            "--kubelet-preferred-address-types",
+            "InternalIP",  # the node's name resolves nowhere
+        ],
+        lambda: (
+            (state / "apiserver/apiserver.crt").exists()
+            and succeeds([binary("kubectl"), "--kubeconfig", settings.kubeconfig, "get", "--raw", "/readyz"])
+        ),
+    )
     # The certificate that the API server signed for itself is its own root.
-    start(settings, "kube-controller-manager", [
-        binary("kube-controller-manager"), "--kubeconfig", state / "controller-manager.kubeconfig", "--leader-elect=false",
-        "--bind-address", "127.0.0.1", "--use-service-account-credentials", "--service-account-private-key-file", state / "accounts.key",
-        "--root-ca-file", state / "apiserver/apiserver.crt",
-    ], lambda: answers("https://127.0.0.1:10257/healthz"))  # fmt: skip
-    start(settings, "kube-scheduler", [
-        binary("kube-scheduler"), "--kubeconfig", state / "scheduler.kubeconfig", "--leader-elect=false", "--bind-address", "127.0.0.1",
-    ], lambda: answers("https://127.0.0.1:10259/healthz"))  # fmt: skip
+    start(
+        settings,
+        "kube-controller-manager",
+        [
+            binary("kube-controller-manager"),
+            "--kubeconfig",
+            state / "controller-manager.kubeconfig",
+            "--leader-elect=false",
+            "--bind-address",
+            "127.0.0.1",
+            "--use-service-account-credentials",
+            "--service-account-private-key-file",
+            state / "accounts.key",
+            "--root-ca-file",
+            state / "apiserver/apiserver.crt",
+        ],
+        lambda: answers("https://127.0.0.1:10257/healthz"),
+    )
+    start(
+        settings,
+        "kube-scheduler",
+        [
+            binary("kube-scheduler"),
+            "--kubeconfig",
+            state / "scheduler.kubeconfig",
+            "--leader-elect=false",
+            "--bind-address",
+            "127.0.0.1",
+        ],
+        lambda: answers("https://127.0.0.1:10259/healthz"),
+    )
     kubectl(settings, "apply", "--filename", "-", input=DNS_ROLE)
     (state / "Corefile").write_text(COREFILE.format(node=node, domain=DOMAIN, state=state))
-    start(settings, "coredns", [binary("coredns"), "-conf", state / "Corefile"], lambda: answers("http://127.0.0.1:8181/ready"))
+    start(
+        settings,
+        "coredns",
+        [binary("coredns"), "-conf", state / "Corefile"],
+        lambda: answers("http://127.0.0.1:8181/ready"),
+    )
 
 
 def write_credentials(settings: Settings) -> None:
@@ -101,11 +180,27 @@ def write_credentials(settings: Settings) -> None:
         write_private(table, "".join(f'{tokens[user]},{user},{user},"{group}"\n' for user, (_, group) in users.items()))
     if not (state / "accounts.key").exists():
         run(["openssl", "genrsa", "-out", state / "accounts.key", "2048"])
-    if not (state / "kubelet-client.crt").exists():  # signed by itself: the kubelet trusts this one certificate and nobody else
-        run([
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", "/O=system:masters/CN=kube-apiserver",
-            "-keyout", state / "kubelet-client.key", "-out", state / "kubelet-client.crt",
-        ])  # fmt: skip
+    if not (
+        state / "kubelet-client.crt"
+    ).exists():  # signed by itself: the kubelet trusts this one certificate and nobody else
+        run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "3650",
+                "-subj",
+                "/O=system:masters/CN=kube-apiserver",
+                "-keyout",
+                state / "kubelet-client.key",
+                "-out",
+                state / "kubelet-client.crt",
+            ]
+        )
 
 
 def write_private(path: Path, text: str) -> None:
@@ -116,9 +211,19 @@ def write_private(path: Path, text: str) -> None:
 def kubeconfig(settings: Settings, user: str, token: str) -> str:
     """One user's; JSON is YAML."""
     cluster = {"server": settings.server, "certificate-authority": str(settings.state / "apiserver/apiserver.crt")}
-    return json.dumps({
-        "apiVersion": "v1", "kind": "Config", "current-context": "synaug-development",
-        "clusters": [{"name": "synaug-development", "cluster": cluster}],
-        "users": [{"name": user, "user": {"token": token}}],
-        "contexts": [{"name": "synaug-development", "context": {"cluster": "synaug-development", "user": user}}],
-    }, indent=1) + "\n"  # fmt: skip
+    return (
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "synaug-development",
+                "clusters": [{"name": "synaug-development", "cluster": cluster}],
+                "users": [{"name": user, "user": {"token": token}}],
+                "contexts": [
+                    {"name": "synaug-development", "context": {"cluster": "synaug-development", "user": user}}
+                ],
+            },
+            indent=1,
+        )
+        + "\n"
+    )

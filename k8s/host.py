@@ -16,17 +16,31 @@ from k8s.settings import Settings
 from synaug.errors import UsageError
 
 PACKAGES = {  # program -> Debian's package
-    "containerd": "containerd", "runc": "runc", "nft": "nftables", "ip": "iproute2", "mount": "mount",
-    "debootstrap": "debootstrap", "buildah": "buildah", "openssl": "openssl",
-}  # fmt: skip
+    "containerd": "containerd",
+    "runc": "runc",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "mount": "mount",
+    "debootstrap": "debootstrap",
+    "buildah": "buildah",
+    "openssl": "openssl",
+}
 PLUGINS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))  # Debian's folder of CNI plugins, everyone else's
 SYSCTLS = (  # set by us (the first) and by the kubelet
-    "net/ipv4/ip_forward", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
-    "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
-)  # fmt: skip
+    "net/ipv4/ip_forward",
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
 FOLDERS = (  # that kubelet, libcni and containerd's shims do not let one choose
-    "/var/lib/kubelet", "/var/log/containers", "/var/lib/cni/results", "/run/containerd/s",
-)  # fmt: skip
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/var/lib/cni/results",
+    "/run/containerd/s",
+)
 PARENTS = ("/var/lib/cni", "/run/containerd")  # made with them; what else is in these is others'
 KUBE_PROXY_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 
@@ -38,7 +52,9 @@ def plugin_folder() -> Path:
 def check(settings: Settings) -> None:
     """Installs the Debian packages that are missing. Raises UsageError for a machine or user that cannot boot a cluster."""
     if os.uname().sysname != "Linux" or os.geteuid() != 0:
-        raise UsageError("the development cluster needs Linux and root (namespaces, mounts); elsewhere use kind: k8s/README.md")
+        raise UsageError(
+            "the development cluster needs Linux and root (namespaces, mounts); elsewhere use kind: k8s/README.md"
+        )
     missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
     if not (plugin_folder() / "ptp").exists():
         missing.append("containernetworking-plugins")
@@ -49,7 +65,9 @@ def check(settings: Settings) -> None:
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
             if subprocess.run(["apt-get", *command], env=environment, stdout=subprocess.DEVNULL).returncode:
-                raise UsageError(f"apt-get {command[0]} failed (its error is above); install by hand: {' '.join(missing)}")
+                raise UsageError(
+                    f"apt-get {command[0]} failed (its error is above); install by hand: {' '.join(missing)}"
+                )
     if not cgroup_roots():
         raise UsageError("no cgroup file system is mounted: pods cannot be confined; mount one at /sys/fs/cgroup")
 
@@ -60,7 +78,9 @@ def prepare(settings: Settings) -> None:
     if note.exists():
         addresses = json.loads(note.read_text())["addresses"]
         if addresses != settings.addresses:
-            raise UsageError(f"addresses {settings.addresses}: the cluster is up with {addresses}; first: python -m k8s down")
+            raise UsageError(
+                f"addresses {settings.addresses}: the cluster is up with {addresses}; first: python -m k8s down"
+            )
     else:
         check_free(settings)
         before = {
@@ -76,7 +96,9 @@ def prepare(settings: Settings) -> None:
     run(["ip", "address", "replace", f"{settings.node_address}/32", "dev", settings.bridge])
     run(["ip", "link", "set", settings.bridge, "up"])
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-    run(["nft", "-f", "-"], input=f"""
+    run(
+        ["nft", "-f", "-"],
+        input=f"""
         table ip {settings.table} {{}}
         delete table ip {settings.table}
         table ip {settings.table} {{
@@ -84,7 +106,8 @@ def prepare(settings: Settings) -> None:
                 type nat hook postrouting priority srcnat
                 ip saddr {settings.pods} ip daddr != {{ {settings.pods}, {settings.node_address} }} masquerade
             }}
-        }}""")  # pods reach the world as the node does
+        }}""",
+    )  # pods reach the world as the node does
     for root in cgroup_roots():
         (root / settings.cgroup).mkdir(exist_ok=True)
         for controller in read(root / "cgroup.controllers").split():  # v2: the kubelet wants them in its own root
@@ -95,13 +118,17 @@ def check_alone(settings: Settings) -> None:
     """Raises UsageError where another checkout's cluster is up: its device, table and cgroup have the same names."""
     for state, _ in owned().values():
         if state != str(settings.state):
-            raise UsageError(f"another development cluster is up, in {state}: one at a time; python -m k8s down there stops it")
+            raise UsageError(
+                f"another development cluster is up, in {state}: one at a time; python -m k8s down there stops it"
+            )
 
 
 def check_free(settings: Settings) -> None:
     """Raises UsageError where a cluster's leftovers or a route take what this one needs."""
     if leftovers(settings):
-        raise UsageError(f"network device {settings.bridge} is left of a cluster whose folder is gone; first: python -m k8s down")
+        raise UsageError(
+            f"network device {settings.bridge} is left of a cluster whose folder is gone; first: python -m k8s down"
+        )
     ours = IPv4Network(settings.addresses)
     for route in json.loads(run(["ip", "-4", "-json", "route", "show", "table", "all"])):
         if route["dst"] != "default" and IPv4Network(route["dst"], strict=False).overlaps(ours):
@@ -149,7 +176,9 @@ def mounts() -> list[tuple[Path, str]]:
 
 def cgroup_roots() -> list[Path]:
     """The root of every cgroup hierarchy: one with cgroup v2, one a controller with v1."""
-    return [point for point, kind in mounts() if kind in ("cgroup", "cgroup2") and point.is_relative_to("/sys/fs/cgroup")]
+    return [
+        point for point, kind in mounts() if kind in ("cgroup", "cgroup2") and point.is_relative_to("/sys/fs/cgroup")
+    ]
 
 
 def pod_cgroups(settings: Settings) -> list[Path]:

@@ -60,8 +60,12 @@ def program_archive(program: str) -> Path:
                     tar.addfile(entry_of(folder, tarfile.DIRTYPE, mode))
                 for name, text in FILES.items():
                     tar.addfile(entry_of(name, tarfile.REGTYPE, 0o644, len(text)), io.BytesIO(text.encode()))
-                tar.add(path, target.lstrip("/"), filter=lambda info: info.replace(mode=0o755, uid=0, gid=0, deep=False))
-            write_archive(archive, image_name(program), layer, {"Entrypoint": entry, "User": user, "Env": ["PATH=/bin"]})
+                tar.add(
+                    path, target.lstrip("/"), filter=lambda info: info.replace(mode=0o755, uid=0, gid=0, deep=False)
+                )
+            write_archive(
+                archive, image_name(program), layer, {"Entrypoint": entry, "User": user, "Env": ["PATH=/bin"]}
+            )
     return archive
 
 
@@ -80,11 +84,15 @@ def write_archive(archive: Path, name: str, layer: Path, config: dict) -> None:
     """A docker archive of one layer, under its name only when complete."""
     with layer.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    document = json.dumps({
-        "architecture": ARCHITECTURE.get(platform.machine(), platform.machine()), "os": "linux", "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-        "history": [{"created_by": "synaug k8s"}],  # buildah refuses a base without
-    }).encode()  # fmt: skip
+    document = json.dumps(
+        {
+            "architecture": ARCHITECTURE.get(platform.machine(), platform.machine()),
+            "os": "linux",
+            "config": config,
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+            "history": [{"created_by": "synaug k8s"}],  # buildah refuses a base without
+        }
+    ).encode()
     manifest = json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]).encode()
     archive.parent.mkdir(parents=True, exist_ok=True)
     part = archive.with_suffix(".part")
@@ -106,7 +114,9 @@ def build_base() -> Path:
         try:
             command = ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", SUITE, work / "root", mirror]
             run(command, log=log, what=f"debootstrap of {SUITE} from {mirror} (DEBIAN_MIRROR names another)")
-            excluded = [f"--exclude=./{folder}/*" for folder in ("dev", "proc", "sys", "var/cache/apt", "var/lib/apt/lists")]
+            excluded = [
+                f"--exclude=./{folder}/*" for folder in ("dev", "proc", "sys", "var/cache/apt", "var/lib/apt/lists")
+            ]
             run(["tar", "--numeric-owner", "-C", work / "root", *excluded, "-cf", work / "layer.tar", "."])
             path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
             write_archive(archive, BASE, work / "layer.tar", {"Cmd": ["bash"], "Env": [f"PATH={path}"]})

@@ -40,17 +40,30 @@ conf_dir = "{state}/cni"
 """)
     (state / "cni").mkdir(exist_ok=True)
     # ptp, not bridge: packets between two pods are routed, so kube-proxy's address translation works without br_netfilter.
-    write(state / "cni" / "10-synaug.conflist", {
-        "cniVersion": "0.4.0", "name": "synaug",
-        "plugins": [{
-            "type": "ptp",
-            "ipam": {
-                "type": "host-local", "dataDir": str(state / "cni-addresses"),
-                "ranges": [[{"subnet": str(settings.pods)}]], "routes": [{"dst": "0.0.0.0/0"}],
-            },
-        }],
-    })  # fmt: skip
-    start(settings, "containerd", ["containerd", "--config", state / "containerd.toml"], lambda: succeeds(ctr(settings, "version")))
+    write(
+        state / "cni" / "10-synaug.conflist",
+        {
+            "cniVersion": "0.4.0",
+            "name": "synaug",
+            "plugins": [
+                {
+                    "type": "ptp",
+                    "ipam": {
+                        "type": "host-local",
+                        "dataDir": str(state / "cni-addresses"),
+                        "ranges": [[{"subnet": str(settings.pods)}]],
+                        "routes": [{"dst": "0.0.0.0/0"}],
+                    },
+                }
+            ],
+        },
+    )
+    start(
+        settings,
+        "containerd",
+        ["containerd", "--config", state / "containerd.toml"],
+        lambda: succeeds(ctr(settings, "version")),
+    )
 
 
 def load_images(settings: Settings) -> None:
@@ -74,37 +87,87 @@ def import_archive(settings: Settings, archive: Path, name: str) -> None:
 def boot(settings: Settings) -> None:
     """kubelet and kube-proxy; returns when the node is Ready and announces its GPUs. Raises BootError."""
     state, node = settings.state, settings.node_address
-    write(state / "kubelet.json", {
-        "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-        "address": str(node), "healthzBindAddress": "127.0.0.1",
-        "authentication": {
-            "anonymous": {"enabled": False}, "webhook": {"enabled": False}, "x509": {"clientCAFile": str(state / "kubelet-client.crt")},
+    write(
+        state / "kubelet.json",
+        {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "address": str(node),
+            "healthzBindAddress": "127.0.0.1",
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": False},
+                "x509": {"clientCAFile": str(state / "kubelet-client.crt")},
+            },
+            "authorization": {"mode": "AlwaysAllow"},  # whoever holds the one certificate
+            "containerRuntimeEndpoint": f"unix://{settings.containerd_socket}",
+            "clusterDNS": [str(node)],
+            "clusterDomain": DOMAIN,
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{settings.cgroup}",
+            "failCgroupV1": False,
+            "failSwapOn": False,
+            "makeIPTablesUtilChains": False,
+            "podLogsDir": str(settings.logs / "pods"),
+            "volumePluginDir": str(state / "volume-plugins"),
+            "imageGCHighThresholdPercent": 100,
+            "imageGCLowThresholdPercent": 99,  # no registry: an image once removed is gone
+            "evictionHard": {
+                "memory.available": "100Mi",
+                "nodefs.available": "1%",
+                "imagefs.available": "1%",
+                "nodefs.inodesFree": "1%",
+            },
+            "maxPods": 200,
         },
-        "authorization": {"mode": "AlwaysAllow"},  # whoever holds the one certificate
-        "containerRuntimeEndpoint": f"unix://{settings.containerd_socket}",
-        "clusterDNS": [str(node)], "clusterDomain": DOMAIN,
-        "cgroupDriver": "cgroupfs", "cgroupRoot": f"/{settings.cgroup}", "failCgroupV1": False, "failSwapOn": False,
-        "makeIPTablesUtilChains": False,
-        "podLogsDir": str(settings.logs / "pods"), "volumePluginDir": str(state / "volume-plugins"),
-        "imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99,  # no registry: an image once removed is gone
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%"},
-        "maxPods": 200,
-    })  # fmt: skip
-    write(state / "kube-proxy.json", {
-        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "nftables",
-        "clientConnection": {"kubeconfig": str(state / "proxy.kubeconfig")}, "hostnameOverride": settings.node, "bindAddress": str(node),
-        "healthzBindAddress": "127.0.0.1:10256", "metricsBindAddress": "127.0.0.1:10249",
-        "detectLocalMode": "ClusterCIDR", "clusterCIDR": str(settings.pods),
-        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},  # 0: leave the sysctls alone
-    })  # fmt: skip
-    start(settings, "kubelet", [
-        binary("kubelet"), "--config", state / "kubelet.json", "--kubeconfig", state / "kubelet.kubeconfig",
-        "--root-dir", state / "kubelet", "--cert-dir", state / "kubelet-pki", "--hostname-override", settings.node, "--node-ip", node,
-    ], lambda: answers("http://127.0.0.1:10248/healthz"))  # fmt: skip
+    )
+    write(
+        state / "kube-proxy.json",
+        {
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "mode": "nftables",
+            "clientConnection": {"kubeconfig": str(state / "proxy.kubeconfig")},
+            "hostnameOverride": settings.node,
+            "bindAddress": str(node),
+            "healthzBindAddress": "127.0.0.1:10256",
+            "metricsBindAddress": "127.0.0.1:10249",
+            "detectLocalMode": "ClusterCIDR",
+            "clusterCIDR": str(settings.pods),
+            "conntrack": {
+                "maxPerCore": 0,
+                "min": 0,
+                "tcpEstablishedTimeout": "0s",
+                "tcpCloseWaitTimeout": "0s",
+            },  # 0: leave the sysctls alone
+        },
+    )
     start(
-        settings, "kube-proxy", [binary("kube-proxy"), "--config", state / "kube-proxy.json"],
+        settings,
+        "kubelet",
+        [
+            binary("kubelet"),
+            "--config",
+            state / "kubelet.json",
+            "--kubeconfig",
+            state / "kubelet.kubeconfig",
+            "--root-dir",
+            state / "kubelet",
+            "--cert-dir",
+            state / "kubelet-pki",
+            "--hostname-override",
+            settings.node,
+            "--node-ip",
+            node,
+        ],
+        lambda: answers("http://127.0.0.1:10248/healthz"),
+    )
+    start(
+        settings,
+        "kube-proxy",
+        [binary("kube-proxy"), "--config", state / "kube-proxy.json"],
         lambda: answers("http://127.0.0.1:10256/healthz"),
-    )  # fmt: skip
+    )
     if not await_condition(lambda: ready(settings), 60):
         log = settings.logs / "kubelet.log"
         raise BootError(f"node {settings.node} is not Ready after 60 s; {log} ends: {last_line(log)}")
@@ -128,7 +191,9 @@ def announce_gpus(settings: Settings) -> None:
     """GPUs by name only. A restarted kubelet withdraws them: `up` announces them again."""
     fields = ("capacity", "allocatable")
     patch = [{"op": "add", "path": f"/status/{field}/nvidia.com~1gpu", "value": str(settings.gpus)} for field in fields]
-    kubectl(settings, "patch", "node", settings.node, "--subresource=status", "--type=json", "--patch", json.dumps(patch))
+    kubectl(
+        settings, "patch", "node", settings.node, "--subresource=status", "--type=json", "--patch", json.dumps(patch)
+    )
 
 
 def write(path: Path, document: dict) -> None:

@@ -32,7 +32,9 @@ def install(settings: Settings) -> None:
         install_argo(settings)
         note.write_text(versions)
     if not await_condition(lambda: discovered(settings), 60):
-        raise BootError(f"{settings.server} does not announce {KINDS} within a minute; its log: {settings.logs}/kube-apiserver.log")
+        raise BootError(
+            f"{settings.server} does not announce {KINDS} within a minute; its log: {settings.logs}/kube-apiserver.log"
+        )
     for space, name in DEPLOYMENTS:
         try:
             kubectl(settings, "rollout", "status", "--namespace", space, f"deployment/{name}", "--timeout=120s")
@@ -47,7 +49,15 @@ def discovered(settings: Settings) -> bool:
 
 
 def available(settings: Settings, space: str, name: str) -> bool:
-    query = ["--namespace", space, "deployment", name, "--ignore-not-found", "--output", "jsonpath={.status.availableReplicas}"]
+    query = [
+        "--namespace",
+        space,
+        "deployment",
+        name,
+        "--ignore-not-found",
+        "--output",
+        "jsonpath={.status.availableReplicas}",
+    ]
     return kubectl(settings, "get", *query) not in ("", "0")
 
 
@@ -64,7 +74,10 @@ def namespace(name: str, **labels: str) -> dict:
 def install_argo(settings: Settings) -> None:
     """cluster-install with RESTRICTIONS, and the full CRDs: cluster-install's own are minimal and accept any field."""
     manifests = source(tool("argo"), ARGO) / "manifests"
-    apply(settings, "\n---\n".join(path.read_text() for path in sorted((manifests / "base/crds/full").glob("argoproj.io_*.yaml"))))
+    apply(
+        settings,
+        "\n---\n".join(path.read_text() for path in sorted((manifests / "base/crds/full").glob("argoproj.io_*.yaml"))),
+    )
     documents = list(yaml.safe_load_all(kubectl(settings, "kustomize", str(manifests / "cluster-install-no-crds"))))
     apply(settings, [namespace("argo"), *(in_namespace(document, "argo") for document in adapted(documents))])
 
@@ -105,25 +118,37 @@ def install_storage(settings: Settings) -> None:
     for folder in (volume, volume / "data", volume / "data" / BUCKET):
         folder.chmod(0o777)  # the server's user is none of this machine's
     access, secret = store_credentials(settings)
-    apply(settings, [
-        namespace(STORAGE, **{"pod-security.kubernetes.io/enforce": "restricted"}),
-        {
-            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "s3"},
-            "spec": {
-                "capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": str(volume), "type": "Directory"},
-                "claimRef": {"namespace": STORAGE, "name": "s3-data"},
+    apply(
+        settings,
+        [
+            namespace(STORAGE, **{"pod-security.kubernetes.io/enforce": "restricted"}),
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": "s3"},
+                "spec": {
+                    "capacity": {"storage": "10Gi"},
+                    "accessModes": ["ReadWriteOnce"],
+                    "hostPath": {"path": str(volume), "type": "Directory"},
+                    "claimRef": {"namespace": STORAGE, "name": "s3-data"},
+                },
             },
-        },
-        {
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3-root", "namespace": STORAGE},
-            "stringData": {"rootAccessKeyId": access, "rootSecretAccessKey": secret},
-        },
-    ])  # fmt: skip
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "s3-root", "namespace": STORAGE},
+                "stringData": {"rootAccessKeyId": access, "rootSecretAccessKey": secret},
+            },
+        ],
+    )
     repository, tag = image_name("versitygw").rsplit(":", 1)
     values = {
-        "fullnameOverride": "s3", "image": {"repository": repository, "tag": tag}, "auth": {"existingSecret": "s3-root"},
-        "strategy": {"type": "Recreate"}, "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
-    }  # fmt: skip
+        "fullnameOverride": "s3",
+        "image": {"repository": repository, "tag": tag},
+        "auth": {"existingSecret": "s3-root"},
+        "strategy": {"type": "Recreate"},
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
+    }
     chart = source(tool("versitygw"), VERSITYGW) / "chart"
     helm(settings, "s3", chart, "--namespace", STORAGE, "--values", "-", input=json.dumps(values))
 

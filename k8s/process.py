@@ -58,7 +58,8 @@ def answers(url: str) -> bool:
     """Whether a health address on this machine's loopback says ok."""
     try:
         opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl._create_unverified_context())  # signed by itself
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=ssl._create_unverified_context()),  # signed by itself
         )
         with opener.open(url, timeout=2) as response:
             return response.status == 200
@@ -76,9 +77,14 @@ def start(settings: Settings, part: str, command: list, ready: Callable[[], bool
     if part not in processes(settings).values():
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [str(word) for word in command], cwd=settings.state, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, env=direct() | {OWNER: str(settings.state), PART: part},
-            )  # fmt: skip
+                [str(word) for word in command],
+                cwd=settings.state,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=direct() | {OWNER: str(settings.state), PART: part},
+            )
     if not await_condition(ready, seconds, alive=lambda: process is None or process.poll() is None):
         ended = process is not None and process.poll() is not None
         what = f"ended with {process.returncode}" if ended else f"not ready after {seconds:.0f} s"
@@ -103,7 +109,14 @@ def kill(settings: Settings, parts: set[str] | None = None) -> None:
         raise BootError(f"processes do not end; see them with: ps -fp {','.join(map(str, left()))}")
 
 
-def run(command: list, *, input: str | None = None, env: dict | None = None, log: Path | None = None, what: str | None = None) -> str:
+def run(
+    command: list,
+    *,
+    input: str | None = None,
+    env: dict | None = None,
+    log: Path | None = None,
+    what: str | None = None,
+) -> str:
     """Standard output of a command that must succeed. Raises BootError: what failed, and its last line of error."""
     done = subprocess.run([str(word) for word in command], input=input, env=env, capture_output=True, text=True)
     if log:

@@ -26,21 +26,28 @@ def site_packages(settings: Settings) -> Path:
     folder = settings.environment.resolve() / "lib" / f"python{PYTHON}" / "site-packages"
     if not (folder / "torch").exists():
         wanted = f"no virtual environment of Python {PYTHON} with torch, which the pods mount"
-        raise UsageError(f"{settings.environment}: {wanted}; run make setup PYTHON=python{PYTHON}, or name one by VENV=PATH")
+        raise UsageError(
+            f"{settings.environment}: {wanted}; run make setup PYTHON=python{PYTHON}, or name one by VENV=PATH"
+        )
     return folder
 
 
 def prepare_namespace(settings: Settings) -> None:
     access, secret = store_credentials(settings)
-    apply(settings, [
-        namespace(NAMESPACE, **{"pod-security.kubernetes.io/enforce": "restricted"}),
-        {
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store", "namespace": NAMESPACE},
-            "stringData": {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret},
-        },
-        *claim("environment", site_packages(settings)),
-        *claim("models", readable_models(settings)),
-    ])  # fmt: skip
+    apply(
+        settings,
+        [
+            namespace(NAMESPACE, **{"pod-security.kubernetes.io/enforce": "restricted"}),
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "store", "namespace": NAMESPACE},
+                "stringData": {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret},
+            },
+            *claim("environment", site_packages(settings)),
+            *claim("models", readable_models(settings)),
+        ],
+    )
 
 
 def claim(name: str, folder: Path) -> list[dict]:
@@ -48,17 +55,28 @@ def claim(name: str, folder: Path) -> list[dict]:
     size, modes = {"storage": "10Gi"}, ["ReadOnlyMany"]
     return [
         {
-            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"{NAMESPACE}-{name}"},
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"{NAMESPACE}-{name}"},
             "spec": {
-                "capacity": size, "accessModes": modes, "hostPath": {"path": str(folder), "type": "Directory"},
+                "capacity": size,
+                "accessModes": modes,
+                "hostPath": {"path": str(folder), "type": "Directory"},
                 "claimRef": {"namespace": NAMESPACE, "name": name},
             },
         },
         {
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"accessModes": modes, "storageClassName": "", "volumeName": f"{NAMESPACE}-{name}", "resources": {"requests": size}},
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {
+                "accessModes": modes,
+                "storageClassName": "",
+                "volumeName": f"{NAMESPACE}-{name}",
+                "resources": {"requests": size},
+            },
         },
-    ]  # fmt: skip
+    ]
 
 
 def readable_models(settings: Settings) -> Path:
@@ -93,7 +111,15 @@ def load_stage_image(settings: Settings) -> None:
 
 def install_chart(settings: Settings) -> None:
     prepare_namespace(settings)
-    helm(settings, "synaug", REPOSITORY / "helm/synaug", "--namespace", NAMESPACE, "--values", str(REPOSITORY / "k8s/values.yaml"))
+    helm(
+        settings,
+        "synaug",
+        REPOSITORY / "helm/synaug",
+        "--namespace",
+        NAMESPACE,
+        "--values",
+        str(REPOSITORY / "k8s/values.yaml"),
+    )
 
 
 def import_embedded(settings: Settings) -> None:
@@ -101,12 +127,22 @@ def import_embedded(settings: Settings) -> None:
     if phase(settings, "synaug-import-embedded") == "Succeeded":
         return
     environment = direct() | {"KUBECONFIG": str(settings.kubeconfig)}
-    if subprocess.run([sys.executable, "-m", "pipelines", "import", "embedded"], cwd=REPOSITORY, env=environment).returncode:
+    if subprocess.run(
+        [sys.executable, "-m", "pipelines", "import", "embedded"], cwd=REPOSITORY, env=environment
+    ).returncode:
         raise BootError("the embedded data could not be imported; the line above says why")
 
 
 def phase(settings: Settings, workflow: str) -> str:
-    query = ["--namespace", NAMESPACE, "workflow", workflow, "--ignore-not-found", "--output", "jsonpath={.status.phase}"]
+    query = [
+        "--namespace",
+        NAMESPACE,
+        "workflow",
+        workflow,
+        "--ignore-not-found",
+        "--output",
+        "jsonpath={.status.phase}",
+    ]
     return kubectl(settings, "get", *query)
 
 

@@ -10,7 +10,9 @@ from synaug.errors import UsageError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = REPOSITORY / "k8s" / "tools"
-ADDRESSES = "198.18.0.0/15"  # RFC 2544, for benchmarks: routed nowhere. The documentation ranges are taken on some machines.
+ADDRESSES = (
+    "198.18.0.0/15"  # RFC 2544, for benchmarks: routed nowhere. The documentation ranges are taken on some machines.
+)
 SOCKET_LIMIT = 107  # bytes in a Unix socket's path
 
 
@@ -23,9 +25,13 @@ def cache_folder() -> Path:
 class Settings:
     """Raises UsageError for addresses or a state folder that cannot serve."""
 
-    state: Path = field(default_factory=lambda: (REPOSITORY / "work" / "cluster").resolve())  # as the kernel names mounts below it
+    state: Path = field(
+        default_factory=lambda: (REPOSITORY / "work" / "cluster").resolve()
+    )  # as the kernel names mounts below it
     addresses: str = ADDRESSES
-    environment: Path = field(default_factory=lambda: Path(os.environ.get("VENV") or REPOSITORY / ".venv"))  # mounted by the pods
+    environment: Path = field(
+        default_factory=lambda: Path(os.environ.get("VENV") or REPOSITORY / ".venv")
+    )  # mounted by the pods
     gpus: int = 2  # announced, not there
 
     node: str = "synaug"
@@ -35,13 +41,17 @@ class Settings:
 
     def __post_init__(self):
         if len(os.fsencode(self.containerd_socket)) > SOCKET_LIMIT:
-            raise UsageError(f"{self.containerd_socket}: a Unix socket's path has at most {SOCKET_LIMIT} bytes; move the repository")
+            raise UsageError(
+                f"{self.containerd_socket}: a Unix socket's path has at most {SOCKET_LIMIT} bytes; move the repository"
+            )
         try:
             network = IPv4Network(self.addresses)
         except ValueError as error:
             raise UsageError(f"addresses {self.addresses}: {error}; give an IPv4 network such as {ADDRESSES}") from None
         if network.prefixlen > 20:
-            raise UsageError(f"addresses {self.addresses}: too few for node, pods and services; give a /20 or larger, such as {ADDRESSES}")
+            raise UsageError(
+                f"addresses {self.addresses}: too few for node, pods and services; give a /20 or larger, such as {ADDRESSES}"
+            )
 
     @cached_property
     def _parts(self) -> tuple[IPv4Network, IPv4Network, IPv4Network]:

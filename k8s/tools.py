@@ -41,7 +41,13 @@ class Tool:
     @property
     def link_flags(self) -> str:
         major, minor = required_version(TOOLS / "kubernetes" / "go.mod", KUBERNETES).removeprefix("v").split(".")[:2]
-        return " ".join(["-s", "-w", *("-X " + flag.format(version=self.version, major=major, minor=minor) for flag in self.version_flags)])
+        return " ".join(
+            [
+                "-s",
+                "-w",
+                *("-X " + flag.format(version=self.version, major=major, minor=minor) for flag in self.version_flags),
+            ]
+        )
 
 
 KUBERNETES = "k8s.io/kubernetes"
@@ -52,32 +58,57 @@ BUILDS = (
     Tool(module="pause", requires=None, packages=(".",)),
     Tool(module="etcd", requires="go.etcd.io/etcd/server/v3", packages=(".",)),
     Tool(
-        module="kubernetes", requires=KUBERNETES,
-        packages=tuple(f"k8s.io/kubernetes/cmd/{name}" for name in (
-            "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet",
-        )),
-        version_flags=tuple(f"k8s.io/component-base/version.git{flag}" for flag in ("Version={version}", "Major={major}", "Minor={minor}")),
+        module="kubernetes",
+        requires=KUBERNETES,
+        packages=tuple(
+            f"k8s.io/kubernetes/cmd/{name}"
+            for name in (
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-proxy",
+                "kube-scheduler",
+                "kubectl",
+                "kubelet",
+            )
+        ),
+        version_flags=tuple(
+            f"k8s.io/component-base/version.git{flag}"
+            for flag in ("Version={version}", "Major={major}", "Minor={minor}")
+        ),
     ),
     Tool(
-        module="helm", requires="helm.sh/helm/v3", packages=("helm.sh/helm/v3/cmd/helm",),
+        module="helm",
+        requires="helm.sh/helm/v3",
+        packages=("helm.sh/helm/v3/cmd/helm",),
         # The version of Kubernetes that `helm template` and `helm lint` take for a cluster's; without it 1.20.
         version_flags=(
             "helm.sh/helm/v3/internal/version.version={version}",
-            *("helm.sh/helm/v3/pkg/" + flag for flag in (
-                "chartutil.k8sVersionMajor={major}", "chartutil.k8sVersionMinor={minor}",
-                "lint/rules.k8sVersionMajor={major}", "lint/rules.k8sVersionMinor={minor}",
-            )),
+            *(
+                "helm.sh/helm/v3/pkg/" + flag
+                for flag in (
+                    "chartutil.k8sVersionMajor={major}",
+                    "chartutil.k8sVersionMinor={minor}",
+                    "lint/rules.k8sVersionMajor={major}",
+                    "lint/rules.k8sVersionMinor={minor}",
+                )
+            ),
         ),
     ),
     Tool(module="coredns", requires="github.com/coredns/coredns", packages=("github.com/coredns/coredns",)),
     Tool(
-        module="argo", requires=ARGO, packages=(f"{ARGO}/cmd/workflow-controller", f"{ARGO}/cmd/argoexec"),
+        module="argo",
+        requires=ARGO,
+        packages=(f"{ARGO}/cmd/workflow-controller", f"{ARGO}/cmd/argoexec"),
         version_flags=(ARGO + ".version={version}",),
     ),
     Tool(module="training-operator", requires=OPERATOR, packages=(f"{OPERATOR}/cmd/training-operator.v1",)),
     Tool(module="versitygw", requires=VERSITYGW, packages=(f"{VERSITYGW}/cmd/versitygw",)),
-)  # fmt: skip
-ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}  # a person's own GOFLAGS or workspace must not change what is built
+)
+ENVIRONMENT = {
+    "CGO_ENABLED": "0",
+    "GOFLAGS": "",
+    "GOWORK": "off",
+}  # a person's own GOFLAGS or workspace must not change what is built
 
 
 def required_version(go_mod: Path, module: str) -> str:
@@ -107,11 +138,16 @@ def source(build: Tool, module: str) -> Path:
     """Folder of a module that the tool requires, in Go's module cache: the published manifests lie there."""
     done = subprocess.run(
         ["go", "mod", "download", "-json", f"{module}@{required_version(build.folder / 'go.mod', module)}"],
-        cwd=build.folder, env=os.environ | ENVIRONMENT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=build.folder,
+        env=os.environ | ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
     found = re.search(r'"Dir": "(.+)"', done.stdout)
     if done.returncode or not found:
-        raise BootError(f"{module}: not to be had from the Go module proxy: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+        raise BootError(
+            f"{module}: not to be had from the Go module proxy: {(done.stderr or done.stdout).strip().splitlines()[-1]}"
+        )
     return Path(found[1])
 
 
@@ -160,8 +196,12 @@ def build_one(build: Tool, folder: Path) -> None:
         steps.insert(0, ["go", "mod", "vendor"])
     with log.open("wb") as output:
         for step in steps:
-            if subprocess.run(step, cwd=work, env=os.environ | ENVIRONMENT, stdout=output, stderr=subprocess.STDOUT).returncode:
-                raise BootError(f"{build.module} {build.version} could not be built: `{' '.join(step[:3])}` failed, its output is in {log}")
+            if subprocess.run(
+                step, cwd=work, env=os.environ | ENVIRONMENT, stdout=output, stderr=subprocess.STDOUT
+            ).returncode:
+                raise BootError(
+                    f"{build.module} {build.version} could not be built: `{' '.join(step[:3])}` failed, its output is in {log}"
+                )
             if step[2] == "vendor":
                 repair_argo(work / "vendor" / ARGO)
     shutil.rmtree(folder, ignore_errors=True)

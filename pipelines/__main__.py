@@ -55,7 +55,9 @@ def overview() -> str:
 
 def _module(name: str):
     if name in (*PEOPLE, *PODS):
-        return importlib.import_module(f"pipelines.commands.{ {'import': 'import_'}.get(name, name.replace('-', '_')) }")
+        return importlib.import_module(
+            f"pipelines.commands.{ {'import': 'import_'}.get(name, name.replace('-', '_')) }"
+        )
     raise unknown("command", name, [*PEOPLE, *PODS])
 
 

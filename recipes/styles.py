@@ -33,7 +33,11 @@ def main():
     for number in range(ROUNDS):
         shots = list(STYLES)
         random.Random(number).shuffle(shots)
-        prompt = "Different styles of pictures, one in each line:\n\n" + "".join(f"- {style}\n" for style in shots[:10]) + "-"
+        prompt = (
+            "Different styles of pictures, one in each line:\n\n"
+            + "".join(f"- {style}\n" for style in shots[:10])
+            + "-"
+        )
         for line in llm.generate(prompt, n=ANSWERS, seed=number, max_tokens=10, stop=("\n",)):
             style = re.sub(r"^(an?|the) ", "", line.strip(" .-*").lower())
             if style in kept or not re.fullmatch(r"[a-z][a-z -]{3,30}", style):

@@ -10,10 +10,33 @@ from pathlib import Path
 
 FOLDER = Path("/usr/share/wordnet")
 FILES = (
-    "thing", "act", "animal", "artifact", "attribute", "body", "cognition", "communication", "event", "feeling", "food", "group",
-    "location", "motive", "object", "person", "phenomenon", "plant", "possession", "process", "quantity", "relation", "shape",
-    "state", "substance", "time",
-)  # fmt: skip
+    "thing",
+    "act",
+    "animal",
+    "artifact",
+    "attribute",
+    "body",
+    "cognition",
+    "communication",
+    "event",
+    "feeling",
+    "food",
+    "group",
+    "location",
+    "motive",
+    "object",
+    "person",
+    "phenomenon",
+    "plant",
+    "possession",
+    "process",
+    "quantity",
+    "relation",
+    "shape",
+    "state",
+    "substance",
+    "time",
+)
 # The lexicographer files 3 to 28, see lexnames(5WN).
 
 
@@ -56,7 +79,9 @@ def main():
     preset = 9 | lzma.PRESET_EXTREME
     (args.out / "nouns.txt.xz").write_bytes(lzma.compress(("\n".join(lines) + "\n").encode(), preset=preset))
     (args.out / "exceptions.txt.xz").write_bytes(lzma.compress((args.wordnet / "noun.exc").read_bytes(), preset=preset))
-    (args.out / "LICENSE").write_text("\n".join(line[4:].strip() if line[4:].strip() else "" for line in licence) + "\n")
+    (args.out / "LICENSE").write_text(
+        "\n".join(line[4:].strip() if line[4:].strip() else "" for line in licence) + "\n"
+    )
     print(f"{len(lines)} synsets")
 
 

@@ -67,11 +67,19 @@ def _terminate(signum, frame):
 
 def overview() -> str:
     """`synaug --help`."""
-    lines = ["synaug: scale an image-classification training set with synthetic images, train on the mix", "", "commands:"]
+    lines = [
+        "synaug: scale an image-classification training set with synthetic images, train on the mix",
+        "",
+        "commands:",
+    ]
     lines += [f"  {name:<9} {_module(name).HELP}" for name in COMMANDS]
     lines += ["", "stages, in order (`run` does them all):"]
     lines += [f"  {name:<9} {_module(name).HELP}" for name in STAGES]
-    lines += ["", "`synaug NAME --help` says what each reads, writes and needs, with an example.", "--debug shows tracebacks."]
+    lines += [
+        "",
+        "`synaug NAME --help` says what each reads, writes and needs, with an example.",
+        "--debug shows tracebacks.",
+    ]
     return "\n".join(lines)
 
 
@@ -103,8 +111,15 @@ def parser_of(name: str) -> argparse.ArgumentParser:
             "--nproc-per-node", type=int, metavar="N", help="train with N processes here, one a GPU, by torchrun"
         )
     if "join" in needs:
-        parser.add_argument("--join", action="append", default=[], metavar="RUN", help="show this run's results beside; repeat for more")
-    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="execution setting of this command, like compute.device=cuda")
+        parser.add_argument(
+            "--join", action="append", default=[], metavar="RUN", help="show this run's results beside; repeat for more"
+        )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="FIELD=VALUE",
+        help="execution setting of this command, like compute.device=cuda",
+    )
     return parser
 
 

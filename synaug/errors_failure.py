@@ -23,7 +23,9 @@ def known(error: BaseException) -> SynaugError | None:
     if isinstance(error, OSError):
         where = error.filename or "the disk"
         if error.errno in FULL:
-            return DataError(f"{where} {FULL[error.errno]}; make room or choose another --store, then run again: what is done stays done")
+            return DataError(
+                f"{where} {FULL[error.errno]}; make room or choose another --store, then run again: what is done stays done"
+            )
         if error.errno in (errno.EACCES, errno.EPERM):
             return DataError(f"no permission for {where}; give this user access or choose another --store")
     return None

@@ -24,7 +24,9 @@ class _Instruments:
         ProcessCollector(**mine)
         self.images = Counter("synaug_images", "Synthetic images made and accepted", **mine)
         self.rejected = Counter("synaug_rejected_images", "Generated images that were thrown away", ["reason"], **mine)
-        self.phases = Counter("synaug_phase_seconds", "Work of the images stage by phase; phases overlap", ["phase"], **mine)
+        self.phases = Counter(
+            "synaug_phase_seconds", "Work of the images stage by phase; phases overlap", ["phase"], **mine
+        )
         self.uploads = Histogram("synaug_store_upload_seconds", "One put to the store", buckets=UPLOAD_SECONDS, **mine)
         self.trained = Counter("synaug_train_images", "Images trained on, over all ranks", **mine)
         self.train_rate = Gauge("synaug_train_images_per_second", "Over all ranks", **mine)
@@ -72,7 +74,12 @@ def training(*, step: int, images: int, loss: float, accuracy: float, images_per
     """images: since the last call."""
     if made := _Served.instruments:
         made.trained.inc(images)
-        for gauge, value in ((made.step, step), (made.loss, loss), (made.accuracy, accuracy), (made.train_rate, images_per_second)):
+        for gauge, value in (
+            (made.step, step),
+            (made.loss, loss),
+            (made.accuracy, accuracy),
+            (made.train_rate, images_per_second),
+        ):
             gauge.set(value)
 
 

@@ -18,7 +18,11 @@ def weed(tmp_path_factory):
 @pytest.fixture(scope="session")
 def s3_environment(weed):
     """The environment that boto3 reads, for this process and those it starts."""
-    values = KEYS | {"AWS_ENDPOINT_URL": weed.endpoint, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nonexistent"}
+    values = KEYS | {
+        "AWS_ENDPOINT_URL": weed.endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/nonexistent",
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setenv(name, value)

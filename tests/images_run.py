@@ -10,16 +10,26 @@ from synaug.run.plan import Plan
 
 NAMES = {"boot": "ankle boot", "bag": "bag", "shirt": "t-shirt"}
 POOLS = {
-    "foreground": ["a single one", "worn out"], "background": ["on a sandy beach", "in the snow", "on a red background"],
-    "lighting": ["in soft light", "in dim light"], "angle": ["seen from the side", "in close-up"],
-}  # fmt: skip
+    "foreground": ["a single one", "worn out"],
+    "background": ["on a sandy beach", "in the snow", "on a red background"],
+    "lighting": ["in soft light", "in dim light"],
+    "angle": ["seen from the side", "in close-up"],
+}
 assert set(POOLS) == set(ATTRIBUTES)
 
 
 def class_prompts(class_id: str, **changed) -> ClassPrompts:
     name = NAMES[class_id]
     return ClassPrompts(
-        **{"class_id": class_id, "name": name, "senses": [], "chosen": "", "pools": POOLS, "plain": [f"a photo of a {name}"]} | changed
+        **{
+            "class_id": class_id,
+            "name": name,
+            "senses": [],
+            "chosen": "",
+            "pools": POOLS,
+            "plain": [f"a photo of a {name}"],
+        }
+        | changed
     )
 
 
@@ -27,16 +37,25 @@ def put_prompts(store, class_id: str, run: str = "first", **changed) -> None:
     store.put(layout.prompts(run, class_id), class_prompts(class_id, **changed).model_dump_json(indent=1).encode())
 
 
-def images_job(store, *, images: int = 12, scale: int = 1, part_images: int = 20, run: str = "first", **settings) -> Job:
+def images_job(
+    store, *, images: int = 12, scale: int = 1, part_images: int = 20, run: str = "first", **settings
+) -> Job:
     """`images` of each of three classes, one class shard; the prompts files written."""
     for class_id in NAMES:
         put_prompts(store, class_id, run)
     settings = {"profile": "embedded", "batch_size": 8, "guidance_scale_diversified": 1.5, **settings}
     plan = Plan(
-        digest="", classes=[ClassEntry(id=class_id, names=[name]) for class_id, name in NAMES.items()],
-        real_counts=dict.fromkeys(NAMES, images), class_shards=[list(NAMES)], part_images=part_images, models=[],
-        styles=["watercolour painting", "line drawing"], scale=scale, estimate={}, versions={},
-    )  # fmt: skip
+        digest="",
+        classes=[ClassEntry(id=class_id, names=[name]) for class_id, name in NAMES.items()],
+        real_counts=dict.fromkeys(NAMES, images),
+        class_shards=[list(NAMES)],
+        part_images=part_images,
+        models=[],
+        styles=["watercolour painting", "line drawing"],
+        scale=scale,
+        estimate={},
+        versions={},
+    )
     return Job(store=store, run=run, config=Config(images=Images(**settings), classes=[]), plan=plan, shard=0)
 
 

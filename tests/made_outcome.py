@@ -39,7 +39,9 @@ def interval(*values: float) -> Interval:
     return compute.interval(values)
 
 
-def row(arm: str, values: dict[str, dict[int, float]], real: dict[str, dict[str, dict[int, float]]], **more) -> OutcomeRow:
+def row(
+    arm: str, values: dict[str, dict[int, float]], real: dict[str, dict[str, dict[int, float]]], **more
+) -> OutcomeRow:
     """real: the real-only arms' values by arm and test set; a row that is one of them has no gain."""
     name = arm.partition("/")[2]
     kind = name if name.startswith("real") else name.partition("-")[0]
@@ -49,14 +51,27 @@ def row(arm: str, values: dict[str, dict[int, float]], real: dict[str, dict[str,
         found = interval(*(own[seed] - real[against][test][seed] for seed in own))
         gain[test] = Gain(**found.model_dump(), against=against)
     return OutcomeRow(
-        arm=arm, kind=kind, scale=int(name[-2]) if name.endswith("x") else None, model="resnet18", parameters=None, changed={},
-        top1={test: interval(*own.values()) for test, own in values.items()}, gain=gain, seeds=values, **more,
-    )  # fmt: skip
+        arm=arm,
+        kind=kind,
+        scale=int(name[-2]) if name.endswith("x") else None,
+        model="resnet18",
+        parameters=None,
+        changed={},
+        top1={test: interval(*own.values()) for test, own in values.items()},
+        gain=gain,
+        seeds=values,
+        **more,
+    )
 
 
-def table(arms=tuple(MEANS), *, real=REAL, pairs=None, name="scale", figure="scale", tests=tuple(TESTS), seeds=10) -> Table:
+def table(
+    arms=tuple(MEANS), *, real=REAL, pairs=None, name="scale", figure="scale", tests=tuple(TESTS), seeds=10
+) -> Table:
     paired = [arm for pair in (pairs or {}).values() for arm in pair]
-    values = {arm: {test: accuracies(arm, test, seeds=seeds) for test in tests} for arm in dict.fromkeys([*arms, *real, *paired])}
+    values = {
+        arm: {test: accuracies(arm, test, seeds=seeds) for test in tests}
+        for arm in dict.fromkeys([*arms, *real, *paired])
+    }
     differences = [
         Difference(
             label=label, first=first, second=second,
@@ -65,9 +80,14 @@ def table(arms=tuple(MEANS), *, real=REAL, pairs=None, name="scale", figure="sca
         for label, (first, second) in (pairs or {}).items()
     ]  # fmt: skip
     return Table(
-        name=name, title=f"Invented: {name}", text="Does it grow?", figure=figure, tests={test: TESTS[test] for test in tests},
-        rows=[row(arm, values[arm], {one: values[one] for one in real}) for arm in arms], differences=differences,
-    )  # fmt: skip
+        name=name,
+        title=f"Invented: {name}",
+        text="Does it grow?",
+        figure=figure,
+        tests={test: TESTS[test] for test in tests},
+        rows=[row(arm, values[arm], {one: values[one] for one in real}) for arm in arms],
+        differences=differences,
+    )
 
 
 PAIRS = {
@@ -80,11 +100,20 @@ PAIRS = {
 
 
 def outcome(*tables: Table, **changes) -> StudyOutcome:
-    facts = {"digest": "0123456789abcdef", "real_images": 500, "synthetic_images": 3000, "seconds": {"train": 4000.0, "images": 900.0}}
+    facts = {
+        "digest": "0123456789abcdef",
+        "real_images": 500,
+        "synthetic_images": 3000,
+        "seconds": {"train": 4000.0, "images": 900.0},
+    }
     given = {
-        "titles": ["Accuracy against scale"], "texts": ["Invented figures."], "files": ["headline.yaml"],
-        "machine": "2 cores of no machine", "versions": {"torch": "2.0", "timm": "1.0"}, "hours": 2.72,
+        "titles": ["Accuracy against scale"],
+        "texts": ["Invented figures."],
+        "files": ["headline.yaml"],
+        "machine": "2 cores of no machine",
+        "versions": {"torch": "2.0", "timm": "1.0"},
+        "hours": 2.72,
         "runs": {"main": RunFacts(changed={}, **facts), "again": RunFacts(changed={"seed": "1"}, **facts)},
         "tables": list(tables) or [table(pairs=PAIRS)],
-    }  # fmt: skip
+    }
     return StudyOutcome(**given | changes)

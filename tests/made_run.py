@@ -20,13 +20,20 @@ KINDS = ("plain", "cd", "sd")
 def made_job(store, *, scale: int = 2, run: str = "made", counts: dict[str, int] = COUNTS, **settings) -> Job:
     """Two class shards, parts of eight images."""
     plan = Plan(
-        digest="d1", classes=[ClassEntry(id=class_id, names=[NAMES[class_id]]) for class_id in NAMES], real_counts=counts,
-        class_shards=[["n02012849", "owl"], ["n03126707"]], part_images=8, styles=[], scale=scale, estimate={}, versions={},
+        digest="d1",
+        classes=[ClassEntry(id=class_id, names=[NAMES[class_id]]) for class_id in NAMES],
+        real_counts=counts,
+        class_shards=[["n02012849", "owl"], ["n03126707"]],
+        part_images=8,
+        styles=[],
+        scale=scale,
+        estimate={},
+        versions={},
         models=[
             ModelInfo(role="diffusion", name="painter", revision="r1", license="MIT"),
             ModelInfo(role="llm", name="poet", revision="r2", license="Apache-2.0"),
         ],
-    )  # fmt: skip
+    )
     classes = [{"id": class_id, "names": [name]} for class_id, name in NAMES.items()]
     return Job(store=store, run=run, config=Config(classes=classes, scale=f"{scale}x", **settings), plan=plan)
 
@@ -48,17 +55,31 @@ def make_images(job: Job, folder, *, lost: tuple[str, ...] = (), edited: tuple[i
         with TarWriter(folder / "part.tar") as writer:
             for class_id, index in images:
                 metadata = {"prompt": f"a photo of a {NAMES[class_id]}", "kind": KINDS[index % 3]}
-                writer.add(key_of(class_id, index), jpeg(index), job.plan.labels[class_id], text=metadata["prompt"], metadata=metadata)
+                writer.add(
+                    key_of(class_id, index),
+                    jpeg(index),
+                    job.plan.labels[class_id],
+                    text=metadata["prompt"],
+                    metadata=metadata,
+                )
             columns = writer.close()
         tar = layout.synthetic_tar(job.run, part.multiple, part.shard, part.number)
         given_up = [key_of(*image) for image in part.images if image not in images]
         manifest = Manifest(
-            tar=tar, **columns, class_id=[class_id for class_id, _ in images], kind=[KINDS[index % 3] for _, index in images],
-            clip_score=[round(0.1 + index % 10 / 50, 4) for _, index in images], attempt=[0] * len(images), lost=given_up,
+            tar=tar,
+            **columns,
+            class_id=[class_id for class_id, _ in images],
+            kind=[KINDS[index % 3] for _, index in images],
+            clip_score=[round(0.1 + index % 10 / 50, 4) for _, index in images],
+            attempt=[0] * len(images),
+            lost=given_up,
             rejects=[Reject(key=key, attempt=attempt, reason="black") for key in given_up for attempt in range(3)],
-            batch_size=4, threads=1, model="painter@r1", versions={},
+            batch_size=4,
+            threads=1,
+            model="painter@r1",
+            versions={},
             prompts_sha256={class_id: "edited" if part.multiple in edited else "first" for class_id, _ in part.images},
-        )  # fmt: skip
+        )
         job.store.put(tar, folder / "part.tar")
         keys.append(layout.synthetic_manifest(job.run, part.multiple, part.shard, part.number))
         job.store.put(keys[-1], manifest.model_dump_json().encode())

@@ -17,9 +17,14 @@ INFO = {
 def put_real(store, per_class: int = 10, classes: tuple[str, ...] = CLASSES) -> None:
     n = per_class * len(classes)
     table = TarTable(
-        tar=layout.real_tar("train", 0), sha256="0" * 64, bytes=n, key=[f"k{i}" for i in range(n)],
-        label=[i % len(classes) for i in range(n)], offset=[0] * n, length=[1] * n,
-    )  # fmt: skip
+        tar=layout.real_tar("train", 0),
+        sha256="0" * 64,
+        bytes=n,
+        key=[f"k{i}" for i in range(n)],
+        label=[i % len(classes) for i in range(n)],
+        offset=[0] * n,
+        length=[1] * n,
+    )
     split = RealSplit(classes=list(classes), tars=1, samples=n, per_label=dict.fromkeys(range(len(classes)), per_class))
     store.put(layout.real_entry("train", 0), table.model_dump_json().encode())
     store.put(layout.real_split("train"), split.model_dump_json().encode())
@@ -41,10 +46,22 @@ def put_manifests(store, plan, config, multiple: int, run: str = "first", reject
         for part in plan.parts(config, shard, multiple):
             n = len(part.images)
             manifest = Manifest(
-                tar=layout.synthetic_tar(run, multiple, shard, part.number), sha256="0" * 64, bytes=1,
-                key=[f"{c}-{i:07d}" for c, i in part.images], label=[0] * n, offset=[0] * n, length=[1] * n,
-                class_id=[c for c, _ in part.images], kind=["plain"] * n, clip_score=[0.3] * n, attempt=[0] * n,
-                rejects=[{"key": "x", "attempt": 0, "reason": "black"}] * rejects, batch_size=1, threads=1, prompts_sha256={},
-                model="m@1", versions={},
-            )  # fmt: skip
+                tar=layout.synthetic_tar(run, multiple, shard, part.number),
+                sha256="0" * 64,
+                bytes=1,
+                key=[f"{c}-{i:07d}" for c, i in part.images],
+                label=[0] * n,
+                offset=[0] * n,
+                length=[1] * n,
+                class_id=[c for c, _ in part.images],
+                kind=["plain"] * n,
+                clip_score=[0.3] * n,
+                attempt=[0] * n,
+                rejects=[{"key": "x", "attempt": 0, "reason": "black"}] * rejects,
+                batch_size=1,
+                threads=1,
+                prompts_sha256={},
+                model="m@1",
+                versions={},
+            )
             store.put(layout.synthetic_manifest(run, multiple, shard, part.number), manifest.model_dump_json().encode())

@@ -15,7 +15,9 @@ class FaultyProxy:
     Signatures stay valid: the Host header, which they cover, is passed on as it came. Use as a context manager.
     """
 
-    def __init__(self, upstream: str, percent: float, seed: int = 0, kinds: tuple[str, ...] = ("503", "dropped", "cut")) -> None:
+    def __init__(
+        self, upstream: str, percent: float, seed: int = 0, kinds: tuple[str, ...] = ("503", "dropped", "cut")
+    ) -> None:
         self.host = urlsplit(upstream).netloc
         self.percent, self.requests, self.faults = percent, 0, 0
         self.kinds, self._random, self._lock = kinds, random.Random(seed), threading.Lock()
@@ -38,16 +40,28 @@ class FaultyProxy:
                 body = self._body()
                 fault = proxy.fault(self.path)
                 if fault == "503":
-                    self._answer(503, [], b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
+                    self._answer(
+                        503,
+                        [],
+                        b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>",
+                    )
                 elif fault == "denied":
                     self._answer(403, [], b"<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>")
                 elif fault == "stranger":  # as versitygw answers an unknown access key
-                    self._answer(404, [], b"<Error><Code>XAdminUserNotFound</Code><Message>The user is not found.</Message></Error>")
+                    self._answer(
+                        404,
+                        [],
+                        b"<Error><Code>XAdminUserNotFound</Code><Message>The user is not found.</Message></Error>",
+                    )
                 elif fault == "dropped":
                     self.close_connection = True
                 else:
                     upstream = http.client.HTTPConnection(proxy.host, timeout=30)
-                    headers = {name: value for name, value in self.headers.items() if name.lower() not in ("expect", "transfer-encoding")}
+                    headers = {
+                        name: value
+                        for name, value in self.headers.items()
+                        if name.lower() not in ("expect", "transfer-encoding")
+                    }
                     upstream.request(self.command, self.path, body, headers)
                     answer = upstream.getresponse()
                     self._answer(answer.status, answer.getheaders(), answer.read(), cut=fault == "cut")

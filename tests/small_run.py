@@ -42,12 +42,17 @@ MEANS = {"real": (0.805, 0.12, 0.30), "naive-1x": (0.826, 0.50, 0.41), "auxbn-1x
 def config(**changes) -> Config:
     """Two scales, three or more arms, three seeds, one test set in domain and two out of it."""
     values = {
-        "classes": [{"id": entry.id, "names": entry.names} for entry in classes()], "scale": "2x", "class_shards": 2,
+        "classes": [{"id": entry.id, "names": entry.names} for entry in classes()],
+        "scale": "2x",
+        "class_shards": 2,
         "images": {"profile": "embedded", "batch_size": 8, "part_images": 16, "guidance_scale": 1.0},
         "training": {"model": "resnet10t", "image_size": 32, "batch_size": 8, "steps": 20, "test_crop": 1.0},
         "arms": {
-            "real": {"kind": "real"}, "real-half": {"kind": "real-half"}, "naive-1x": {"kind": "naive", "scale": "1x"},
-            "naive-2x": {"kind": "naive", "scale": "2x"}, "auxbn-1x": {"kind": "auxbn", "scale": "1x"},
+            "real": {"kind": "real"},
+            "real-half": {"kind": "real-half"},
+            "naive-1x": {"kind": "naive", "scale": "1x"},
+            "naive-2x": {"kind": "naive", "scale": "2x"},
+            "auxbn-1x": {"kind": "auxbn", "scale": "1x"},
             "auxbn-2x": {"kind": "auxbn", "scale": "2x"},
         },
         "seeds": [0, 1, 2],
@@ -56,7 +61,7 @@ def config(**changes) -> Config:
             "contexts": {"split": "ood-contexts", "domain": "out", "note": "other backgrounds"},
             "sketch": {"split": "ood-sketch", "domain": "out"},
         },
-    }  # fmt: skip
+    }
     return Config.model_validate(values | changes)
 
 
@@ -68,9 +73,17 @@ def job(store: Store, its_config: Config, run: str = RUN) -> Job:
         ModelInfo(role="diffusion", name="embedded generator", revision="3d4e5f", license="Apache-2.0"),
     ]
     plan = Plan(
-        digest="0" * 64, classes=classes(), real_counts=dict.fromkeys(ids, PER_CLASS), class_shards=[ids[:5], ids[5:]], part_images=16,
-        models=models, styles=["line drawing", "watercolour painting"], scale=2, estimate={}, versions={"torch": "2.14.0"},
-    )  # fmt: skip
+        digest="0" * 64,
+        classes=classes(),
+        real_counts=dict.fromkeys(ids, PER_CLASS),
+        class_shards=[ids[:5], ids[5:]],
+        part_images=16,
+        models=models,
+        styles=["line drawing", "watercolour painting"],
+        scale=2,
+        estimate={},
+        versions={"torch": "2.14.0"},
+    )
     return Job(store=store, run=run, config=its_config, plan=plan)
 
 
@@ -92,12 +105,21 @@ def write_set(one: Job) -> None:
     names = {entry.id: entry.name for entry in one.plan.classes}
     digests = {}
     for class_id, name in names.items():
-        senses = [Sense(sense=name, definition=f"a garment called {name}", score=0.12), Sense(sense=name, definition="a word", score=0.05)]
+        senses = [
+            Sense(sense=name, definition=f"a garment called {name}", score=0.12),
+            Sense(sense=name, definition="a word", score=0.05),
+        ]
         prompts = ClassPrompts(
-            class_id=class_id, name=name, senses=senses, chosen=senses[0].definition, margin=0.07, flagged=class_id == "bag",
-            fallback=["lighting: no usable line"] if class_id == "coat" else [], pools={a: ["x"] for a in ATTRIBUTES},
+            class_id=class_id,
+            name=name,
+            senses=senses,
+            chosen=senses[0].definition,
+            margin=0.07,
+            flagged=class_id == "bag",
+            fallback=["lighting: no usable line"] if class_id == "coat" else [],
+            pools={a: ["x"] for a in ATTRIBUTES},
             plain=[f"a photo of a {name}"],
-        )  # fmt: skip
+        )
         data = prompts.model_dump_json(indent=1).encode()
         one.store.put(layout.prompts(one.run, class_id), data)
         digests[class_id] = hashlib.sha256(data).hexdigest()
@@ -124,10 +146,19 @@ def _write_part(one: Job, part, images, labels, names, digests) -> None:
     tar = layout.synthetic_tar(one.run, part.multiple, part.shard, part.number)
     one.store.put(tar, file.getvalue())
     manifest = Manifest(
-        tar=tar, **table, **columns, truncated_prompts=1, batch_size=8, threads=1, prompts_sha256=digests, model="embedded@3d4e5f",
+        tar=tar,
+        **table,
+        **columns,
+        truncated_prompts=1,
+        batch_size=8,
+        threads=1,
+        prompts_sha256=digests,
+        model="embedded@3d4e5f",
         versions={},
-    )  # fmt: skip
-    one.store.put(layout.synthetic_manifest(one.run, part.multiple, part.shard, part.number), manifest.model_dump_json().encode())
+    )
+    one.store.put(
+        layout.synthetic_manifest(one.run, part.multiple, part.shard, part.number), manifest.model_dump_json().encode()
+    )
 
 
 def write_results(one: Job, *, seeds=None, seed: int = 0, means: dict = MEANS) -> None:
@@ -143,7 +174,13 @@ def write_results(one: Job, *, seeds=None, seed: int = 0, means: dict = MEANS) -
                 for test, mean in zip(one.config.tests, own, strict=True)
             }
             evaluation = Evaluation(
-                arm=name, seed=training_seed, kind=arm.kind, scale=scale, model="resnet10t", trained="0" * 64, tests=tests
+                arm=name,
+                seed=training_seed,
+                kind=arm.kind,
+                scale=scale,
+                model="resnet10t",
+                trained="0" * 64,
+                tests=tests,
             )
             one.store.put(layout.evaluation(one.run, name, training_seed), evaluation.model_dump_json().encode())
 
@@ -155,18 +192,32 @@ def _result(one: Job, name: str, mean: float, rng) -> TestResult:
     per_class = {c: float(np.clip(mean + d, 0, 1)) for c, d in zip(ids, spread - spread.mean(), strict=True)}
     top1 = float(np.mean(list(per_class.values())))
     return TestResult(
-        split=test.split, data="0" * 64, domain=test.domain, n=1000, top1=top1, top5=min(1.0, top1 + 0.1), per_class=per_class,
+        split=test.split,
+        data="0" * 64,
+        domain=test.domain,
+        n=1000,
+        top1=top1,
+        top5=min(1.0, top1 + 0.1),
+        per_class=per_class,
         per_class_n=dict.fromkeys(ids, 100),
-    )  # fmt: skip
+    )
 
 
 def _write_training(one: Job, name: str, kind: str, scale: int | None, seed: int) -> None:
     mixed = kind not in ("real", "real-half")
     done = {
-        "arm": name, "kind": kind, "steps": 10 if kind == "real-half" else 20, "scale": scale, "seed": seed, "seconds": 12.5,
-        "passes": {"real": 8.0} | ({"synthetic": 4.0} if mixed else {}), "images": {"real": 40} | ({"synthetic": 80} if mixed else {}),
-        "images_per_second": 900.0, "versions": {"timm": "1.0.31"}, "settings": one.config.training.model_dump(mode="json"),
-    }  # fmt: skip
+        "arm": name,
+        "kind": kind,
+        "steps": 10 if kind == "real-half" else 20,
+        "scale": scale,
+        "seed": seed,
+        "seconds": 12.5,
+        "passes": {"real": 8.0} | ({"synthetic": 4.0} if mixed else {}),
+        "images": {"real": 40} | ({"synthetic": 80} if mixed else {}),
+        "images_per_second": 900.0,
+        "versions": {"timm": "1.0.31"},
+        "settings": one.config.training.model_dump(mode="json"),
+    }
     one.store.put(layout.training(one.run, name, seed, "done.json"), json.dumps(done).encode())
     timing = {"seconds": 12.5, "phases": {"load": 0.5}, "steps": 20, "rate": 1.6}
     one.store.put(layout.timing(one.run, "train", f"{name}-{seed}"), json.dumps(timing).encode())
@@ -174,8 +225,14 @@ def _write_training(one: Job, name: str, kind: str, scale: int | None, seed: int
 
 def write_findings(one: Job) -> None:
     """Diagnostics of the set as it is, with made-up values."""
-    synthetic, kinds, ids = schema.digest(one.store, layout.index(one.run)), ("plain", "cd", "sd"), [e.id for e in one.plan.classes]
-    about = FidelityInputs(classifier="small/real/0", trained="0" * 64, synthetic=synthetic, scale=2, images_per_class=200, tests={})
+    synthetic, kinds, ids = (
+        schema.digest(one.store, layout.index(one.run)),
+        ("plain", "cd", "sd"),
+        [e.id for e in one.plan.classes],
+    )
+    about = FidelityInputs(
+        classifier="small/real/0", trained="0" * 64, synthetic=synthetic, scale=2, images_per_class=200, tests={}
+    )
     accuracies = {name: Accuracy(top1=0.9 - n / 10, n=80) for n, name in enumerate((schema.ALL, *kinds))}
     classes, real = dict.fromkeys(ids, Accuracy(top1=0.9, n=8)), {"test": Accuracy(top1=0.8125, n=40)}
     schema.save(one.store, one.run, "fidelity", Fidelity(inputs=about, kinds=accuracies, classes=classes, real=real))
@@ -192,9 +249,17 @@ def write_findings(one: Job) -> None:
         for features in ("clip", "classifier")
     ]  # fmt: skip
     schema.save(one.store, one.run, "coverage", Coverage(views=views))
-    layers = [Layer(name=f"bn{n}", channels=8, mean=n / 10, variance=-n / 5, divergence=n / 9, weight=0.1, bias=0.2) for n in range(1, 12)]
+    layers = [
+        Layer(name=f"bn{n}", channels=8, mean=n / 10, variance=-n / 5, divergence=n / 9, weight=0.1, bias=0.2)
+        for n in range(1, 12)
+    ]
     trained = {arm: dict.fromkeys((0, 1), "0" * 64) for arm in ("auxbn-1x", "auxbn-2x")}
-    schema.save(one.store, one.run, "branches", Branches(trained=trained, arms={arm: dict.fromkeys((0, 1), layers) for arm in trained}))
+    schema.save(
+        one.store,
+        one.run,
+        "branches",
+        Branches(trained=trained, arms={arm: dict.fromkeys((0, 1), layers) for arm in trained}),
+    )
 
 
 def write_all(store: Store, its_config: Config | None = None, run: str = RUN) -> Job:

@@ -33,9 +33,14 @@ def text_encoder(size: int, *, projection: bool = False):
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
-        vocab_size=200, hidden_size=32, intermediate_size=37, num_hidden_layers=2, num_attention_heads=4, projection_dim=32,
+        vocab_size=200,
+        hidden_size=32,
+        intermediate_size=37,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        projection_dim=32,
         max_position_embeddings=size,
-    )  # fmt: skip
+    )
     return (CLIPTextModelWithProjection if projection else CLIPTextModel)(config).eval()
 
 
@@ -43,18 +48,28 @@ def vae():
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
-        block_out_channels=(16, 32), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=4, norm_num_groups=8, sample_size=32,
-    ).eval()  # fmt: skip
+        block_out_channels=(16, 32),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=32,
+    ).eval()
 
 
 def unet(**extra):
     from diffusers import UNet2DConditionModel
 
     settings = dict(
-        sample_size=16, block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8, attention_head_dim=8, cross_attention_dim=32,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-    )  # fmt: skip
+        sample_size=16,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=8,
+        attention_head_dim=8,
+        cross_attention_dim=32,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+    )
     return UNet2DConditionModel(**settings | extra).eval()
 
 
@@ -64,10 +79,17 @@ def save_sd(folder: Path, *, seed: int = 0) -> Path:
 
     torch.manual_seed(seed)
     StableDiffusionPipeline(
-        vae=vae(), text_encoder=text_encoder(77), tokenizer=tokenizer(folder / "words"), unet=unet(),
-        scheduler=PNDMScheduler(skip_prk_steps=True, steps_offset=1, beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    ).save_pretrained(folder / "sd")  # fmt: skip
+        vae=vae(),
+        text_encoder=text_encoder(77),
+        tokenizer=tokenizer(folder / "words"),
+        unet=unet(),
+        scheduler=PNDMScheduler(
+            skip_prk_steps=True, steps_offset=1, beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder / "sd")
     return folder / "sd"
 
 
@@ -78,11 +100,21 @@ def save_sdxl(folder: Path, *, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     words = tokenizer(folder / "words")
     StableDiffusionXLPipeline(
-        vae=vae(), text_encoder=text_encoder(77), text_encoder_2=text_encoder(77, projection=True), tokenizer=words, tokenizer_2=words,
+        vae=vae(),
+        text_encoder=text_encoder(77),
+        text_encoder_2=text_encoder(77, projection=True),
+        tokenizer=words,
+        tokenizer_2=words,
         unet=unet(
-            cross_attention_dim=64, addition_embed_type="text_time", addition_time_embed_dim=8, transformer_layers_per_block=(1, 1),
-            projection_class_embeddings_input_dim=6 * 8 + 32, use_linear_projection=True,
+            cross_attention_dim=64,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            transformer_layers_per_block=(1, 1),
+            projection_class_embeddings_input_dim=6 * 8 + 32,
+            use_linear_projection=True,
         ),
-        scheduler=EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1),
-    ).save_pretrained(folder / "sdxl")  # fmt: skip
+        scheduler=EulerDiscreteScheduler(
+            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1
+        ),
+    ).save_pretrained(folder / "sdxl")
     return folder / "sdxl"

@@ -40,9 +40,22 @@ class Weed:
         (self.folder / "s3.json").write_text(json.dumps({"identities": accounts}))
         (self.folder / "data").mkdir()
         self.process = subprocess.Popen(
-            [binary, "-logtostderr=true", "server", f"-dir={self.folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
+            [
+                binary,
+                "-logtostderr=true",
+                "server",
+                f"-dir={self.folder / 'data'}",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                "-s3",
+            ]
             + [f"-{name}={port}" for name, port in ports.items()]
-            + ["-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={self.folder / 's3.json'}", "-s3.autoCreateBucket=false"]
+            + [
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
+                f"-s3.config={self.folder / 's3.json'}",
+                "-s3.autoCreateBucket=false",
+            ]
             + ["-volume.max=0", "-master.volumeSizeLimitMB=64", "-master.telemetry=false"],
             stdout=open(self.folder / "log.txt", "wb"),
             stderr=subprocess.STDOUT,
@@ -57,10 +70,13 @@ class Weed:
         from botocore.exceptions import BotoCoreError, ClientError
 
         client = boto3.client(
-            "s3", endpoint_url=self.endpoint, region_name="us-east-1",
-            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"], aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
             config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
-        )  # fmt: skip
+        )
         deadline = threading.Event()
         timer = threading.Timer(seconds, deadline.set)
         timer.start()

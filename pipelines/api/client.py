@@ -18,7 +18,10 @@ class Cluster:
 
     def __init__(self, api, namespace: str, target: Target):
         self.api, self.namespace, self.target = api, namespace, target
-        self.workflows, self.templates = f"{ARGO}/namespaces/{namespace}/workflows", f"{ARGO}/namespaces/{namespace}/workflowtemplates"
+        self.workflows, self.templates = (
+            f"{ARGO}/namespaces/{namespace}/workflows",
+            f"{ARGO}/namespaces/{namespace}/workflowtemplates",
+        )
         self.core = f"/api/v1/namespaces/{namespace}"
 
     def template(self, name: str) -> dict:
@@ -49,7 +52,9 @@ class Cluster:
     def await_change(self, name: str, version: str, seconds: float) -> None:
         """Returns when the workflow changes after resourceVersion `version`, and after `seconds` at the latest."""
         query = {"watch": "true", "fieldSelector": f"metadata.name={name}", "resourceVersion": version}
-        response = self._call("GET", self.workflows, query | {"timeoutSeconds": max(1, round(seconds))}, read=seconds + READ)
+        response = self._call(
+            "GET", self.workflows, query | {"timeoutSeconds": max(1, round(seconds))}, read=seconds + READ
+        )
         try:
             next(self._lines(response), None)
         finally:
@@ -93,7 +98,16 @@ class Cluster:
     def _json(self, method: str, path: str, *, query: dict | None = None, body=None, content_type: str = JSON) -> dict:
         return json.loads(self._call(method, path, query, body, content_type, read=READ).data)
 
-    def _call(self, method: str, path: str, query: dict | None = None, body=None, content_type: str = JSON, *, read: float | None):
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: dict | None = None,
+        body=None,
+        content_type: str = JSON,
+        *,
+        read: float | None,
+    ):
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -102,14 +116,21 @@ class Cluster:
         self.api.update_params_for_auth(headers, parameters, ["BearerToken"])
         try:  # not ApiClient.call_api: it fails over the missing body of a TLS error
             return self.api.rest_client.request(
-                method, host + path, query_params=parameters, headers=headers, body=body, _preload_content=False,
+                method,
+                host + path,
+                query_params=parameters,
+                headers=headers,
+                body=body,
+                _preload_content=False,
                 _request_timeout=(CONNECT, read),
-            )  # fmt: skip
+            )
         except ApiException as error:
             if not error.status:  # a TLS error
                 raise unreachable(error, host, self.target) from error
             said = (error.body or b"").decode(errors="replace")
-            raise refusal(error.status, said, method=method, path=path, namespace=self.namespace, target=self.target) from error
+            raise refusal(
+                error.status, said, method=method, path=path, namespace=self.namespace, target=self.target
+            ) from error
         except HTTPError as error:
             raise unreachable(error, host, self.target) from error
 

@@ -11,7 +11,12 @@ FORBIDDEN = re.compile(
     r'(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
 ARGO = "argoproj.io"
-SHORT = {"refused": "connection refused", "timed out": "timed out", "resol": "its name does not resolve", "unreachable": "no route"}
+SHORT = {
+    "refused": "connection refused",
+    "timed out": "timed out",
+    "resol": "its name does not resolve",
+    "unreachable": "no route",
+}
 
 
 class NotFound(DataError):
@@ -36,9 +41,13 @@ def refusal(status: int, body: str, *, method: str, path: str, namespace: str, t
     if status == 409 and answer.get("reason") == "AlreadyExists":
         return Conflict(f"{message}; `make watch` shows it")
     if status in (409, 429) or status >= 500:
-        return TransientError(f"{target.name} could not answer {what} ({status}): {message or 'no reason given'}; run it again")
+        return TransientError(
+            f"{target.name} could not answer {what} ({status}): {message or 'no reason given'}; run it again"
+        )
     if status == 413 or "too large" in message.lower():
-        return UsageError(f"the API server refuses the size of {what}: {message}; give the class list fewer or shorter entries")
+        return UsageError(
+            f"the API server refuses the size of {what}: {message}; give the class list fewer or shorter entries"
+        )
     return DataError(
         f"the API server refuses {what} ({status}): {message}; client and chart may differ: `helm upgrade` with this version's chart"
     )
@@ -69,9 +78,13 @@ def _forbidden(message: str, namespace: str, target: Target) -> SynaugError:
             "added to `submitters:` of the chart, or name another namespace (NAMESPACE) or context (KUBECONTEXT)"
         )
     if "exceeded quota" in message:
-        return DataError(f"the namespace's quota is used up: {message}; delete finished workflows or have the quota raised")
+        return DataError(
+            f"the namespace's quota is used up: {message}; delete finished workflows or have the quota raised"
+        )
     if "being terminated" in message:
-        return TransientError(f"namespace {namespace} is being deleted; wait until it is gone, create it and install the chart again")
+        return TransientError(
+            f"namespace {namespace} is being deleted; wait until it is gone, create it and install the chart again"
+        )
     return ModelError(f"{target.name} forbids it: {message}; ask who runs the cluster")
 
 
@@ -101,7 +114,9 @@ def unreachable(error: Exception, host: str, target: Target) -> SynaugError:
             f"the certificate of {target.name} at {host} does not verify; the kubeconfig is of another or an older cluster: fetch it anew"
         )
     if target.development:
-        return TransientError(f"the development cluster at {host} does not answer; `make cluster` boots it again; {TWO_WAYS.split(';')[0]}")
+        return TransientError(
+            f"the development cluster at {host} does not answer; `make cluster` boots it again; {TWO_WAYS.split(';')[0]}"
+        )
     return TransientError(
         f"{target.name} at {host} does not answer ({_short(reason)}); is the network or VPN up? Without a cluster: {TWO_WAYS}"
     )

@@ -69,6 +69,8 @@ def api_client(target: Target):
             config.load_kube_config(config_file=target.file, context=target.context, client_configuration=configuration)
     except config.ConfigException as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{target.name} cannot be used: {reason}; mend {target.file or 'the service account'}") from error
+        raise UsageError(
+            f"{target.name} cannot be used: {reason}; mend {target.file or 'the service account'}"
+        ) from error
     configuration.retries = False  # urllib3's own print warnings; ours are said in one line
     return client.ApiClient(configuration)

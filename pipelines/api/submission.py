@@ -47,8 +47,12 @@ def create(cluster: Cluster, workflow: dict, *, replace_live: bool = False) -> d
 def live(cluster: Cluster, workflow: dict) -> DataError:
     name, run = workflow["metadata"]["name"], workflow["metadata"].get("labels", {}).get(names.RUN_LABEL)
     if workflow["spec"]["workflowTemplateRef"]["name"] != names.workflow_template("run"):
-        return DataError(f"{name} is running; wait for it, or delete it: kubectl delete workflow {name} -n {cluster.namespace}")
-    return DataError(f"{name} is running; `make watch RUN={run}` shows it, `make stop RUN={run}` stops it, then this goes on from there")
+        return DataError(
+            f"{name} is running; wait for it, or delete it: kubectl delete workflow {name} -n {cluster.namespace}"
+        )
+    return DataError(
+        f"{name} is running; `make watch RUN={run}` shows it, `make stop RUN={run}` stops it, then this goes on from there"
+    )
 
 
 def refuse_live(cluster: Cluster, run: str) -> None:

@@ -22,7 +22,12 @@ def finished(workflow: dict) -> bool:
 
 
 def follow(
-    cluster: Cluster, name: str, *, every: float = 5.0, apart: float = 0.0, hiccup: Callable[[str], None] = lambda line: None
+    cluster: Cluster,
+    name: str,
+    *,
+    every: float = 5.0,
+    apart: float = 0.0,
+    hiccup: Callable[[str], None] = lambda line: None,
 ) -> Iterator[dict | None]:
     """The Workflow now, after each change, and every `every` seconds at the latest; ends with the finished one, or None for none.
 

@@ -6,7 +6,9 @@ from pipelines import names
 from synaug import __version__
 from synaug.errors import UsageError
 
-CONFIG_BYTES = 64 * 1024  # the argument stands in the object twice, and in each attempt of plan once more; etcd takes 1.5 MB
+CONFIG_BYTES = (
+    64 * 1024
+)  # the argument stands in the object twice, and in each attempt of plan once more; etcd takes 1.5 MB
 
 
 def workflow(template: str, name: str, parameters: dict[str, str], run: str | None = None) -> dict[str, Any]:
@@ -25,7 +27,9 @@ def workflow(template: str, name: str, parameters: dict[str, str], run: str | No
         "metadata": {"name": name, "labels": labels, "annotations": annotations},
         "spec": {
             "workflowTemplateRef": {"name": names.workflow_template(template)},
-            "arguments": {"parameters": [{"name": parameter, "value": value} for parameter, value in parameters.items()]},
+            "arguments": {
+                "parameters": [{"name": parameter, "value": value} for parameter, value in parameters.items()]
+            },
         },
     }
 
@@ -40,9 +44,13 @@ def check(parameter: str, value: str) -> None:
         )
     if "{{" in value:
         line = next(line for line in value.splitlines() if "{{" in line)
-        raise UsageError(f"{parameter} holds `{{{{`, which Argo takes for a variable of its own: {line.strip()[:80]!r}; write it otherwise")
+        raise UsageError(
+            f"{parameter} holds `{{{{`, which Argo takes for a variable of its own: {line.strip()[:80]!r}; write it otherwise"
+        )
     if odd := {character for character in value if not (character.isprintable() or character in "\n\t")}:
-        raise UsageError(f"{parameter} holds the control character {min(odd)!r}, which does not survive Argo; remove it")
+        raise UsageError(
+            f"{parameter} holds the control character {min(odd)!r}, which does not survive Argo; remove it"
+        )
 
 
 def stop() -> dict[str, Any]:

@@ -12,7 +12,9 @@ needs    nothing else; people use `make fetch-report`, `make preview`, `make log
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", required=True, metavar="URL", help="s3://bucket/prefix")
     parser.add_argument("--run", required=True, metavar="NAME", help="name of the run")
-    parser.add_argument("--what", required=True, metavar="WHAT", help="report, preview, or logs/STAGE-UNIT like logs/images-017")
+    parser.add_argument(
+        "--what", required=True, metavar="WHAT", help="report, preview, or logs/STAGE-UNIT like logs/images-017"
+    )
 
 
 def main(args: argparse.Namespace) -> None:

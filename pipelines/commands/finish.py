@@ -24,4 +24,7 @@ def main(args: argparse.Namespace) -> None:
     for name in found:
         jobs.remove(name)
         print(f"PyTorchJob {name} removed", flush=True)
-    print(f"{args.workflow}: {len(found)} PyTorchJobs removed" if found else f"{args.workflow}: no PyTorchJob to remove", flush=True)
+    print(
+        f"{args.workflow}: {len(found)} PyTorchJobs removed" if found else f"{args.workflow}: no PyTorchJob to remove",
+        flush=True,
+    )

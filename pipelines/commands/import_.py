@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE")
     add_cluster(parser)
     parser.add_argument("--split", default="train", metavar="NAME", help="name of the split (default: train)")
-    parser.add_argument("--classes", metavar="FILE", help="class list that labels are checked against: a YAML file, or imagenet-1k")
+    parser.add_argument(
+        "--classes", metavar="FILE", help="class list that labels are checked against: a YAML file, or imagenet-1k"
+    )
     parser.add_argument("--labels", action="store_true", help="labels are integers, positions in the class list")
 
 
@@ -35,11 +37,20 @@ def main(args: argparse.Namespace) -> None:
     cluster = options.connect(args)
     submission.check_chart(cluster, "import")
     what = args.split if args.source != "embedded" else "embedded"
-    parameters = {"source": args.source, "split": args.split, "classes": classes, "labels": "labels" if args.labels else "no-labels"}
+    parameters = {
+        "source": args.source,
+        "split": args.split,
+        "classes": classes,
+        "labels": "labels" if args.labels else "no-labels",
+    }
     name = names.import_workflow(what)
     one_pod_workflow.note(f"importing {args.source} in the cluster ({name}) ...")
     one_pod_workflow.run(cluster, workflow_request.workflow("import", name, parameters), replace_live=False)
-    print(f"imported {args.source}" + ("" if args.source == "embedded" else f" as split {args.split}") + "; next: make preview, make plan")
+    print(
+        f"imported {args.source}"
+        + ("" if args.source == "embedded" else f" as split {args.split}")
+        + "; next: make preview, make plan"
+    )
 
 
 def check_source(source: str) -> None:

@@ -39,7 +39,9 @@ def main(args: argparse.Namespace) -> None:
         job = training_job.job(yaml.safe_load(Path(args.job).read_text()), workflow=args.workflow, **given)
     except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"--job {args.job}: no PyTorchJob to start from ({reason}); the chart mounts it: helm upgrade synaug") from error
+        raise DataError(
+            f"--job {args.job}: no PyTorchJob to start from ({reason}); the chart mounts it: helm upgrade synaug"
+        ) from error
     launcher = Launcher(in_this_pod(), job, **given)
     signal.signal(signal.SIGTERM, _stop)
     launcher.train()

@@ -18,20 +18,28 @@ DEVELOPMENT_PRESET = "cluster"
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--namespace", metavar="NAME", help=f"namespace that synaug is installed in (default: {NAMESPACE})")
+    parser.add_argument(
+        "--namespace", metavar="NAME", help=f"namespace that synaug is installed in (default: {NAMESPACE})"
+    )
     parser.add_argument("--context", metavar="NAME", help="context of the kubeconfig (default: its current one)")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     add_cluster(parser)
-    parser.add_argument("--config", metavar="FILE", help=f"a run.yaml or a preset: {', '.join(PRESETS)} (default: {CONFIG}, if there)")
-    parser.add_argument("--run", metavar="NAME", help="name of the run (default: the name of run.yaml's folder or of the preset)")
+    parser.add_argument(
+        "--config", metavar="FILE", help=f"a run.yaml or a preset: {', '.join(PRESETS)} (default: {CONFIG}, if there)"
+    )
+    parser.add_argument(
+        "--run", metavar="NAME", help="name of the run (default: the name of run.yaml's folder or of the preset)"
+    )
 
 
 def add_planned(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--scale", metavar="KX", help="synthetic images for each real one, like 6x; short for scale=6x")
-    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field of run.yaml; `synaug config` lists them")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field of run.yaml; `synaug config` lists them"
+    )
 
 
 @dataclass(frozen=True)

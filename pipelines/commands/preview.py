@@ -36,9 +36,13 @@ def main(args: argparse.Namespace) -> None:
     name = names.helper_workflow(job.workflow, "preview")
     parameters = {"run": job.run, "config": job.text, "images": str(args.images)}
     one_pod_workflow.note(f"making {args.images} images in the cluster ({name}) ...")
-    workflow = one_pod_workflow.run(cluster, workflow_request.workflow("preview", name, parameters, job.run), replace_live=False)
+    workflow = one_pod_workflow.run(
+        cluster, workflow_request.workflow("preview", name, parameters, job.run), replace_live=False
+    )
     measured = argo_nodes.output(workflow, "preview", "rate")
     if measured:
-        print(f"{measured['rate']:.3g} images/s on {measured['device']}, {measured['bytes_per_image']:,} bytes an image")
+        print(
+            f"{measured['rate']:.3g} images/s on {measured['device']}, {measured['bytes_per_image']:,} bytes an image"
+        )
     path = log_transfer.save(log_transfer.fetch_object(cluster, job.run, "preview"), f"{job.run}-preview.png")
     print(f"{path}: look at it; next: make plan, make submit")

@@ -33,9 +33,13 @@ def main(args: argparse.Namespace) -> None:
     estimate = planning.plan(cluster, job)
     print(estimate["text"], flush=True)
     confirm(estimate, job.config.limits.cost, args.yes)
-    submission.create(cluster, workflow_request.workflow("run", job.workflow, {"run": job.run, "config": job.text}, job.run))
+    submission.create(
+        cluster, workflow_request.workflow("run", job.workflow, {"run": job.run, "config": job.text}, job.run)
+    )
     print(f"\nsubmitted {job.workflow} to namespace {cluster.namespace} of {cluster.target.name}")
-    print(f"watch it: make watch {options.targets(cluster, job.run)}\nArgo:     {submission.ui_line(cluster, template, job.workflow)}")
+    print(
+        f"watch it: make watch {options.targets(cluster, job.run)}\nArgo:     {submission.ui_line(cluster, template, job.workflow)}"
+    )
 
 
 def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
@@ -50,7 +54,9 @@ def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
     whole = estimate["whole"]
     if yes or all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, STAGES)):
         return
-    why = cost_limit_violation(limit, **{name: whole[name] for name in ("price", "cost_at_least", "unmeasured")}, measures="make preview")
+    why = cost_limit_violation(
+        limit, **{name: whole[name] for name in ("price", "cost_at_least", "unmeasured")}, measures="make preview"
+    )
     if why is None:
         return
     if not sys.stdin.isatty():

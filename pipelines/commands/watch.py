@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from pipelines.commands.options import add_run
 
     add_run(parser)
-    parser.add_argument("--once", action="store_true", help="show it once and end: 0 while it runs or when it has succeeded")
+    parser.add_argument(
+        "--once", action="store_true", help="show it once and end: 0 while it runs or when it has succeeded"
+    )
 
 
 def main(args: argparse.Namespace) -> None:

@@ -27,17 +27,24 @@ class Jobs:
         self.namespace, self.patience = namespace, patience
         self.core, self.custom = CoreV1Api(api_client), CustomObjectsApi(api_client)
         self.where = {
-            "group": training_job.GROUP, "version": training_job.VERSION, "namespace": namespace, "plural": training_job.PLURAL,
+            "group": training_job.GROUP,
+            "version": training_job.VERSION,
+            "namespace": namespace,
+            "plural": training_job.PLURAL,
             "_request_timeout": TIMEOUT,
-        }  # fmt: skip
+        }
 
     def get(self, name: str) -> dict[str, Any] | None:
-        return self._call("get", lambda: self.custom.get_namespaced_custom_object(name=name, **self.where), missing=None)
+        return self._call(
+            "get", lambda: self.custom.get_namespaced_custom_object(name=name, **self.where), missing=None
+        )
 
     def of(self, workflow: str) -> list[dict[str, Any]]:
         """The jobs of one workflow."""
         selector = f"{names.WORKFLOW_LABEL}={workflow}"
-        found = self._call("list", lambda: self.custom.list_namespaced_custom_object(label_selector=selector, **self.where))
+        found = self._call(
+            "list", lambda: self.custom.list_namespaced_custom_object(label_selector=selector, **self.where)
+        )
         return found["items"]
 
     def create(self, body: dict[str, Any]) -> bool:
@@ -58,11 +65,17 @@ class Jobs:
     def delete(self, name: str) -> None:
         """In the foreground: it is gone when its pods are. One that is gone already is fine."""
         options = {"propagation_policy": "Foreground"}
-        self._call("delete", lambda: self.custom.delete_namespaced_custom_object(name=name, **options, **self.where), missing=None)
+        self._call(
+            "delete",
+            lambda: self.custom.delete_namespaced_custom_object(name=name, **options, **self.where),
+            missing=None,
+        )
 
     def pods(self, job: str) -> list[dict[str, Any]]:
         selector = f"training.kubeflow.org/job-name={job}"
-        return self._plain("pods", lambda: self.core.list_namespaced_pod(self.namespace, label_selector=selector, **RAW))
+        return self._plain(
+            "pods", lambda: self.core.list_namespaced_pod(self.namespace, label_selector=selector, **RAW)
+        )
 
     def log(self, pod: str, lines: int) -> str:
         """The end of a worker's log; empty where none is to be had: its pod or its node is gone. Waits for nothing: it only helps."""
@@ -78,7 +91,9 @@ class Jobs:
     def events(self, uid: str) -> list[dict[str, Any]]:
         """Of one job, by its uid: events of an older one of the name are kept for an hour."""
         selector = f"involvedObject.uid={uid}"
-        return self._plain("events", lambda: self.core.list_namespaced_event(self.namespace, field_selector=selector, **RAW))
+        return self._plain(
+            "events", lambda: self.core.list_namespaced_event(self.namespace, field_selector=selector, **RAW)
+        )
 
     def remove(self, name: str, *, within: float = PATIENCE) -> None:
         """Delete and await. Raises TransientError when it is still there after `within` seconds."""
@@ -86,13 +101,17 @@ class Jobs:
         until = time.monotonic() + within
         while self.get(name) is not None:
             if time.monotonic() > until:
-                raise TransientError(f"PyTorchJob {name} was deleted but its pods do not end within {within:.0f} s; is their node lost?")
+                raise TransientError(
+                    f"PyTorchJob {name} was deleted but its pods do not end within {within:.0f} s; is their node lost?"
+                )
             time.sleep(PAUSE)
 
     def _plain(self, what: str, call: Callable[[], Any]) -> list[dict[str, Any]]:
         return json.loads(self._call("list", call, what=what).data)["items"]
 
-    def _call(self, verb: str, call: Callable[[], Any], what: str = training_job.PLURAL, missing: Any = NOT_ALLOWED) -> Any:
+    def _call(
+        self, verb: str, call: Callable[[], Any], what: str = training_job.PLURAL, missing: Any = NOT_ALLOWED
+    ) -> Any:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -109,7 +128,9 @@ class Jobs:
             except HTTPError as error:
                 away, reason = error, error
             if time.monotonic() > until:
-                raise TransientError(f"the Kubernetes API server stays out of reach to {verb} {what}: {reason}") from away
+                raise TransientError(
+                    f"the Kubernetes API server stays out of reach to {verb} {what}: {reason}"
+                ) from away
             time.sleep(PAUSE)
 
 
@@ -120,9 +141,13 @@ def _is_of_one_object(error) -> bool:
 
 def _permanent(error, verb: str, what: str, namespace: str) -> SynaugError:
     if error.status == 404:
-        return UsageError(f"the cluster knows no {what}.{training_job.GROUP}: install Kubeflow's training operator 1.9 (k8s/README.md)")
+        return UsageError(
+            f"the cluster knows no {what}.{training_job.GROUP}: install Kubeflow's training operator 1.9 (k8s/README.md)"
+        )
     if error.status in (401, 403):
-        return ModelError(f"this pod may not {verb} {what} in {namespace} ({error.status}); its account comes with the chart: helm upgrade")
+        return ModelError(
+            f"this pod may not {verb} {what} in {namespace} ({error.status}); its account comes with the chart: helm upgrade"
+        )
     text = " ".join((error.body if isinstance(error.body, str) else (error.body or b"").decode()).split())
     return DataError(f"the API server refuses to {verb} {what} ({error.status}): {text[:300]}")
 
@@ -134,5 +159,7 @@ def in_this_pod() -> Jobs:
     try:
         config.load_incluster_config()
     except config.ConfigException as error:
-        raise UsageError("this command runs in the workflow's own pods, with their account's token; people use `make submit`") from error
+        raise UsageError(
+            "this command runs in the workflow's own pods, with their account's token; people use `make submit`"
+        ) from error
     return Jobs(NAMESPACE.read_text().strip())

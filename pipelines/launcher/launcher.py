@@ -33,7 +33,9 @@ class Launcher:
         recipe = arms.resolve_arm(config, arm)
         self.steps, self.settings = recipe.steps, recipe.frozen()
         self.told = float("-inf")
-        self.met: dict[str, list[str]] = {}  # workers' pods, name -> uids: one that is to start again is deleted; another takes its name
+        self.met: dict[
+            str, list[str]
+        ] = {}  # workers' pods, name -> uids: one that is to start again is deleted; another takes its name
         self.ends: set[str] = set()  # uids whose end is told
         self.again, self.short, self.begun = 0, True, False
 
@@ -110,13 +112,18 @@ class Launcher:
         for pod in pods:
             for name, code, said in terminations([pod]):
                 if pod["metadata"]["uid"] not in self.ends:
-                    print(f"worker-{name.rpartition('-')[2]} ended with exit code {code}{f': {said}' if said else ''}", flush=True)
+                    print(
+                        f"worker-{name.rpartition('-')[2]} ended with exit code {code}{f': {said}' if said else ''}",
+                        flush=True,
+                    )
                 self.ends.add(pod["metadata"]["uid"])
         self.short = short(pods, self.workers)
 
     def tell_log(self, seen: JobSnapshot) -> None:
         """The end of the failed worker's log, which this pod's outlives; of one that is gone, what it left in the store."""
-        failed = sorted((code, name) for name, code, _ in terminations(seen.pods) if code)  # permanent codes are the small ones
+        failed = sorted(
+            (code, name) for name, code, _ in terminations(seen.pods) if code
+        )  # permanent codes are the small ones
         text, name = "", "a worker"
         if failed:
             name = failed[0][1]
@@ -135,7 +142,10 @@ class Launcher:
             return
         self.told = time.monotonic()
         metrics = self.metrics() if seen.done is not None else None
-        print(line(self.arm, self.seed, seen, metrics, steps=self.steps, workers=self.workers, now=time.time()), flush=True)
+        print(
+            line(self.arm, self.seed, seen, metrics, steps=self.steps, workers=self.workers, now=time.time()),
+            flush=True,
+        )
         if metrics and (path := os.environ.get("ARGO_PROGRESS_FILE")):
             Path(path).write_text(f"{metrics['step']}/{self.steps}")
 
@@ -164,7 +174,10 @@ class Launcher:
                 return None
             size = self.store.size(key)
             data = self.store.get(key, start=max(0, size - TAIL), length=min(size, TAIL))
-        except (DataError, TransientError):  # it grows under our eyes, or the store is away for a moment: the next line tells more
+        except (
+            DataError,
+            TransientError,
+        ):  # it grows under our eyes, or the store is away for a moment: the next line tells more
             return None
         lines = data.decode().splitlines()
         return json.loads(lines[-1]) if lines else None

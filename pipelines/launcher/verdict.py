@@ -68,11 +68,15 @@ def verdict(seen: JobSnapshot) -> SynaugError | bool:
         return TransientError("the PyTorchJob was deleted by somebody; it is started again")
     state = ended(seen.job)
     if state and seen.done is None:
-        return TransientError(f"the PyTorchJob is {state}, and the store could not say whether the model is there; looked at again")
+        return TransientError(
+            f"the PyTorchJob is {state}, and the store could not say whether the model is there; looked at again"
+        )
     if state == "Failed":
         return failure(seen)
     if state == "Succeeded":
-        return TransientError("a worker ended without the model being published, which ends the PyTorchJob; it goes on from its checkpoint")
+        return TransientError(
+            "a worker ended without the model being published, which ends the PyTorchJob; it goes on from its checkpoint"
+        )
     return unrecoverable_error(seen) or False
 
 
@@ -87,7 +91,10 @@ def failure(seen: JobSnapshot) -> SynaugError:
     gone = [(name, code) for name, code in exits(seen.events) if 0 < code < 128]
     if gone:
         name, code = gone[-1]
-        return _as_ours(code, f"worker {name} ended with exit code {code} and its pod is gone; what it left stands in this pod's log")
+        return _as_ours(
+            code,
+            f"worker {name} ended with exit code {code} and its pod is gone; what it left stands in this pod's log",
+        )
     told = [each.get("message", "") for each in seen.job["status"]["conditions"] if each["type"] == "Failed"]
     text = found[0][1] if found and found[0][1] else " ".join(told)
     return TransientError(f"the PyTorchJob failed ({text}); it goes on from its checkpoint")
@@ -110,7 +117,11 @@ def unrecoverable_error(seen: JobSnapshot) -> SynaugError | None:
         return TransientError(f"workers were started again {seen.again} times and the arm did not come through{last}")
     for event in seen.events:
         message = event.get("message") or ""
-        if event.get("reason") == "FailedCreatePod" and re.search(r"is (forbidden|invalid)", message) and "exceeded quota" not in message:
+        if (
+            event.get("reason") == "FailedCreatePod"
+            and re.search(r"is (forbidden|invalid)", message)
+            and "exceeded quota" not in message
+        ):
             return UsageError(f"workers are not admitted: {' '.join(message.split())[:400]}")
     for name, reason, message in waiting(seen.pods):
         if reason in NEVER:
@@ -141,7 +152,9 @@ def terminations(pods: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
         for status in pod.get("status", {}).get("containerStatuses", ()):
             ended = status.get("state", {}).get("terminated")
             if status["name"] == training_job.CONTAINER and ended:
-                found.append((pod["metadata"]["name"], ended["exitCode"], " ".join((ended.get("message") or "").split())))
+                found.append(
+                    (pod["metadata"]["name"], ended["exitCode"], " ".join((ended.get("message") or "").split()))
+                )
     return found
 
 
@@ -166,7 +179,9 @@ def not_created(events: list[dict[str, Any]]) -> str | None:
 def short(pods: list[dict[str, Any]], workers: int) -> bool:
     """Not every worker has a node: those that do wait for it, give up after minutes, and are started again."""
     conditions = [condition for pod in pods for condition in pod.get("status", {}).get("conditions", ())]
-    return len(pods) < workers or any(each["type"] == "PodScheduled" and each["status"] == "False" for each in conditions)
+    return len(pods) < workers or any(
+        each["type"] == "PodScheduled" and each["status"] == "False" for each in conditions
+    )
 
 
 def waiting(pods: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
@@ -184,10 +199,14 @@ def waiting(pods: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 
 def running(pods: list[dict[str, Any]]) -> int:
-    return sum(pod.get("status", {}).get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"] for pod in pods)
+    return sum(
+        pod.get("status", {}).get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"] for pod in pods
+    )
 
 
-def line(arm: str, seed: int, seen: JobSnapshot, metrics: dict[str, Any] | None, *, steps: int, workers: int, now: float) -> str:
+def line(
+    arm: str, seed: int, seen: JobSnapshot, metrics: dict[str, Any] | None, *, steps: int, workers: int, now: float
+) -> str:
     """train auxbn-1x seed 0: step 1200/5000, loss 1.23, 412 images/s, 2/2 workers, checkpoint 35 s old
 
     metrics: the last line of metrics.jsonl in the store; checkpoint_time and now in Unix seconds.
@@ -198,7 +217,9 @@ def line(arm: str, seed: int, seen: JobSnapshot, metrics: dict[str, Any] | None,
     facts.append(f"{running(seen.pods)}/{workers} workers")
     if metrics and metrics.get("checkpoint_time"):
         facts.append(f"checkpoint {duration(max(0.0, now - metrics['checkpoint_time']))} old")
-    waits = [f"worker-{name.rpartition('-')[2]} waits: {reason}: {message}" for name, reason, message in waiting(seen.pods)]
+    waits = [
+        f"worker-{name.rpartition('-')[2]} waits: {reason}: {message}" for name, reason, message in waiting(seen.pods)
+    ]
     if len(seen.pods) < workers and (said := not_created(seen.events)):
         waits.append(f"{workers - len(seen.pods)} not created: {said}")
     facts += waits[:1]

@@ -47,7 +47,9 @@ def decode(log: str) -> tuple[str, bytes]:
     if end is None:
         raise DataError(f"the log of {header['key']} ends early; fetch it again")
     try:
-        data = gzip.decompress(base64.b64decode("".join(line.strip() for line in lines[start + 1 : end]), validate=True))
+        data = gzip.decompress(
+            base64.b64decode("".join(line.strip() for line in lines[start + 1 : end]), validate=True)
+        )
     except (ValueError, EOFError, OSError, zlib.error) as error:
         raise DataError(f"{header['key']} was damaged on its way through the log ({error}); fetch it again") from error
     return header["key"], data

@@ -11,7 +11,9 @@ from pipelines.status.snapshot import ARGO_LABEL, pod_of
 from synaug.errors import DataError, SynaugError, UsageError
 
 OF_SHARD, OF_ARM, SINGLE = ("images", "prompts"), ("train", "evaluate"), ("plan", "index", "report", "finish")
-WORKER_LOG = "--- the end of the log of "  # what a launcher prints of a worker that failed (pipelines.launcher.launcher)
+WORKER_LOG = (
+    "--- the end of the log of "  # what a launcher prints of a worker that failed (pipelines.launcher.launcher)
+)
 STARTED = ("Running", "Succeeded", "Failed")
 
 
@@ -57,12 +59,16 @@ def _show_workers(cluster: Cluster, run: str, unit: str) -> None:
     try:
         show_stored(cluster, run, "train", unit, title=f"{WORKER_LOG}its workers, from the store:")
     except DataError:
-        print(f"its workers left no log in the store: train-{unit} ended before they ran, or was killed", file=sys.stderr)
+        print(
+            f"its workers left no log in the store: train-{unit} ended before they ran, or was killed", file=sys.stderr
+        )
 
 
 def _started(pod: dict) -> bool:
     states = [s.get("state", {}) for s in pod["status"].get("containerStatuses", []) if s["name"] == "main"]
-    return pod["status"].get("phase") in STARTED and any("running" in state or "terminated" in state for state in states)
+    return pod["status"].get("phase") in STARTED and any(
+        "running" in state or "terminated" in state for state in states
+    )
 
 
 def show_stored(cluster: Cluster, run: str, stage: str, unit: str, title: str = "") -> None:
@@ -74,5 +80,10 @@ def show_stored(cluster: Cluster, run: str, stage: str, unit: str, title: str = 
         if error.exit_code != DataError.exit_code:
             raise
         name = f"{stage}-{unit}" if unit else stage
-        raise DataError(f"{name} of run {run} has no pod, and left no log: it has not begun, or it did not fail ({error})") from error
-    print("".join(f"{line}\n" for line in [*([title] if title else []), *data.decode(errors="replace").splitlines()]), end="")
+        raise DataError(
+            f"{name} of run {run} has no pod, and left no log: it has not begun, or it did not fail ({error})"
+        ) from error
+    print(
+        "".join(f"{line}\n" for line in [*([title] if title else []), *data.decode(errors="replace").splitlines()]),
+        end="",
+    )

@@ -24,7 +24,9 @@ def note(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def run(cluster: Cluster, workflow: dict, *, replace_live: bool, watching: Callable[[dict], None] = lambda workflow: None) -> dict:
+def run(
+    cluster: Cluster, workflow: dict, *, replace_live: bool, watching: Callable[[dict], None] = lambda workflow: None
+) -> dict:
     """Creates the Workflow and returns it finished. Raises what its pod failed of.
 
     watching: called with each state on the way, and with the last.

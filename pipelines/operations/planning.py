@@ -17,5 +17,7 @@ def plan(cluster: Cluster, job: Job) -> dict:
     workflow = one_pod_workflow.run(cluster, body, replace_live=True)
     estimate = argo_nodes.output(workflow, "plan", "estimate")
     if estimate is None:
-        raise DataError(f"Workflow {name} succeeded without an estimate; the image's synaug is older than the chart: check image.tag")
+        raise DataError(
+            f"Workflow {name} succeeded without an estimate; the image's synaug is older than the chart: check image.tag"
+        )
     return estimate

@@ -45,13 +45,17 @@ def outcome(cluster: Cluster, seen: view.Snapshot) -> None:
     """Nothing for a run that succeeded; else raises with the exit code of the stage that failed first."""
     status = seen.workflow["status"]
     if status["phase"] == "Succeeded":
-        print(f"done. The report: make fetch-report {options.targets(cluster, seen.workflow['metadata']['labels'][names.RUN_LABEL])}")
+        print(
+            f"done. The report: make fetch-report {options.targets(cluster, seen.workflow['metadata']['labels'][names.RUN_LABEL])}"
+        )
         return
     if failed := RunProgress(seen.workflow, seen.now).failed():
         raise StageFailed(failed[0])
     if seen.workflow["spec"].get("shutdown"):
         raise DataError(f"{seen.workflow['metadata']['name']} was stopped; make submit goes on from what is done")
-    raise Refused(f"the run failed: {status.get('message') or 'no reason given'}; make logs STAGE=plan, or the Argo UI, may say more")
+    raise Refused(
+        f"the run failed: {status.get('message') or 'no reason given'}; make logs STAGE=plan, or the Argo UI, may say more"
+    )
 
 
 def _live(cluster: Cluster, name: str, console: Console) -> view.Snapshot | None:
@@ -118,4 +122,6 @@ def _print(console: Console, lines: list[view.Line]) -> None:
 
 
 def _text(lines: list[view.Line], hints: list[str]) -> Text:
-    return Text("\n").join([Text(line.text, STYLES.get(line.kind, "")) for line in [*lines, *(view.Line("hint", hint) for hint in hints)]])
+    return Text("\n").join(
+        [Text(line.text, STYLES.get(line.kind, "")) for line in [*lines, *(view.Line("hint", hint) for hint in hints)]]
+    )

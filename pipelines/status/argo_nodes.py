@@ -9,9 +9,13 @@ from datetime import datetime
 
 STAGES = ("plan", "prompts", "images", "index", "train", "evaluate", "report", "finish", "import", "preview", "fetch")
 EXIT_CODE = re.compile(r"\(exit code (-?\d+)\)")
-ARGO_S = re.compile(r"retryStrategy\.expression evaluated to false|No more retries left")  # of a Retry node: why no other attempt comes
+ARGO_S = re.compile(
+    r"retryStrategy\.expression evaluated to false|No more retries left"
+)  # of a Retry node: why no other attempt comes
 RETRIED = (-1, 64, 137, 143, 170)  # exit codes that another attempt may follow
-HEAD = re.compile(r"^(?:\w[\w-]*: )?\w* ?\(exit code -?\d+\)(?:: )?")  # `main: Error (exit code 4): ` before the stage's own line
+HEAD = re.compile(
+    r"^(?:\w[\w-]*: )?\w* ?\(exit code -?\d+\)(?:: )?"
+)  # `main: Error (exit code 4): ` before the stage's own line
 OOM = re.compile(r"(?:\w[\w-]*: )?OOMKilled \(exit code 137\)")
 SHUTDOWN = "workflow shutdown with strategy"  # in the message of each pod that `make stop` ended
 LOST = -1  # Argo's exit code of a pod that is gone
@@ -105,7 +109,11 @@ def tasks(workflow: dict) -> list[Task]:
     found = []
     for node in sorted(every.values(), key=lambda node: node["name"]):
         stage = node.get("templateName", "")
-        if stage not in STAGES or node["type"] not in ("Retry", "Pod") or (node["type"] == "Pod" and node["id"] in retried):
+        if (
+            stage not in STAGES
+            or node["type"] not in ("Retry", "Pod")
+            or (node["type"] == "Pod" and node["id"] in retried)
+        ):
             continue
         if node["type"] == "Retry":
             # a retried node's children hold what comes after it too
@@ -121,9 +129,13 @@ def _task(stage: str, node: dict, pods: list[dict]) -> Task:
     inputs = next((given for one in (node, *pods) if (given := _parameters(one.get("inputs")))), {})
     unit = "-".join(inputs[name] for name in ("shard", "arm", "seed") if name in inputs)
     return Task(
-        stage=stage, unit=unit, phase=node.get("phase", "Pending"), inputs=inputs,
-        attempts=[attempt(pod) for pod in pods], message=node.get("message", ""),
-    )  # fmt: skip
+        stage=stage,
+        unit=unit,
+        phase=node.get("phase", "Pending"),
+        inputs=inputs,
+        attempts=[attempt(pod) for pod in pods],
+        message=node.get("message", ""),
+    )
 
 
 def attempt(pod: dict) -> Attempt:
@@ -131,10 +143,18 @@ def attempt(pod: dict) -> Attempt:
     done, total = progress(pod)
     summary = _parameters(pod.get("outputs")).get("summary")
     return Attempt(
-        id=pod["id"], phase=phase, code=_code(pod, phase, message), line=own_words(message), created=moment(pod.get("startedAt")),
-        ended=moment(pod.get("finishedAt")), done=done, total=total, summary=json.loads(summary) if summary else {},
-        gpu_seconds=_gpu_seconds(pod.get("resourcesDuration")), out_of_memory=OOM.match(message) is not None,
-    )  # fmt: skip
+        id=pod["id"],
+        phase=phase,
+        code=_code(pod, phase, message),
+        line=own_words(message),
+        created=moment(pod.get("startedAt")),
+        ended=moment(pod.get("finishedAt")),
+        done=done,
+        total=total,
+        summary=json.loads(summary) if summary else {},
+        gpu_seconds=_gpu_seconds(pod.get("resourcesDuration")),
+        out_of_memory=OOM.match(message) is not None,
+    )
 
 
 def _gpu_seconds(durations: dict[str, int] | None) -> float | None:

@@ -59,7 +59,9 @@ def fix(task: Task) -> str:
     if overdue(task):
         return f"more time: pods.{task.stage}.deadlineHours of the chart, helm upgrade, then make submit: it goes on"
     if refused(task):
-        return "the cluster does not admit the pod: mend the chart's values by that line, helm upgrade, then make submit"
+        return (
+            "the cluster does not admit the pod: mend the chart's values by that line, helm upgrade, then make submit"
+        )
     if task.code == 170:
         return COME_BACK[_passing(task.line)]
     return FIXES.get(task.code, "the log says more; then make submit")

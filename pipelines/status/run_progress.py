@@ -8,7 +8,12 @@ from pipelines import names
 from pipelines.status import argo_nodes, pods
 from pipelines.status.argo_nodes import RETRIED, Attempt, Task
 
-FANNED = {"prompts": "shards", "images": "shards", "train": "trainings", "evaluate": "evaluations"}  # stage -> plan's list of what is left
+FANNED = {
+    "prompts": "shards",
+    "images": "shards",
+    "train": "trainings",
+    "evaluate": "evaluations",
+}  # stage -> plan's list of what is left
 RUN_STAGES = ("plan", "prompts", "images", "index", "train", "evaluate", "report")
 
 
@@ -45,9 +50,14 @@ class RunProgress:
         self.tasks, self.pods = argo_nodes.tasks(workflow), list(seen)
         self.by_node = {pods.node(pod): pod for pod in self.pods}
         self.estimate: dict | None = argo_nodes.output(workflow, "plan", "estimate")
-        self.left = {name: argo_nodes.output(workflow, "plan", name) or [] for name in ("shards", "trainings", "evaluations")}
+        self.left = {
+            name: argo_nodes.output(workflow, "plan", name) or [] for name in ("shards", "trainings", "evaluations")
+        }
         status = workflow.get("status", {})
-        self.started, self.ended = argo_nodes.moment(status.get("startedAt")), argo_nodes.moment(status.get("finishedAt"))
+        self.started, self.ended = (
+            argo_nodes.moment(status.get("startedAt")),
+            argo_nodes.moment(status.get("finishedAt")),
+        )
 
     def of(self, stage: str) -> list[Task]:
         return [task for task in self.tasks if task.stage == stage]
@@ -164,7 +174,10 @@ class RunProgress:
 
     def _step(self, task: Task) -> float | None:
         """Seconds of a training step: the launcher's time, without that in which its first worker waited for a node."""
-        before, last = max((attempt.done for attempt in task.attempts[:-1]), default=0), task.attempts[-1] if task.attempts else None
+        before, last = (
+            max((attempt.done for attempt in task.attempts[:-1]), default=0),
+            task.attempts[-1] if task.attempts else None,
+        )
         ran = self._ran(last) if last and last.done > before else None
         job = names.training_job(self.workflow["metadata"]["name"], task.inputs["arm"], int(task.inputs["seed"]))
         workers = [pod for pod in self.pods if pods.job(pod) == job]
@@ -179,7 +192,10 @@ class RunProgress:
         if price is None:
             return None
         tasks = self.of("images")
-        base, rate = self._made_before(self.estimate["images"]), self._rate(tasks, self._made_before(self.estimate["images"]))
+        base, rate = (
+            self._made_before(self.estimate["images"]),
+            self._rate(tasks, self._made_before(self.estimate["images"])),
+        )
         return sum(seconds for task in tasks for seconds in self._gpu_seconds(task, base, rate)) / 3600 * price
 
     def _gpu_seconds(self, task: Task, base: float, rate: float | None) -> Iterator[float]:
@@ -187,7 +203,9 @@ class RunProgress:
         before = base
         for attempt in task.attempts:
             if attempt.running:
-                yield (self._ran(attempt) or 0.0) * (pods.gpus(self.by_node[attempt.id]) if attempt.id in self.by_node else 1)
+                yield (self._ran(attempt) or 0.0) * (
+                    pods.gpus(self.by_node[attempt.id]) if attempt.id in self.by_node else 1
+                )
             elif attempt.gpu_seconds is not None:
                 yield attempt.gpu_seconds
             elif attempt.summary:

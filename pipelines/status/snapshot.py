@@ -16,7 +16,11 @@ def snapshot(cluster: Cluster, workflow: dict) -> Snapshot:
     name, now = workflow["metadata"]["name"], wait.now()
     if workflow.get("status", {}).get("finishedAt"):
         return Snapshot(workflow, now)
-    pods = {pod["metadata"]["name"]: pod for label in (ARGO_LABEL, names.WORKFLOW_LABEL) for pod in cluster.pods(f"{label}={name}")}
+    pods = {
+        pod["metadata"]["name"]: pod
+        for label in (ARGO_LABEL, names.WORKFLOW_LABEL)
+        for pod in cluster.pods(f"{label}={name}")
+    }
     waiting = any(pod["status"].get("phase") == "Pending" for pod in pods.values())
     events = cluster.pod_events() if waiting else []
     return Snapshot(workflow, now, list(pods.values()), events, _launchers(cluster, workflow, list(pods.values())), now)
@@ -25,7 +29,12 @@ def snapshot(cluster: Cluster, workflow: dict) -> Snapshot:
 def _launchers(cluster: Cluster, workflow: dict, pods: list[dict]) -> dict[str, str]:
     logs = {}
     for task in argo_nodes.tasks(workflow):
-        if task.stage == "train" and task.phase == "Running" and (pod := pod_of(task, pods)) and pod["status"].get("phase") == "Running":
+        if (
+            task.stage == "train"
+            and task.phase == "Running"
+            and (pod := pod_of(task, pods))
+            and pod["status"].get("phase") == "Running"
+        ):
             try:
                 said = cluster.log(pod["metadata"]["name"], tail=1).strip()
             except TransientError:

@@ -10,7 +10,14 @@ from pipelines.status.run_progress import RUN_STAGES, Count, RunProgress
 
 BAR = 10
 MOST_FAILURES = 5
-STATES = {"": "starting", "Pending": "starting", "Running": "running", "Succeeded": "done", "Failed": "failed", "Error": "failed"}
+STATES = {
+    "": "starting",
+    "Pending": "starting",
+    "Running": "running",
+    "Succeeded": "done",
+    "Failed": "failed",
+    "Error": "failed",
+}
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,10 @@ def head(measures: RunProgress) -> str:
         planned = estimate.get("whole", {}).get("seconds", {}).get("train")
         facts.append(f"training left {span(training)}" + (f" (plan {span(planned)} on one GPU)" if planned else ""))
     if (spent := measures.spent()) is not None and estimate["images_left"]:
-        facts.append(f"images cost {price(spent)}" + (f" of {price(estimate['cost'])}" if estimate.get("cost") is not None else ""))
+        facts.append(
+            f"images cost {price(spent)}"
+            + (f" of {price(estimate['cost'])}" if estimate.get("cost") is not None else "")
+        )
     return "   ".join(facts)
 
 
@@ -110,7 +120,11 @@ def stages(measures: RunProgress, snapshot: Snapshot) -> list[Line]:
         elif stage == "train" and count.total and count.running:
             shown += _flush(short)
             shown.append(Line("stage", f"train   {bar(count)}  {count.done}/{count.total}"))
-            shown += [Line("stage", f"        {_training(task, snapshot)}") for task in measures.of("train") if task.phase == "Running"]
+            shown += [
+                Line("stage", f"        {_training(task, snapshot)}")
+                for task in measures.of("train")
+                if task.phase == "Running"
+            ]
         elif stage in ("train", "evaluate"):
             short.append(f"{stage} {count.done}/{'?' if count.total is None else count.total}")
         else:
@@ -172,9 +186,13 @@ def counts(measures: RunProgress) -> list[str]:
     retried = measures.retried()
     if retried:
         causes = Counter(explanations.cause(attempt) for _, attempt in retried)
-        facts.append(f"retries {len(retried)}: " + ", ".join(f"{name} {number}" for name, number in causes.most_common()))
+        facts.append(
+            f"retries {len(retried)}: " + ", ".join(f"{name} {number}" for name, number in causes.most_common())
+        )
     shown = ["     ".join(facts)] if facts else []
-    waiting_again = [(task, attempt) for task, attempt in retried if attempt is task.attempts[-1] or task.attempts[-1].code is None]
+    waiting_again = [
+        (task, attempt) for task, attempt in retried if attempt is task.attempts[-1] or task.attempts[-1].code is None
+    ]
     told = Counter(attempt.line for _, attempt in waiting_again if attempt.code == 170 and attempt.line)
     for line, number in told.most_common(2):
         task = next(task for task, attempt in waiting_again if attempt.line == line)

@@ -15,7 +15,9 @@ def run() -> WorkflowTemplate:
 
     plan says what is left, as JSON lists: a fan-out over an empty list is skipped, and what depends on it goes on.
     """
-    with template("run", "a run: plan, prompts, images, index, train, evaluate, report", entrypoint="run", on_exit="finish") as made:
+    with template(
+        "run", "a run: plan, prompts, images, index, train, evaluate, report", entrypoint="run", on_exit="finish"
+    ) as made:
         plan, prompts, images, index = pods.plan(), pods.prompts(), pods.images(), pods.index()
         train, evaluate, report, _ = pods.train(), pods.evaluate(), pods.report(), pods.finish()
         shard_number, arm_and_seed = [Parameter(name="shard")], [Parameter(name="arm"), Parameter(name="seed")]
@@ -97,9 +99,14 @@ def template(
         labels[names.RUN_LABEL] = "{{workflow.parameters.run}}"
     return WorkflowTemplate(
         name=names.workflow_template(name),
-        annotations={names.VERSION_ANNOTATION: __version__, "workflows.argoproj.io/title": f"synaug {name}",
-                     "workflows.argoproj.io/description": what},
-        arguments=[Parameter(name=key) if value is None else Parameter(name=key, value=value) for key, value in given.items()],
+        annotations={
+            names.VERSION_ANNOTATION: __version__,
+            "workflows.argoproj.io/title": f"synaug {name}",
+            "workflows.argoproj.io/description": what,
+        },
+        arguments=[
+            Parameter(name=key) if value is None else Parameter(name=key, value=value) for key, value in given.items()
+        ],
         archive_logs=False,  # a controller that archives would need an artifact store; the end of a failed stage's log is in ours
         automount_service_account_token=False,
         executor=ExecutorConfig(service_account_name="synaug-executor"),
@@ -109,4 +116,4 @@ def template(
         service_account_name="synaug-stage",
         volumes=[Volume(name="tmp", empty_dir=EmptyDirVolumeSource())],
         **more,
-    )  # fmt: skip
+    )

@@ -48,13 +48,20 @@ def retries() -> RetryStrategy:
 
 def pod_security() -> PodSecurityContext:
     return PodSecurityContext(
-        run_as_non_root=True, run_as_user=USER, run_as_group=USER, fs_group=USER, seccomp_profile=SeccompProfile(type="RuntimeDefault")
+        run_as_non_root=True,
+        run_as_user=USER,
+        run_as_group=USER,
+        fs_group=USER,
+        seccomp_profile=SeccompProfile(type="RuntimeDefault"),
     )
 
 
 def container_security() -> SecurityContext:
     return SecurityContext(
-        allow_privilege_escalation=False, read_only_root_filesystem=True, run_as_non_root=True, capabilities=Capabilities(drop=["ALL"])
+        allow_privilege_escalation=False,
+        read_only_root_filesystem=True,
+        run_as_non_root=True,
+        capabilities=Capabilities(drop=["ALL"]),
     )
 
 
@@ -96,28 +103,41 @@ def written(*files: str) -> list[Parameter]:
 
 def text_file(name: str, path: str, parameter: str) -> RawArtifact:
     """A workflow's parameter as a file. It lies directly in the mounted /tmp: folders on the way would belong to argoexec alone."""
-    return RawArtifact(name=name, path=path, data=f"{{{{workflow.parameters.{parameter}}}}}", archive=ArchiveStrategy(none=NoneStrategy()))
+    return RawArtifact(
+        name=name,
+        path=path,
+        data=f"{{{{workflow.parameters.{parameter}}}}}",
+        archive=ArchiveStrategy(none=NoneStrategy()),
+    )
 
 
 def plan() -> Pod:
     return Pod(
-        name="plan", args=stage_arguments("plan", "--config", RUN_YAML), inputs=[text_file("config", RUN_YAML, "config")],
+        name="plan",
+        args=stage_arguments("plan", "--config", RUN_YAML),
+        inputs=[text_file("config", RUN_YAML, "config")],
         outputs=written("shards", "trainings", "evaluations", "estimate"),
-    )  # fmt: skip
+    )
 
 
 def prompts() -> Pod:
     return Pod(
-        name="prompts", args=stage_arguments("prompts", "--shard", given("shard")), inputs=[Parameter(name="shard")],
-        outputs=written("summary"), shown=f"prompts-{given('shard')}",
-    )  # fmt: skip
+        name="prompts",
+        args=stage_arguments("prompts", "--shard", given("shard")),
+        inputs=[Parameter(name="shard")],
+        outputs=written("summary"),
+        shown=f"prompts-{given('shard')}",
+    )
 
 
 def images() -> Pod:
     return Pod(
-        name="images", args=stage_arguments("images", "--shard", given("shard")), inputs=[Parameter(name="shard")],
-        outputs=written("summary"), shown=f"images-{given('shard')}",
-    )  # fmt: skip
+        name="images",
+        args=stage_arguments("images", "--shard", given("shard")),
+        inputs=[Parameter(name="shard")],
+        outputs=written("summary"),
+        shown=f"images-{given('shard')}",
+    )
 
 
 def index() -> Pod:
@@ -126,19 +146,34 @@ def index() -> Pod:
 
 def train() -> Pod:
     """The launcher of a PyTorchJob. It and `finish` are the only pods with rights on the API server."""
-    arguments = ["--arm", given("arm"), "--seed", given("seed"), "--workflow", "{{workflow.name}}", "--uid", "{{workflow.uid}}"]
+    arguments = [
+        "--arm",
+        given("arm"),
+        "--seed",
+        given("seed"),
+        "--workflow",
+        "{{workflow.name}}",
+        "--uid",
+        "{{workflow.uid}}",
+    ]
     return Pod(
-        name="train", program="pipelines", args=stage_arguments("launch", *arguments, "--job", JOB_YAML),
-        inputs=[Parameter(name="arm"), Parameter(name="seed")], shown=f"train-{given('arm')}-{given('seed')}",
-        service_account_name="synaug-launcher", automount_service_account_token=True,
-    )  # fmt: skip
+        name="train",
+        program="pipelines",
+        args=stage_arguments("launch", *arguments, "--job", JOB_YAML),
+        inputs=[Parameter(name="arm"), Parameter(name="seed")],
+        shown=f"train-{given('arm')}-{given('seed')}",
+        service_account_name="synaug-launcher",
+        automount_service_account_token=True,
+    )
 
 
 def evaluate() -> Pod:
     return Pod(
-        name="evaluate", args=stage_arguments("evaluate", "--arm", given("arm"), "--seed", given("seed")),
-        inputs=[Parameter(name="arm"), Parameter(name="seed")], shown=f"evaluate-{given('arm')}-{given('seed')}",
-    )  # fmt: skip
+        name="evaluate",
+        args=stage_arguments("evaluate", "--arm", given("arm"), "--seed", given("seed")),
+        inputs=[Parameter(name="arm"), Parameter(name="seed")],
+        shown=f"evaluate-{given('arm')}-{given('seed')}",
+    )
 
 
 def report() -> Pod:
@@ -148,27 +183,44 @@ def report() -> Pod:
 def finish() -> Pod:
     """The exit handler: also on `shutdown: Stop`, not on Terminate."""
     return Pod(
-        name="finish", program="pipelines", args=["finish", "--workflow", "{{workflow.name}}"],
-        service_account_name="synaug-launcher", automount_service_account_token=True,
-    )  # fmt: skip
+        name="finish",
+        program="pipelines",
+        args=["finish", "--workflow", "{{workflow.name}}"],
+        service_account_name="synaug-launcher",
+        automount_service_account_token=True,
+    )
 
 
 def import_() -> Pod:
     """classes: the text of a class list, imagenet-1k, or nothing; labels: `labels` (integers, positions in that list) or `no-labels`."""
-    classes = f"{{{{=workflow.parameters.classes in ['', 'imagenet-1k'] ? workflow.parameters.classes : '{CLASSES_YAML}'}}}}"
+    classes = (
+        f"{{{{=workflow.parameters.classes in ['', 'imagenet-1k'] ? workflow.parameters.classes : '{CLASSES_YAML}'}}}}"
+    )
     return Pod(
         name="import",
-        args=["import", "{{workflow.parameters.source}}", "--store", "$(SYNAUG_STORE)", "--split", "{{workflow.parameters.split}}",
-              f"--classes={classes}", "--{{workflow.parameters.labels}}"],
+        args=[
+            "import",
+            "{{workflow.parameters.source}}",
+            "--store",
+            "$(SYNAUG_STORE)",
+            "--split",
+            "{{workflow.parameters.split}}",
+            f"--classes={classes}",
+            "--{{workflow.parameters.labels}}",
+        ],
         inputs=[text_file("classes", CLASSES_YAML, "classes")],
-    )  # fmt: skip
+    )
 
 
 def preview() -> Pod:
     return Pod(
-        name="preview", args=stage_arguments("preview", "--images", "{{workflow.parameters.images}}"), outputs=written("rate"),
-    )  # fmt: skip
+        name="preview",
+        args=stage_arguments("preview", "--images", "{{workflow.parameters.images}}"),
+        outputs=written("rate"),
+    )
 
 
 def fetch() -> Pod:
-    return Pod(name="fetch", program="pipelines", args=stage_arguments("fetch", "--what", "{{workflow.parameters.what}}"))
+    return Pod(
+        name="fetch", program="pipelines", args=stage_arguments("fetch", "--what", "{{workflow.parameters.what}}")
+    )

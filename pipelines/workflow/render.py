@@ -12,7 +12,9 @@ def objects() -> dict[str, dict[str, Any]]:
     from pipelines.workflow import dag, training_job
 
     made = {"run": dag.run, "plan": dag.plan, "import": dag.import_, "preview": dag.preview, "fetch": dag.fetch}
-    return {f"{name}.yaml": build().to_dict() for name, build in made.items()} | {"training-job.yaml": training_job.base()}
+    return {f"{name}.yaml": build().to_dict() for name, build in made.items()} | {
+        "training-job.yaml": training_job.base()
+    }
 
 
 def rendered() -> dict[str, str]:
@@ -24,7 +26,8 @@ def rendered() -> dict[str, str]:
             return True
 
     return {
-        name: HEAD + yaml.dump(made, Dumper=Dumper, sort_keys=True, width=140, allow_unicode=True) for name, made in objects().items()
+        name: HEAD + yaml.dump(made, Dumper=Dumper, sort_keys=True, width=140, allow_unicode=True)
+        for name, made in objects().items()
     }
 
 

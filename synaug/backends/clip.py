@@ -56,7 +56,9 @@ class EmbeddedCLIP:
 
     @torch.inference_mode()
     def embed_images(self, images: list) -> torch.Tensor:
-        chunks = [torch.stack([self._pixels(image) for image in images[n : n + BATCH]]) for n in range(0, len(images), BATCH)]
+        chunks = [
+            torch.stack([self._pixels(image) for image in images[n : n + BATCH]]) for n in range(0, len(images), BATCH)
+        ]
         return torch.cat([F.normalize(self.tower(chunk), dim=-1) for chunk in chunks])
 
     def _pixels(self, image) -> torch.Tensor:
@@ -86,7 +88,9 @@ def pinned(model: str, pretrained: str | None, revision: str) -> tuple[str, dict
     name, _, file = tag["hf_hub"].rpartition("/")
     path = download_pretrained_from_hf(name, filename=file or None, revision=revision)
     # a file, unlike a tag, says nothing of how its images are prepared
-    prepared = {f"image_{key}": tag[key] for key in ("mean", "std", "interpolation", "resize_mode") if tag.get(key) is not None}
+    prepared = {
+        f"image_{key}": tag[key] for key in ("mean", "std", "interpolation", "resize_mode") if tag.get(key) is not None
+    }
     return model, {"pretrained": path} | prepared
 
 

@@ -36,14 +36,18 @@ def _resolve_open_clip(settings) -> tuple[str, str]:
 
     if settings.model not in open_clip.list_models():
         near = _near(settings.model, open_clip.list_models())
-        raise ModelError(f"prompts.clip.model: open_clip has no {settings.model!r}; did you mean {near}, or `embedded`?")
+        raise ModelError(
+            f"prompts.clip.model: open_clip has no {settings.model!r}; did you mean {near}, or `embedded`?"
+        )
     if settings.pretrained and Path(settings.pretrained).is_file():
         return _file_digest(Path(settings.pretrained)), "see the file"
     tags = open_clip.list_pretrained_tags_by_model(settings.model)
     weights = get_pretrained_cfg(settings.model, settings.pretrained) if settings.pretrained in tags else None
     if not weights:
         known = ", ".join(tags)
-        raise ModelError(f"prompts.clip.pretrained: {settings.model} has no weights {settings.pretrained!r}; give a file or one of {known}")
+        raise ModelError(
+            f"prompts.clip.pretrained: {settings.model} has no weights {settings.pretrained!r}; give a file or one of {known}"
+        )
     if weights.get("hf_hub"):
         return hub.resolve(weights["hf_hub"].rstrip("/"), settings.revision, role="clip")
     return f"open_clip {open_clip.__version__} {settings.pretrained}", "see open_clip"

@@ -16,5 +16,7 @@ def find_device(name: str):
     if kind != "cuda" or not (number.isdigit() or name == "cuda"):
         raise UsageError(f"compute.device={name!r} is no device; give auto, cpu, cuda or cuda:N")
     if int(number or 0) >= gpus:
-        raise UsageError(f"compute.device={name!r}, but this machine has {gpus} usable GPUs; give auto or cpu, or start where a GPU is")
+        raise UsageError(
+            f"compute.device={name!r}, but this machine has {gpus} usable GPUs; give auto or cpu, or start where a GPU is"
+        )
     return torch.device(name)

@@ -62,11 +62,15 @@ def _load(config: Config, device: torch.device):
             arguments |= {"safety_checker": None, "requires_safety_checker": False}
         dtypes = {"default": dtype, "vae": vae_dtype}
         try:
-            pipeline = diffusers.DiffusionPipeline.from_pretrained(name, dtype=dtypes, use_safetensors=True, **arguments)
+            pipeline = diffusers.DiffusionPipeline.from_pretrained(
+                name, dtype=dtypes, use_safetensors=True, **arguments
+            )
         except (OSError, ValueError) as error:
             raise hub.load_error(error, name, "give a hub name or a diffusers folder") from error
         if images.safety_checker and getattr(pipeline, "safety_checker", None) is None:
-            raise ModelError(f"images.safety_checker=true, but {name} carries none; set it to false or use a model that has one")
+            raise ModelError(
+                f"images.safety_checker=true, but {name} carries none; set it to false or use a model that has one"
+            )
         scheduler = getattr(diffusers, profile.scheduler)
         pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **profile.scheduler_kwargs)
         if profile.native_size >= 1024:
@@ -107,7 +111,9 @@ class DiffusersModel:
         start = time.perf_counter()
         unique = list(dict.fromkeys(texts))
         with self._tokenizing:
-            answer = self.pipeline.encode_prompt(unique, device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False)
+            answer = self.pipeline.encode_prompt(
+                unique, device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False
+            )
         rows = {"prompt_embeds": answer[0].cpu()}
         if len(answer) == 4:  # SDXL: (embeds, negative, pooled, negative pooled)
             rows["pooled_prompt_embeds"] = answer[2].cpu()
@@ -123,7 +129,9 @@ class DiffusersModel:
         return rows | ({"negative_pooled_prompt_embeds": answer[3]} if len(answer) == 4 else {})
 
     @torch.inference_mode()
-    def generate(self, prompts: list[str], seeds: list[int], *, guidance_scale: list[float], encoded: dict | None = None) -> Generated:
+    def generate(
+        self, prompts: list[str], seeds: list[int], *, guidance_scale: list[float], encoded: dict | None = None
+    ) -> Generated:
         """One image a prompt, each from its own CPU generator. guidance_scale: one value for the batch, repeated; 1 and below: none.
 
         encoded: of `encode`; None encodes the batch's own. Raises torch.OutOfMemoryError, also for the CPU's allocator.
@@ -160,8 +168,14 @@ class DiffusersModel:
         return time.perf_counter()
 
     def _denoise(self, arguments: dict[str, torch.Tensor], seeds: list[int], guidance_scale: float) -> torch.Tensor:
-        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]  # ancestral samplers go on drawing from them
-        common = {"generator": generators, "guidance_scale": guidance_scale, "num_inference_steps": self.sampling.num_inference_steps}
+        generators = [
+            torch.Generator("cpu").manual_seed(seed) for seed in seeds
+        ]  # ancestral samplers go on drawing from them
+        common = {
+            "generator": generators,
+            "guidance_scale": guidance_scale,
+            "num_inference_steps": self.sampling.num_inference_steps,
+        }
         if self.sampling.folder:
             return self.pipeline(**arguments, **common)
         size = {"width": self.sampling.width, "height": self.sampling.height}

@@ -11,7 +11,11 @@ def resolve(config: Config) -> ModelInfo:
     images, sampling = config.images, profiles.sampling(config.images)
     profile = sampling.profile
     if sampling.folder:
-        name, revision, license = images.model or profile.name, f"sha256:{hub.folder_digest(sampling.folder)[:16]}", profile.license
+        name, revision, license = (
+            images.model or profile.name,
+            f"sha256:{hub.folder_digest(sampling.folder)[:16]}",
+            profile.license,
+        )
     else:
         name = images.model or profile.hub_name
         revision, license = hub.resolve(name, revision_of(images, profile), role="diffusion")

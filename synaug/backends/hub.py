@@ -65,7 +65,9 @@ def resolve(name: str, revision: str | None, *, role: str) -> tuple[str, str]:
             raise TransientError(
                 f"the hub stays out of reach ({line_of(away)}) and {wanted} is not in the local cache; run again once connected, or {fix}"
             ) from away
-        raise ModelError(f"no such model or revision, offline: {wanted} is not in the local cache; connect once, or {fix}") from error
+        raise ModelError(
+            f"no such model or revision, offline: {wanted} is not in the local cache; connect once, or {fix}"
+        ) from error
     return Path(snapshot).name, _card_license(Path(snapshot))
 
 
@@ -134,4 +136,8 @@ def _card_license(snapshot: Path) -> str:
     from huggingface_hub import ModelCard
 
     card = snapshot / "README.md"
-    return (ModelCard(card.read_text(), ignore_metadata_errors=True).data.license or "not stated") if card.exists() else "not stated"
+    return (
+        (ModelCard(card.read_text(), ignore_metadata_errors=True).data.license or "not stated")
+        if card.exists()
+        else "not stated"
+    )

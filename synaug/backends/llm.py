@@ -56,17 +56,25 @@ class ChatLLM:
         self.small = sum(p.numel() for p in model.parameters()) < SMALL
 
     @torch.inference_mode()
-    def generate(self, messages: list[dict[str, str]] | str, *, n: int, seed: int, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
+    def generate(
+        self, messages: list[dict[str, str]] | str, *, n: int, seed: int, max_tokens: int, stop: Sequence[str] = ()
+    ) -> list[str]:
         tokens = self._tokens(messages)
         ends = [*self._ending(tuple(stop)), *self._special_ends()]
         device = self.model.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             output = self.model.generate(
-                **{name: value.expand(n, -1) for name, value in tokens.items()}, past_key_values=self._read(tokens, n), do_sample=True,
-                temperature=self.temperature, top_p=self.top_p, top_k=0, max_new_tokens=max_tokens, eos_token_id=ends,
+                **{name: value.expand(n, -1) for name, value in tokens.items()},
+                past_key_values=self._read(tokens, n),
+                do_sample=True,
+                temperature=self.temperature,
+                top_p=self.top_p,
+                top_k=0,
+                max_new_tokens=max_tokens,
+                eos_token_id=ends,
                 pad_token_id=self.tokenizer.pad_token_id,
-            )  # fmt: skip
+            )
         beat()
         texts = self.tokenizer.batch_decode(output[:, tokens["input_ids"].shape[1] :], skip_special_tokens=True)
         return [_before(text, stop) for text in texts]
@@ -102,8 +110,12 @@ class ChatLLM:
         if isinstance(messages, str):
             return self.tokenizer(messages, return_tensors="pt").to(self.model.device)
         if not self.tokenizer.chat_template:
-            raise ModelError(f"LLM {self.info.name} has no chat template; give an instruct model, or prompts.llm.output=lines")
-        tokens = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+            raise ModelError(
+                f"LLM {self.info.name} has no chat template; give an instruct model, or prompts.llm.output=lines"
+            )
+        tokens = self.tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
         return tokens.to(self.model.device)
 
     def _special_ends(self) -> list[int]:

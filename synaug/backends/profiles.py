@@ -42,26 +42,63 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile(
-            name="embedded", folder=Path(__file__).parent.parent / "embedded" / "generator", license="Apache-2.0", steps=12, guidance_scale=1.0,
-            negative_prompt=False, compiles=False, scheduler="DPMSolverMultistepScheduler", scheduler_kwargs={},
-            native_size=32, size_multiple=1, fixed_size=True,
-            dtype="bfloat16", vae_dtype="float32", cpu_dtype="bfloat16",
+            name="embedded",
+            folder=Path(__file__).parent.parent / "embedded" / "generator",
+            license="Apache-2.0",
+            steps=12,
+            guidance_scale=1.0,
+            negative_prompt=False,
+            compiles=False,
+            scheduler="DPMSolverMultistepScheduler",
+            scheduler_kwargs={},
+            native_size=32,
+            size_multiple=1,
+            fixed_size=True,
+            dtype="bfloat16",
+            vae_dtype="float32",
+            cpu_dtype="bfloat16",
         ),
         Profile(
-            name="sd15", hub_name=_SD15[0], revision=_SD15[1], license="creativeml-openrail-m", steps=25, guidance_scale=2.0,
-            safety_checker=True, scheduler="DPMSolverMultistepScheduler", scheduler_kwargs={"use_karras_sigmas": True}, native_size=512,
+            name="sd15",
+            hub_name=_SD15[0],
+            revision=_SD15[1],
+            license="creativeml-openrail-m",
+            steps=25,
+            guidance_scale=2.0,
+            safety_checker=True,
+            scheduler="DPMSolverMultistepScheduler",
+            scheduler_kwargs={"use_karras_sigmas": True},
+            native_size=512,
         ),
         Profile(  # the VAE overflows in float16 (diffusers#11228)
-            name="sdxl", hub_name=_SDXL[0], revision=_SDXL[1], license="openrail++", steps=25, guidance_scale=2.0,
-            scheduler="DPMSolverMultistepScheduler", scheduler_kwargs={"use_karras_sigmas": True}, native_size=1024, vae_dtype="float32",
+            name="sdxl",
+            hub_name=_SDXL[0],
+            revision=_SDXL[1],
+            license="openrail++",
+            steps=25,
+            guidance_scale=2.0,
+            scheduler="DPMSolverMultistepScheduler",
+            scheduler_kwargs={"use_karras_sigmas": True},
+            native_size=1024,
+            vae_dtype="float32",
         ),
         Profile(
-            name="sdxl-turbo", hub_name=_TURBO[0], revision=_TURBO[1], license="sai-nc-community", restricted=True, steps=2,
-            guidance_scale=0.0, takes_guidance=False, negative_prompt=False, scheduler="EulerAncestralDiscreteScheduler",
-            scheduler_kwargs={"timestep_spacing": "trailing"}, native_size=512, vae_dtype="float32",
+            name="sdxl-turbo",
+            hub_name=_TURBO[0],
+            revision=_TURBO[1],
+            license="sai-nc-community",
+            restricted=True,
+            steps=2,
+            guidance_scale=0.0,
+            takes_guidance=False,
+            negative_prompt=False,
+            scheduler="EulerAncestralDiscreteScheduler",
+            scheduler_kwargs={"timestep_spacing": "trailing"},
+            native_size=512,
+            vae_dtype="float32",
         ),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +128,9 @@ def find(name: str) -> Profile:
 
 
 def _refuse(profile: Profile, setting: str, value: object, why: str) -> None:
-    raise UsageError(f"images.{setting}={value!r} would be ignored by profile {profile.name}: {why}; leave it out or use another profile")
+    raise UsageError(
+        f"images.{setting}={value!r} would be ignored by profile {profile.name}: {why}; leave it out or use another profile"
+    )
 
 
 def sampling(images: Images) -> Sampling:
@@ -120,7 +159,9 @@ def sampling(images: Images) -> Sampling:
         if value and profile.fixed_size and value != profile.native_size:
             _refuse(profile, setting, value, f"it makes {profile.native_size} x {profile.native_size} pixels")
         if value and value % profile.size_multiple:
-            raise UsageError(f"images.{setting}={value} does not suit profile {profile.name}; give a multiple of {profile.size_multiple}")
+            raise UsageError(
+                f"images.{setting}={value} does not suit profile {profile.name}; give a multiple of {profile.size_multiple}"
+            )
     guidance = profile.guidance_scale if images.guidance_scale is None else images.guidance_scale
     diversified = guidance if images.guidance_scale_diversified is None else images.guidance_scale_diversified
     if images.negative_prompt and max(guidance, diversified) <= 1:

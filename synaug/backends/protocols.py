@@ -10,7 +10,9 @@ class LLM(Protocol):
     info: ModelInfo
     small: bool  # below 1 B parameters: few-shot lines, senses ranked by likelihood
 
-    def generate(self, messages: list[dict[str, str]] | str, *, n: int, seed: int, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
+    def generate(
+        self, messages: list[dict[str, str]] | str, *, n: int, seed: int, max_tokens: int, stop: Sequence[str] = ()
+    ) -> list[str]:
         """n answers, sampled together. messages: a chat ([{role, content}]), or a plain text to continue."""
 
     def log_likelihoods(self, prompt: str, continuations: list[str]) -> list[float]:
@@ -35,12 +37,16 @@ class Generated(Protocol):
 class Diffusion(Protocol):
     info: ModelInfo
     dtype: str  # of the denoiser, like float16
-    seconds: dict[str, float]  # spent so far, by phase: text, denoise, decode (with the safety checker), copy (to the CPU)
+    seconds: dict[
+        str, float
+    ]  # spent so far, by phase: text, denoise, decode (with the safety checker), copy (to the CPU)
 
     def encode(self, texts: list[str]) -> Any:
         """The texts' embeddings, for `generate`. Thread-safe beside it; the texts are encoded together."""
 
-    def generate(self, prompts: list[str], seeds: list[int], *, guidance_scale: list[float], encoded: Any = None) -> Generated:
+    def generate(
+        self, prompts: list[str], seeds: list[int], *, guidance_scale: list[float], encoded: Any = None
+    ) -> Generated:
         """One image a prompt, each from its own CPU generator. guidance_scale: one value for the batch, repeated.
 
         encoded: of `encode`, with all the prompts; None encodes them now. Raises torch.OutOfMemoryError.

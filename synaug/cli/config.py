@@ -24,7 +24,9 @@ KINDS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--config", metavar="FILE", help="print this run.yaml with all defaults filled in")
-    source.add_argument("--preset", metavar="NAME", help="print this preset: demo, imagenet, low-data, long-tail or cluster")
+    source.add_argument(
+        "--preset", metavar="NAME", help="print this preset: demo, imagenet, low-data, long-tail or cluster"
+    )
     source.add_argument("--markdown", action="store_true", help="print the reference as docs/configuration.md has it")
     parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field")
 
@@ -53,7 +55,12 @@ def plain() -> str:
 
 
 def markdown() -> str:
-    lines = ["# Configuration", "", "Every field of `run.yaml`. Written by `synaug config --markdown`; a test keeps it fresh.", ""]
+    lines = [
+        "# Configuration",
+        "",
+        "Every field of `run.yaml`. Written by `synaug config --markdown`; a test keeps it fresh.",
+        "",
+    ]
     lines += [f"- *{kind}*: {meaning}." for kind, meaning in KINDS.items()]
     section = None
     for field in fields():

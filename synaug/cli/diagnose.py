@@ -25,12 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of an indexed run")
-    parser.add_argument("--classifier", metavar="RUN/ARM[/SEED]", help="trained on real images (default: the run's first real arm)")
-    parser.add_argument("--reference", metavar="SPLIT", help="real images to compare with (default: the run's training images)")
+    parser.add_argument(
+        "--classifier", metavar="RUN/ARM[/SEED]", help="trained on real images (default: the run's first real arm)"
+    )
+    parser.add_argument(
+        "--reference", metavar="SPLIT", help="real images to compare with (default: the run's training images)"
+    )
     spaces = "clip, classifier (its features) or timm:NAME; repeat for more (default: clip and classifier)"
     parser.add_argument("--features", action="append", metavar="SPACE", help=spaces)
-    parser.add_argument("--images", type=int, default=IMAGES, metavar="N", help=f"most images of each class and set (default: {IMAGES})")
-    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="execution setting of this command, like compute.device=cuda")
+    parser.add_argument(
+        "--images", type=int, default=IMAGES, metavar="N", help=f"most images of each class and set (default: {IMAGES})"
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="FIELD=VALUE",
+        help="execution setting of this command, like compute.device=cuda",
+    )
 
 
 def main(args: argparse.Namespace) -> None:
@@ -50,8 +61,12 @@ def main(args: argparse.Namespace) -> None:
         job = open_job(args.store, args.run, overrides=args.overrides, report=reported(LineReporter()))
         with ended_if_stalled(job.config.compute.stall_minutes, tail):
             found = diagnose(
-                job, classifier=args.classifier, reference=args.reference, features=args.features or DEFAULT, images=args.images
-            )  # fmt: skip
+                job,
+                classifier=args.classifier,
+                reference=args.reference,
+                features=args.features or DEFAULT,
+                images=args.images,
+            )
     console = Console()
     for one in tables(found):
         console.print(one, "")

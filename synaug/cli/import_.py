@@ -29,11 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE")
     add_store_argument(parser, "; a folder is made if need be")
     parser.add_argument("--split", default="train", metavar="NAME", help="name of the split (default: train)")
-    parser.add_argument("--classes", metavar="FILE", help="class list (YAML, or imagenet-1k) that folders and labels are checked against")
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="class list (YAML, or imagenet-1k) that folders and labels are checked against",
+    )
     labels = "folder names or CSV labels are integers, positions in the class list"
     parser.add_argument("--labels", action=argparse.BooleanOptionalAction, default=False, help=labels)
-    parser.add_argument("--skip-broken", action="store_true", help="list images that do not decode and go on without them")
-    parser.add_argument("--tar-bytes", type=int, default=100_000_000, metavar="N", help="size of a tar (default: 100000000)")
+    parser.add_argument(
+        "--skip-broken", action="store_true", help="list images that do not decode and go on without them"
+    )
+    parser.add_argument(
+        "--tar-bytes", type=int, default=100_000_000, metavar="N", help="size of a tar (default: 100000000)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the interleaving (default: 0)")
 
 
@@ -91,7 +99,14 @@ def _files(args: argparse.Namespace, classes):
     store = open_store(args.store, create=True)
     with _bar("images") as report:
         return split_writer.pack(
-            store, args.split, samples, classes=ids, seed=args.seed, tar_bytes=args.tar_bytes, skip_broken=args.skip_broken, report=report
+            store,
+            args.split,
+            samples,
+            classes=ids,
+            seed=args.seed,
+            tar_bytes=args.tar_bytes,
+            skip_broken=args.skip_broken,
+            report=report,
         )
 
 
@@ -102,7 +117,9 @@ def _tars(args: argparse.Namespace, classes):
     urls = importers.expand(args.source)
     store = open_store(args.store, create=True)
     with _bar("tars") as report:
-        return importers.reference_tars(store, args.split, urls, classes=classes, skip_broken=args.skip_broken, report=report)
+        return importers.reference_tars(
+            store, args.split, urls, classes=classes, skip_broken=args.skip_broken, report=report
+        )
 
 
 @contextmanager

@@ -29,7 +29,9 @@ def main(args: argparse.Namespace) -> None:
     folder = Path(args.into)
     paths = [folder / name for name in ("run.yaml", "classes.yaml")]
     if there := [str(path) for path in paths if path.exists()]:
-        raise UsageError(f"{' and '.join(there)} would be overwritten; move it away, or choose another folder with --into")
+        raise UsageError(
+            f"{' and '.join(there)} would be overwritten; move it away, or choose another folder with --into"
+        )
     splits = init_files.find_splits(Path(args.source))
     classes = init_files.propose_classes(splits)
     folder.mkdir(parents=True, exist_ok=True)

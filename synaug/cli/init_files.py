@@ -91,7 +91,9 @@ def find_splits(source: Path) -> list[FoundSplit]:
     if not (source / "train").is_dir():
         return [FoundSplit("train", source, read_folder(source))]
     tests = {
-        TEST_SPLITS[path.name.lower()]: path for path in sorted(source.iterdir()) if path.is_dir() and path.name.lower() in TEST_SPLITS
+        TEST_SPLITS[path.name.lower()]: path
+        for path in sorted(source.iterdir())
+        if path.is_dir() and path.name.lower() in TEST_SPLITS
     }
     found = {"train": source / "train"} | dict(sorted(tests.items(), reverse=True))
     return [FoundSplit(name, path, read_folder(path)) for name, path in found.items()]
@@ -103,16 +105,22 @@ def propose_classes(splits: list[FoundSplit]) -> list[ClassEntry]:
     Raises DataError for a name that gives no id, and for two that give the same.
     """
     names = sorted(
-        {name for split in splits for name, _ in split.images}, key=lambda name: (0, int(name), "") if name.isdecimal() else (1, 0, name)
+        {name for split in splits for name, _ in split.images},
+        key=lambda name: (0, int(name), "") if name.isdecimal() else (1, 0, name),
     )
     ids = {name: slug(name) for name in names}
     for class_id, count in Counter(ids.values()).items():
         if count > 1 or not class_id:
             shown = ", ".join(repr(name) for name in names if ids[name] == class_id)
-            raise DataError(f"{shown} would get the class id {class_id!r}; rename so that the ids are different and not empty")
+            raise DataError(
+                f"{shown} would get the class id {class_id!r}; rename so that the ids are different and not empty"
+            )
     wordnet = any(SYNSET.fullmatch(name) for name in names)
     synsets = {entry.id: entry for entry in imagenet_classes("imagenet-22k")} if wordnet else {}
-    return [synsets.get(name) or ClassEntry(id=ids[name], names=[" ".join(name.replace("_", " ").split())]) for name in names]
+    return [
+        synsets.get(name) or ClassEntry(id=ids[name], names=[" ".join(name.replace("_", " ").split())])
+        for name in names
+    ]
 
 
 def classes_yaml(classes: list[ClassEntry], splits: list[FoundSplit]) -> str:
@@ -120,10 +128,16 @@ def classes_yaml(classes: list[ClassEntry], splits: list[FoundSplit]) -> str:
     lines = []
     for entry in classes:
         text = yaml.safe_dump(
-            entry.model_dump(exclude_defaults=True), sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000
+            entry.model_dump(exclude_defaults=True),
+            sort_keys=False,
+            allow_unicode=True,
+            default_flow_style=None,
+            width=1000,
         )
         note = "   # a number: write the name of the class" if entry.name.isdecimal() else ""
-        lines.append(f"- {text.strip().replace(chr(10), chr(10) + '  ')}{note}\n  # {counts[entry.id]} training images\n")
+        lines.append(
+            f"- {text.strip().replace(chr(10), chr(10) + '  ')}{note}\n  # {counts[entry.id]} training images\n"
+        )
     return CLASSES_HEAD + "".join(lines)
 
 
@@ -133,7 +147,9 @@ def run_yaml(source: str, splits: list[FoundSplit]) -> str:
     rows = "".join(f"  {split.name}: {{split: {split.name}, domain: in}}\n" for split in splits[1:])
     tests = f"tests:\n{rows}" if rows else NO_TESTS
     passes = f"{steps * batch / 2 / images:.0f}"
-    return Template(RUN).substitute(source=source, train=splits[0].name, steps=steps, batch=batch, passes=passes, tests=tests)
+    return Template(RUN).substitute(
+        source=source, train=splits[0].name, steps=steps, batch=batch, passes=passes, tests=tests
+    )
 
 
 def next_steps(splits: list[FoundSplit], classes: list[ClassEntry], folder: Path) -> list[str]:
@@ -144,7 +160,10 @@ def next_steps(splits: list[FoundSplit], classes: list[ClassEntry], folder: Path
     if any(entry.name.isdecimal() for entry in classes):
         lines.append("some class names are numbers: write their names in classes.yaml, prompts are made from them")
     lines.append("edit both, then:")
-    lines += [f"  synaug import {shlex.quote(str(split.source))} --store store --split {split.name} --classes {listed}" for split in splits]
+    lines += [
+        f"  synaug import {shlex.quote(str(split.source))} --store store --split {split.name} --classes {listed}"
+        for split in splits
+    ]
     lines.append(f"  synaug plan --config {run} --store store --run first")
     lines.append("  synaug preview --store store --run first --images 20")
     lines.append(f"  synaug run --config {run} --store store --run first")

@@ -18,9 +18,12 @@ class Parser(argparse.ArgumentParser):
 def command_parser(prog: str, module: ModuleType) -> Parser:
     """With the module's HELP and EPILOG and --debug; its arguments are the caller's to add."""
     parser = Parser(
-        prog=prog, description=module.HELP[0].upper() + module.HELP[1:] + ".", epilog=module.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-    )  # fmt: skip
+        prog=prog,
+        description=module.HELP[0].upper() + module.HELP[1:] + ".",
+        epilog=module.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 

@@ -22,7 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
     parser.add_argument("--images", type=int, default=20, metavar="N", help="synthetic images in all (default: 20)")
     parser.add_argument("--classes", metavar="A,B", help=f"class ids (default: {CLASSES} drawn by the run's seed)")
-    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="execution setting of this command, like compute.device=cuda")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="FIELD=VALUE",
+        help="execution setting of this command, like compute.device=cuda",
+    )
 
 
 def main(args: argparse.Namespace) -> None:
@@ -55,7 +60,9 @@ def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
     for class_id in picked:
         if class_id not in every:
             some = ", ".join(every[:3])
-            raise UsageError(f"--classes {class_id}: the run has no such class id; its {len(every)} classes begin with {some}")
+            raise UsageError(
+                f"--classes {class_id}: the run has no such class id; its {len(every)} classes begin with {some}"
+            )
     return [class_id for class_id in every if class_id in picked]
 
 

@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="NAME", help="name of the run within the store")
     parser.add_argument("--scale", metavar="KX", help="synthetic images for each real one, like 6x; short for scale=6x")
     parser.add_argument("--yes", action="store_true", help="spend more than limits.cost without asking")
-    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field of run.yaml; `synaug config` lists them")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field of run.yaml; `synaug config` lists them"
+    )
 
 
 class Failed(SynaugError):
@@ -56,7 +58,9 @@ def main(args: argparse.Namespace) -> None:
         overrides = []  # they are in the plan now
     elif args.scale:
         raise UsageError("--scale needs --config or --preset: it changes the plan")
-    job = open_job(args.store, args.run, overrides=overrides)  # refuses overrides that belong in the plan before anything starts
+    job = open_job(
+        args.store, args.run, overrides=overrides
+    )  # refuses overrides that belong in the plan before anything starts
     if not args.yes:
         refuse_cost(job)
     outcome = run_locally(args.store, args.run, overrides=overrides, display=display)

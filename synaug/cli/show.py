@@ -24,7 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
     parser.add_argument("--exact", action="store_true", help="rerun its whole batch and compare bytes")
     parser.add_argument("--output", type=Path, metavar="FILE", help="PNG to write (default: KEY.png)")
-    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="execution setting of this command, like compute.device=cuda")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="FIELD=VALUE",
+        help="execution setting of this command, like compute.device=cuda",
+    )
 
 
 def main(args: argparse.Namespace) -> None:
@@ -68,7 +73,9 @@ def _show(job, stored, args: argparse.Namespace) -> None:
     output = args.output or Path(f"{stored.key}.png")
     Image.fromarray(np.concatenate([before, after], axis=1).astype(np.uint8)).save(output)
     model, now = f"{diffusion.info.name}@{diffusion.info.revision}", versions(device)
-    changed = [f"{name} {old} -> {now.get(name)}" for name, old in stored.manifest.versions.items() if now.get(name) != old]
+    changed = [
+        f"{name} {old} -> {now.get(name)}" for name, old in stored.manifest.versions.items() if now.get(name) != old
+    ]
     changed += [] if stored.manifest.model == model else [f"model {stored.manifest.model} -> {model}"]
     facts = stored.metadata
     print(f"{stored.key}  {facts['prompt']!r} ({facts['kind']}), attempt {facts['attempt']}, seed {facts['seed']}")

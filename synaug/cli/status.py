@@ -20,7 +20,9 @@ example  synaug status --store ./store --run first
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="workers that the time left reckons with (default: 1)")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="workers that the time left reckons with (default: 1)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, seconds and units a second")
 
 
@@ -38,11 +40,18 @@ def main(args: argparse.Namespace) -> None:
 def as_dict(state: State, workers: int = 1) -> dict:
     stages = {
         name: {
-            "unit": stage.unit, "done": stage.done, "total": stage.total, "left": stage.left, "rejected": stage.rejected,
-            "lost": stage.lost, "rate": stage.rate, "seconds": stage.seconds, "seconds_left": stage.seconds_left(workers),
+            "unit": stage.unit,
+            "done": stage.done,
+            "total": stage.total,
+            "left": stage.left,
+            "rejected": stage.rejected,
+            "lost": stage.lost,
+            "rate": stage.rate,
+            "seconds": stage.seconds,
+            "seconds_left": stage.seconds_left(workers),
         }
         for name, stage in state.stages.items()
-    }  # fmt: skip
+    }
     return {"run": state.run, "scale": state.scale, "finished": state.finished, "stages": stages}
 
 
@@ -59,5 +68,7 @@ def table(state: State, workers: int = 1):
         rate = f"{stage.rate:.3g} {plural(stage.unit)}/s" if stage.rate else ""
         rejected = f"{stage.rejected}" + (f" ({stage.lost} lost)" if stage.lost else "") if name == "images" else ""
         left = duration(stage.seconds_left(workers)) if stage.left else ""
-        shown.add_row(name, f"{stage.done:,}/{stage.total:,} {plural(stage.unit)}", f"{stage.left:,}", rejected, rate, left)
+        shown.add_row(
+            name, f"{stage.done:,}/{stage.total:,} {plural(stage.unit)}", f"{stage.left:,}", rejected, rate, left
+        )
     return shown

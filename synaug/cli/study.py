@@ -21,12 +21,19 @@ example  synaug study docs/study/headline.yaml --store work/study --out work/stu
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="docs/study/NAME.yaml (several are one study), and execution settings as FIELD=VALUE"
-    )  # fmt: skip
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="docs/study/NAME.yaml (several are one study), and execution settings as FIELD=VALUE",
+    )
     add_store_argument(parser)
     parser.add_argument("--only", metavar="A,B", help="do these runs, draw nothing")
     parser.add_argument(
-        "--out", type=Path, default=Path("study-results"), metavar="FOLDER", help="where results are written (default: study-results)"
+        "--out",
+        type=Path,
+        default=Path("study-results"),
+        metavar="FOLDER",
+        help="where results are written (default: study-results)",
     )
     parser.add_argument("--preview", action="store_true", help="first measure every run whose time is not known")
     parser.add_argument("--yes", action="store_true", help="spend more than a run's limits.cost without asking")

@@ -37,22 +37,32 @@ class ResolvedArm:
     def frozen(self) -> dict[str, Any]:
         """What settings.json holds: everything that shapes the weights but the seed."""
         return {
-            "arm": self.name, "kind": self.kind, "steps": self.steps, "scale": self.scale, "prompt_kinds": self.prompt_kinds,
-            "pool_images": self.pool_images, "min_clip_score": self.min_clip_score, "oracle": self.oracle,
+            "arm": self.name,
+            "kind": self.kind,
+            "steps": self.steps,
+            "scale": self.scale,
+            "prompt_kinds": self.prompt_kinds,
+            "pool_images": self.pool_images,
+            "min_clip_score": self.min_clip_score,
+            "oracle": self.oracle,
             "window": self.window,
             "settings": self.settings.model_dump(mode="json"),
-        }  # fmt: skip
+        }
 
 
 def _arm(config: Config, name: str):
     if name not in config.arms:
-        raise UsageError(f"no arm {name!r}; run.yaml has {', '.join(config.arms) or 'none'}: choose one, or add it under `arms:`")
+        raise UsageError(
+            f"no arm {name!r}; run.yaml has {', '.join(config.arms) or 'none'}: choose one, or add it under `arms:`"
+        )
     return config.arms[name]
 
 
 def merged(base: dict, changes: dict) -> dict:
     """Sections are merged field by field; model_kwargs are replaced whole."""
-    sections = {key for key, value in changes.items() if isinstance(value, dict) and isinstance(base.get(key), dict)} - {"model_kwargs"}
+    sections = {
+        key for key, value in changes.items() if isinstance(value, dict) and isinstance(base.get(key), dict)
+    } - {"model_kwargs"}
     return base | changes | {key: merged(base[key], changes[key]) for key in sections}
 
 
@@ -76,7 +86,9 @@ def resolve_arm(config: Config, name: str) -> ResolvedArm:
             f"a batch needs 1 to {settings.batch_size - 1} synthetic ones: change the share, or raise batch_size"
         )
     if arm.kind == "oracle" and not config.oracle:
-        raise UsageError(f"arm {name} is an oracle, and `oracle:` names no split; it is there for the embedded default only")
+        raise UsageError(
+            f"arm {name} is an oracle, and `oracle:` names no split; it is there for the embedded default only"
+        )
     return ResolvedArm(
         name=name,
         kind=arm.kind,

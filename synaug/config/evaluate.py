@@ -11,6 +11,7 @@ class TestSet(FrozenModel):
     split: str = growable(..., "Imported split of the store")
     domain: Literal["in", "out"] = growable("in", "Whether it comes from the real images' domain")
     subset: str | None = growable(
-        None, "`imagenet-a` or `imagenet-r`: 200-way by timm's lists; null: the classes that the set holds labels for, among all"
+        None,
+        "`imagenet-a` or `imagenet-r`: 200-way by timm's lists; null: the classes that the set holds labels for, among all",
     )
     note: str = growable("", "One line about where it comes from, shown beside its results")

@@ -29,7 +29,15 @@ class ConfigField:
 
 def type_text(annotation: Any) -> str:
     """`integer or null`, `one of auto, cpu`: for people."""
-    plain = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "null", object: "anything", dict: "mapping"}
+    plain = {
+        int: "integer",
+        float: "number",
+        str: "text",
+        bool: "true or false",
+        type(None): "null",
+        object: "anything",
+        dict: "mapping",
+    }
     if annotation in plain:
         return plain[annotation]
     origin, arguments = get_origin(annotation), get_args(annotation)

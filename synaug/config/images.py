@@ -11,13 +11,17 @@ class Images(FrozenModel):
     revision: str | None = identity(None, "Branch, tag or commit on the hub; plan resolves it to a commit")
     accept_license: str | None = identity(None, "The restricted licence that you accept, by the name that plan prints")
     guidance_scale: float | None = identity(None, "Classifier-free guidance; null: the profile's (sd15: 2.0)", ge=0)
-    guidance_scale_diversified: float | None = identity(None, "Guidance for cd and sd prompts; null: guidance_scale", ge=0)
+    guidance_scale_diversified: float | None = identity(
+        None, "Guidance for cd and sd prompts; null: guidance_scale", ge=0
+    )
     num_inference_steps: int | None = identity(None, "Denoising steps; null: the profile's", ge=1)
     negative_prompt: str | None = identity(None, "Where the profile has one; null: none")
     width: int | None = identity(None, "Generated width; null: the profile's native", unit="pixels", ge=8)
     height: int | None = identity(None, "Generated height; null: the profile's native", unit="pixels", ge=8)
     batch_size: int = identity(16, "Images generated together", unit="images", ge=1)
-    part_images: int | None = identity(None, "Images of a part (a tar); null: about ten minutes of the configured GPU", unit="images", ge=1)
+    part_images: int | None = identity(
+        None, "Images of a part (a tar); null: about ten minutes of the configured GPU", unit="images", ge=1
+    )
     shortest_edge: int = identity(384, "Stored images are shrunk to this, never enlarged", unit="pixels", ge=8)
     jpeg_quality: int = identity(92, "JPEG quality of the stored images", ge=1, le=100)
     max_attempts: int = identity(3, "Times that an image is tried before it is listed as rejected", ge=1)

@@ -29,18 +29,24 @@ def load_config(source: str | Path, overrides: list[str] | tuple[str, ...] = ())
     else:
         path = Path(source)
         if not path.is_file():
-            raise UsageError(f"there is no configuration file {str(source)!r}; give a run.yaml, or a preset: {', '.join(PRESETS)}")
+            raise UsageError(
+                f"there is no configuration file {str(source)!r}; give a run.yaml, or a preset: {', '.join(PRESETS)}"
+            )
         text, folder = path.read_text(), path.parent
     return parse_config(text, overrides, folder=folder, name=str(source))
 
 
-def parse_config(text: str, overrides: list[str] | tuple[str, ...] = (), *, folder: Path | None = None, name: str = "run.yaml") -> Config:
+def parse_config(
+    text: str, overrides: list[str] | tuple[str, ...] = (), *, folder: Path | None = None, name: str = "run.yaml"
+) -> Config:
     """The configuration in a text; folder: where the files that it names lie."""
     data = read_yaml(text, name)
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise UsageError(f"{name} holds {type(data).__name__}, not a mapping of sections; `synaug config` lists the fields")
+        raise UsageError(
+            f"{name} holds {type(data).__name__}, not a mapping of sections; `synaug config` lists the fields"
+        )
     for override in overrides:
         _apply(data, override)
     if folder is not None:
@@ -84,13 +90,19 @@ def _inline_files(data: dict, folder: Path) -> None:
         content = _read_list(folder / classes, "classes")
         data["classes"] = content
     prompts = data.get("prompts")
-    if isinstance(prompts, dict) and isinstance(styles := prompts.get("styles"), str) and styles.endswith((".yaml", ".yml")):
+    if (
+        isinstance(prompts, dict)
+        and isinstance(styles := prompts.get("styles"), str)
+        and styles.endswith((".yaml", ".yml"))
+    ):
         prompts["styles"] = _read_list(folder / styles, "prompts.styles")
 
 
 def _read_list(path: Path, field: str) -> list:
     if not path.is_file():
-        raise UsageError(f"{field}: there is no file {str(path)!r}; write it (`synaug init` does), or give the list in run.yaml")
+        raise UsageError(
+            f"{field}: there is no file {str(path)!r}; write it (`synaug init` does), or give the list in run.yaml"
+        )
     content = read_yaml(path.read_text(), str(path))
     if isinstance(content, dict) and len(content) == 1:
         content = next(iter(content.values()))
@@ -146,7 +158,9 @@ def explain(error: ValidationError, name: str, *, prefix: str = "", suggest: Cal
     problems = error.errors(include_url=False)
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     # a union's location ends with the type that was tried, which is no part of the path
-    path = prefix + ".".join(str(part) for part in first["loc"] if not re.fullmatch(r"(str|int|list\[.*\]|dict\[.*\])", str(part)))
+    path = prefix + ".".join(
+        str(part) for part in first["loc"] if not re.fullmatch(r"(str|int|list\[.*\]|dict\[.*\])", str(part))
+    )
     where = f"{name}: " if name else ""
     more = f" (and {len(problems) - 1} more)" if len({p["loc"] for p in problems}) > 1 else ""
     if first["type"] == "extra_forbidden":
@@ -155,7 +169,9 @@ def explain(error: ValidationError, name: str, *, prefix: str = "", suggest: Cal
     if first["type"] == "missing":
         return f"{where}{path} is missing{more}"
     if path.split(".")[-1] == "scale":
-        return f"{where}{path}: {given!r} is no scale; give a whole multiple of the real images, like 1x, 2x or 6x{more}"
+        return (
+            f"{where}{path}: {given!r} is no scale; give a whole multiple of the real images, like 1x, 2x or 6x{more}"
+        )
     if first["type"].endswith(("_type", "_parsing", "_from_float")) and (expected := _type_at(path)):
         return f"{where}{path}: {given!r} is given, {expected} is allowed{more}"
     message = first["msg"].removeprefix("Value error, ")

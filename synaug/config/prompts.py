@@ -9,7 +9,9 @@ from synaug.config.settings import FrozenModel, execution, identity
 
 
 class LLM(FrozenModel):
-    model: str = identity("embedded", "`embedded` (SmolLM2-135M, CPU) or a chat model of transformers: a hub name or a folder")
+    model: str = identity(
+        "embedded", "`embedded` (SmolLM2-135M, CPU) or a chat model of transformers: a hub name or a folder"
+    )
     revision: str | None = identity(None, "Branch, tag or commit on the hub; plan resolves it to a commit")
     output: Literal["auto", "json", "lines"] = identity(
         "auto", "`json`: strict JSON; `lines`: few-shot lines parsed one by one; auto: lines below 1 B parameters"
@@ -17,7 +19,9 @@ class LLM(FrozenModel):
     temperature: float = identity(0.8, "Sampling temperature", gt=0, le=2)
     top_p: float = identity(0.95, "Nucleus sampling", gt=0, le=1)
     max_tokens: int = identity(512, "Most new tokens of one answer", unit="tokens", ge=8)
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = execution("auto", "Weights' type; auto: float32 on a CPU, else bfloat16")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = execution(
+        "auto", "Weights' type; auto: float32 on a CPU, else bfloat16"
+    )
 
 
 class CLIP(FrozenModel):
@@ -44,20 +48,33 @@ class Prompts(FrozenModel):
     senses: bool = identity(True, "Let LLM and CLIP settle what each name means; false: the unchanged name")
     max_senses: int = identity(5, "Most senses of one name that are compared", ge=1, le=20)
     sense_images: int = identity(
-        32, "Seeded real training images of a class (and of the other classes together) that senses are compared with", unit="images", ge=4
+        32,
+        "Seeded real training images of a class (and of the other classes together) that senses are compared with",
+        unit="images",
+        ge=4,
     )
-    min_margin: float = identity(0.01, "A choice of sense by less than this margin of the score is flagged", unit="cosine similarity", ge=0)
+    min_margin: float = identity(
+        0.01, "A choice of sense by less than this margin of the score is flagged", unit="cosine similarity", ge=0
+    )
     mix: Mix = Mix()
-    values: int = identity(8, "Values of each context attribute (foreground, background, lighting, angle) of a class", ge=1, le=64)
-    examples: list[str] = identity(
-        list, "Example scenes for the LLM, each `class: foreground | background | lighting | angle`; empty: the built-in ones"
+    values: int = identity(
+        8, "Values of each context attribute (foreground, background, lighting, angle) of a class", ge=1, le=64
     )
-    styles: list[str] | str = identity("embedded", "Style list of the run: `embedded`, a YAML file beside run.yaml, or the list itself")
+    examples: list[str] = identity(
+        list,
+        "Example scenes for the LLM, each `class: foreground | background | lighting | angle`; empty: the built-in ones",
+    )
+    styles: list[str] | str = identity(
+        "embedded", "Style list of the run: `embedded`, a YAML file beside run.yaml, or the list itself"
+    )
     definitions: bool = identity(
-        True, "Let the chosen sense's definition follow the class name in prompts; false: it only guides what the LLM writes"
+        True,
+        "Let the chosen sense's definition follow the class name in prompts; false: it only guides what the LLM writes",
     )
     template: str = identity("a photo of {name}", "Plain prompt; {name} is the class name with its article")
-    max_fallback: float = identity(1.0, "Stop when more than this share of the classes fell back to the plain name", ge=0, le=1)
+    max_fallback: float = identity(
+        1.0, "Stop when more than this share of the classes fell back to the plain name", ge=0, le=1
+    )
 
     @field_validator("template")
     @classmethod

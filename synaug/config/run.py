@@ -19,9 +19,15 @@ class Compute(FrozenModel):
     gpus: int = execution(1, "GPUs that the estimate reckons with", ge=1)
     gpu_name: str | None = execution(None, "GPU that the estimate reckons with, for its printed lines")
     price: float | None = execution(None, "Price of a GPU-hour", unit="per GPU-hour", ge=0)
-    pool: str | None = execution(None, "Name of the GPU pool that a run is made on; recorded, another one for a begun run is refused")
-    stall_minutes: float | None = execution(15.0, "A stage without progress for so long ends, to be tried again", unit="minutes", gt=0)
-    rate: float | None = execution(None, "Images a second of one GPU; null: as preview measured, else unmeasured", unit="images/s", gt=0)
+    pool: str | None = execution(
+        None, "Name of the GPU pool that a run is made on; recorded, another one for a begun run is refused"
+    )
+    stall_minutes: float | None = execution(
+        15.0, "A stage without progress for so long ends, to be tried again", unit="minutes", gt=0
+    )
+    rate: float | None = execution(
+        None, "Images a second of one GPU; null: as preview measured, else unmeasured", unit="images/s", gt=0
+    )
 
 
 class Limits(FrozenModel):
@@ -29,7 +35,9 @@ class Limits(FrozenModel):
 
 
 class IndexSettings(FrozenModel):
-    min_clip_score: float | None = growable(None, "Leave out images whose CLIP score is below; null: keep all", unit="cosine similarity")
+    min_clip_score: float | None = growable(
+        None, "Leave out images whose CLIP score is below; null: keep all", unit="cosine similarity"
+    )
 
 
 class Config(FrozenModel):
@@ -39,11 +47,15 @@ class Config(FrozenModel):
     classes: str | list[dict] = identity("classes.yaml", "imagenet-1k, a YAML file beside run.yaml, or the list itself")
     context: str = identity("", "What all images are, like `aerial photograph`; enters LLM and image prompts")
     real: Real = Real()
-    counts: Literal["proportional", "balanced"] = identity("proportional", "k images for each real one, or the smallest classes first")
+    counts: Literal["proportional", "balanced"] = identity(
+        "proportional", "k images for each real one, or the smallest classes first"
+    )
     scale: str = growable("1x", "Synthetic images for each real one", pattern=r"^[1-9]\d*x$")
     max_scale: int = identity(6, "Scale that class shards are cut for; larger ones work, in longer pods", ge=1)
     shard_hours: float = identity(1.0, "Work of one class shard at max_scale on the configured GPU", unit="hours", gt=0)
-    class_shards: int | None = identity(None, "Number of class shards; null: from shard_hours, at most 500", ge=1, le=500)
+    class_shards: int | None = identity(
+        None, "Number of class shards; null: from shard_hours, at most 500", ge=1, le=500
+    )
     prompts: Prompts = Prompts()
     images: Images = Images()
     threads: int = identity(1, "CPU threads of the models that make prompts and images; CPU output depends on it", ge=1)
@@ -53,6 +65,8 @@ class Config(FrozenModel):
     arms: dict[str, Arm] = growable(dict, "Arms by name")
     seeds: list[int] = growable(lambda: [0], "Training seeds of every arm", min_length=1)
     tests: dict[str, TestSet] = growable(dict, "Test sets by name")
-    oracle: str | None = growable(None, "Split that `oracle` arms take in place of synthetic images (embedded default only)")
+    oracle: str | None = growable(
+        None, "Split that `oracle` arms take in place of synthetic images (embedded default only)"
+    )
     compute: Compute = Field(default=Compute())
     limits: Limits = Field(default=Limits())

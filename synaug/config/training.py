@@ -27,13 +27,20 @@ class TrainingSettings(FrozenModel):
 
     model: str = growable("resnet50", "Any timm model")
     model_kwargs: dict[str, object] = growable(dict, "Arguments for timm.create_model")
-    pretrained: str | None = growable(None, "File of weights to start from, or `timm` for the model's own; null: random")
+    pretrained: str | None = growable(
+        None, "File of weights to start from, or `timm` for the model's own; null: random"
+    )
     image_size: int = growable(224, "Side of the training images", unit="pixels", ge=8)
     test_image_size: int | None = growable(None, "Side at test; null: image_size", unit="pixels", ge=8)
     test_crop: float = growable(0.875, "Side of the centre crop at test, as a part of the resized side", gt=0, le=1)
-    batch_size: int = growable(256, "Images of an optimizer step over all ranks, real and synthetic together", unit="images", ge=2)
+    batch_size: int = growable(
+        256, "Images of an optimizer step over all ranks, real and synthetic together", unit="images", ge=2
+    )
     synthetic_share: float = growable(
-        0.5, "Synthetic images of a mixed arm's batch, as a part of batch_size (rounded to whole images, at least one of each)", gt=0, lt=1
+        0.5,
+        "Synthetic images of a mixed arm's batch, as a part of batch_size (rounded to whole images, at least one of each)",
+        gt=0,
+        lt=1,
     )
     steps: int = growable(100_000, "Optimizer steps (real-half takes half)", ge=1)
     optimizer: Literal["sgd", "adamw", "lamb"] = growable("sgd", "timm's optimizer")
@@ -56,7 +63,9 @@ class Arm(FrozenModel):
 
     kind: ArmKind = growable(..., "real | real-half | naive | auxbn | oracle")
     scale: str | None = growable(
-        None, "Pool that the synthetic images of a batch are drawn from, like 2x; null: the run's scale", pattern=r"^[1-9]\d*x$"
+        None,
+        "Pool that the synthetic images of a batch are drawn from, like 2x; null: the run's scale",
+        pattern=r"^[1-9]\d*x$",
     )
     prompt_kinds: list[PromptKind] | None = growable(None, "Use only images of these prompt kinds; null: all")
     pool_images: int | None = growable(
@@ -66,4 +75,6 @@ class Arm(FrozenModel):
 
 
 class LoaderSettings(FrozenModel):
-    window: int = Field(8, description="Tars open at once, samples are shuffled over them", json_schema_extra={"kind": "growable"}, ge=1)
+    window: int = Field(
+        8, description="Tars open at once, samples are shuffled over them", json_schema_extra={"kind": "growable"}, ge=1
+    )

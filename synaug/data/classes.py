@@ -19,7 +19,9 @@ class ClassEntry(FrozenModel):
     """One class. Its label is its position in the list."""
 
     # No dot: WebDataset reads a sample's extension from the first dot of its file name, and keys begin with the id.
-    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="Key of the class everywhere: files, keys, results")
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="Key of the class everywhere: files, keys, results"
+    )
     names: list[str] = Field(min_length=1, description="Names, the best first")
     gloss: str | None = Field(None, description="What the name means here; given, no sense is looked for")
     prompts: list[str] = Field(default_factory=list, description="Own plain prompts; replace the template")
@@ -69,10 +71,14 @@ def parse_classes(items: Any, where: str) -> list[ClassEntry]:
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "entry"
-            raise UsageError(f"{where}: class {n} ({item!r}): {field}: {first['msg']}; allowed are id, names, gloss, prompts") from error
+            raise UsageError(
+                f"{where}: class {n} ({item!r}): {field}: {first['msg']}; allowed are id, names, gloss, prompts"
+            ) from error
     for class_id, count in Counter(entry.id for entry in entries).items():
         if count > 1:
-            raise UsageError(f"{where}: {count} classes have the id {class_id!r}; every id must be another (names may be shared)")
+            raise UsageError(
+                f"{where}: {count} classes have the id {class_id!r}; every id must be another (names may be shared)"
+            )
     return entries
 
 
@@ -82,7 +88,10 @@ def imagenet_classes(subset: str = IMAGENET) -> list[ClassEntry]:
 
     info = ImageNetInfo(subset)
     lemmas, texts = info.label_descriptions(as_dict=True), info.label_descriptions(detailed=True, as_dict=True)
-    return [ClassEntry(id=i, names=lemmas[i].split(", "), gloss=texts[i].removeprefix(f"{lemmas[i]}: ")) for i in info.label_names()]
+    return [
+        ClassEntry(id=i, names=lemmas[i].split(", "), gloss=texts[i].removeprefix(f"{lemmas[i]}: "))
+        for i in info.label_names()
+    ]
 
 
 def slug(name: str) -> str:

@@ -139,7 +139,9 @@ class FileStore:
             if not writing:
                 self._require_root()
                 raise DataError(f"no {key} in the store {self.url}") from error
-            raise DataError(f"cannot write {key} in the store {self.url}: {error.strerror}: {error.filename}") from error
+            raise DataError(
+                f"cannot write {key} in the store {self.url}: {error.strerror}: {error.filename}"
+            ) from error
         except OSError as error:
             raise self._translated(error, key) from error
 
@@ -147,9 +149,13 @@ class FileStore:
         if error.errno in FULL:
             return DataError(f"the store {self.url} is full ({error.strerror}) at {key}; free some space and run again")
         if error.errno == errno.EROFS:
-            return DataError(f"the store {self.url} is read-only, so {key} cannot be written; remount it or name another store")
+            return DataError(
+                f"the store {self.url} is read-only, so {key} cannot be written; remount it or name another store"
+            )
         if error.errno in DENIED:
-            return DataError(f"no permission for {key} in the store {self.url}; it belongs to another user, or is read-only")
+            return DataError(
+                f"no permission for {key} in the store {self.url}; it belongs to another user, or is read-only"
+            )
         if error.errno == errno.EXDEV:
             return DataError(
                 f"{key} lies on another filesystem than the store {self.url}; a store must be on one, or its put is not atomic"

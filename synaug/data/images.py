@@ -36,7 +36,13 @@ def read(source: Path | bytes) -> DecodedImage:
         image, extension = stored_form(data)
     except Image.UnidentifiedImageError:
         return DecodedImage(sha256, broken="no image format that is known")
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:  # what PIL raises for broken files
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        struct.error,
+        Image.DecompressionBombError,
+    ) as error:  # what PIL raises for broken files
         return DecodedImage(sha256, broken=" ".join(str(error).split()) or type(error).__name__)
     return DecodedImage(sha256, image, extension)
 

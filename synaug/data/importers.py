@@ -42,7 +42,9 @@ def read_csv(path: Path) -> list[tuple[str, Path]]:
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if not {"path", "label"} <= set(reader.fieldnames or ()):
-            raise DataError(f"{path} has the columns {', '.join(reader.fieldnames or ['none'])}; path and label are needed")
+            raise DataError(
+                f"{path} has the columns {', '.join(reader.fieldnames or ['none'])}; path and label are needed"
+            )
         rows = []
         for row in reader:
             image = path.parent / (row["path"] or "")
@@ -119,7 +121,9 @@ def reference_tars(
             tables.append(_without(table, bad))
             report(n + 1, len(urls))
     ids = [entry.id for entry in classes] if classes else None
-    source = hashlib.sha256("\n".join(table.model_dump_json() for table in tables).encode() + repr(ids).encode()).hexdigest()
+    source = hashlib.sha256(
+        "\n".join(table.model_dump_json() for table in tables).encode() + repr(ids).encode()
+    ).hexdigest()
     real, done_before = publish(store, split, tables, classes=ids, source=source)
     return Packed(real, done_before, broken)
 
@@ -131,13 +135,17 @@ def expand(source: str) -> list[str]:
     try:
         urls = list(braceexpand.braceexpand(source))
     except braceexpand.UnbalancedBracesError as error:
-        raise UsageError(f"{source!r}: the braces do not match; a range is like train-{{000000..000010}}.tar") from error
+        raise UsageError(
+            f"{source!r}: the braces do not match; a range is like train-{{000000..000010}}.tar"
+        ) from error
     return [url if "://" in url else str(Path(url).expanduser().absolute()) for url in urls]
 
 
 def _images(folder: Path) -> Iterable[Path]:
     return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
     )
 
 
@@ -145,7 +153,9 @@ def _integer(name: str, classes: list[ClassEntry] | None) -> int:
     if not name.isdecimal():
         raise DataError(f"{name!r} is no integer label; with --labels folder names and CSV labels are integers from 0")
     if classes and int(name) >= len(classes):
-        raise DataError(f"the label {name} is out of range: there are {len(classes)} classes, labels go from 0 to {len(classes) - 1}")
+        raise DataError(
+            f"the label {name} is out of range: there are {len(classes)} classes, labels go from 0 to {len(classes) - 1}"
+        )
     return int(name)
 
 
@@ -158,8 +168,10 @@ def _ids(names: list[str], classes: list[ClassEntry] | None) -> dict[str, str]:
         if not class_id:
             raise DataError(f"{name!r} gives no class id; an id has ASCII letters, digits, - and _")
         if known is not None and class_id not in known:
-            raise DataError(f"{name!r} (id {class_id}) is no class of the list ({len(known)} ids, like {', '.join(sorted(known)[:3])}); "
-                            "rename it, add it to the list, or give --labels if names are integer labels")  # fmt: skip
+            raise DataError(
+                f"{name!r} (id {class_id}) is no class of the list ({len(known)} ids, like {', '.join(sorted(known)[:3])}); "
+                "rename it, add it to the list, or give --labels if names are integer labels"
+            )
         if class_id in id_of.values():
             other = next(other for other, value in id_of.items() if value == class_id)
             raise DataError(f"{other!r} and {name!r} both give the class id {class_id}; rename one")
@@ -175,6 +187,7 @@ def _inside(store: Store, url: str) -> str:
 
 def _without(table: TarTable, rows: dict[int, str]) -> TarTable:
     columns = {
-        name: [value for n, value in enumerate(getattr(table, name)) if n not in rows] for name in ("key", "label", "offset", "length")
+        name: [value for n, value in enumerate(getattr(table, name)) if n not in rows]
+        for name in ("key", "label", "offset", "length")
     }
     return table.model_copy(update=columns)

@@ -26,7 +26,9 @@ class Index(FrozenModel):
     scale: int = Field(description="x1 ... x{scale} are complete")
     min_clip_score: float | None
     parts: list[IndexedPart]
-    images: dict[str, dict[str, dict[str, int]]] = Field(description="Kept images by multiple, class id and prompt kind")
+    images: dict[str, dict[str, dict[str, int]]] = Field(
+        description="Kept images by multiple, class id and prompt kind"
+    )
     left_out: dict[str, dict[str, int]] = Field(description="Images below min_clip_score by class id and prompt kind")
     rejects: dict[str, int] = Field(description="Attempts thrown away, by reason")
     lost: list[str] = Field(description="Keys given up after max_attempts; no image has them")
@@ -34,7 +36,9 @@ class Index(FrozenModel):
     prompts: dict[str, dict[str, int]] = Field(
         description="By class id, the digests of the prompts files used and the images made with each"
     )
-    model: list[str] = Field(description="name@revision of the diffusion models; more than one only after a hand-made mix")
+    model: list[str] = Field(
+        description="name@revision of the diffusion models; more than one only after a hand-made mix"
+    )
     batch_sizes: list[int]
 
     def keeps(self, clip_score: float) -> bool:

@@ -12,7 +12,9 @@ class TarTable(FrozenModel):
     sha256: str = Field(description="Hex digest of the tar")
     bytes: int
     key: list[str]
-    label: list[int] = Field(description="Position of the class in the run's or split's class list; -1: in no class of it")
+    label: list[int] = Field(
+        description="Position of the class in the run's or split's class list; -1: in no class of it"
+    )
     offset: list[int] = Field(description="First byte of the image in the tar")
     length: list[int] = Field(description="Bytes of the image")
 
@@ -47,4 +49,6 @@ class RealSplit(FrozenModel):
     tars: int
     samples: int
     per_label: dict[int, int]
-    source: str = Field("", description="SHA-256 over all that it was made from; an import of something else under its name is refused")
+    source: str = Field(
+        "", description="SHA-256 over all that it was made from; an import of something else under its name is refused"
+    )

@@ -18,7 +18,9 @@ from synaug.run.plan import Plan
 def load_split(store: Store, split: str) -> tuple[RealSplit, list[TarTable]]:
     """A split as it was imported, labels its own. Raises DataError when it was not."""
     if not store.exists(layout.real_split(split)):
-        names = [key.removeprefix("real/").removesuffix(".json") for key in store.list("real/") if key.endswith(".json")]
+        names = [
+            key.removeprefix("real/").removesuffix(".json") for key in store.list("real/") if key.endswith(".json")
+        ]
         known = ", ".join(name for name in names if not name[-6:].isdigit()) or "none yet"
         raise DataError(f"no split {split!r} in the store {store.url}; imported: {known}; `synaug import` adds one")
     real = RealSplit.model_validate_json(store.get(layout.real_split(split)))
@@ -98,7 +100,9 @@ def synthetic_pool(
     if pool_images is not None:
         have = sum(len(table.key) for table in tables)
         if have < pool_images:
-            raise DataError(f"a pool of {pool_images} images is asked for at {scale}x ({prompt_kinds or 'all kinds'}); there are {have}")
+            raise DataError(
+                f"a pool of {pool_images} images is asked for at {scale}x ({prompt_kinds or 'all kinds'}); there are {have}"
+            )
         tables = _cut(tables, lambda ranked: ranked[:pool_images], "pool", config.seed)
     return [table for table in tables if table.key]
 
@@ -138,14 +142,18 @@ def _real(store: Store, config: Config, classes: Sequence[ClassEntry]) -> list[T
     return [table for table in tables if table.key]
 
 
-def sample_per_class(tables: list[TarTable], wanted: Callable[[int, int], bool], *, purpose: str, seed: int) -> list[TarTable]:
+def sample_per_class(
+    tables: list[TarTable], wanted: Callable[[int, int], bool], *, purpose: str, seed: int
+) -> list[TarTable]:
     """The images with wanted(rank, label), a table for each given one. Ranks count within a class from 0, by a seeded draw of the key:
     `rank < n` is nested, and another tar layout changes nothing.
     """
     return _cut(tables, lambda ranked: [row for row in ranked if wanted(row[0], row[1])], purpose, seed)
 
 
-def real_quota(counts: Counter[int], classes: int, per_class: int | None, largest_to_smallest: float | None) -> list[int]:
+def real_quota(
+    counts: Counter[int], classes: int, per_class: int | None, largest_to_smallest: float | None
+) -> list[int]:
     """Images used of each label: at most per_class, then an exponential long tail over the classes in label order.
 
     With m the largest count left, class i of C keeps at most m * ratio ** (-i / (C - 1)), at least 1 (after CIFAR-LT, Cui et al. 2019).
@@ -158,7 +166,9 @@ def real_quota(counts: Counter[int], classes: int, per_class: int | None, larges
     return quota
 
 
-def _cut(tables: list[TarTable], choose: Callable[[list[tuple]], list[tuple]], purpose: str, seed: int) -> list[TarTable]:
+def _cut(
+    tables: list[TarTable], choose: Callable[[list[tuple]], list[tuple]], purpose: str, seed: int
+) -> list[TarTable]:
     """The rows that `choose` picks from all, given as (rank within the class, label, ..., table, row) and sorted by rank.
 
     The rank comes from a seeded draw of the sample's key: what is chosen does not depend on how the images lie in tars.

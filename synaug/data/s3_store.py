@@ -30,7 +30,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
     TokenRetrievalError,
-)  # fmt: skip
+)
 
 from synaug.data.store import check_key
 from synaug.errors import DataError, ModelError, SynaugError, TransientError, UsageError
@@ -44,12 +44,30 @@ MULTIPART = 16 << 20  # larger objects travel in parts of this size
 SINGLE = 4 << 30  # up to this an object can be put in one request, which alone can be conditional
 ABANDONED = timedelta(days=1)  # age of an upload in parts that no living process goes on with
 CREDENTIALS = {
-    "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccountProblem", "AllAccessDisabled",
-    "403", "Forbidden", "InvalidClientTokenId", "RequestTimeTooSkewed",
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "AccountProblem",
+    "AllAccessDisabled",
+    "403",
+    "Forbidden",
+    "InvalidClientTokenId",
+    "RequestTimeTooSkewed",
     "XAdminUserNotFound",  # versitygw's for an unknown access key, with status 404
-}  # fmt: skip
+}
 FULL = {"QuotaExceeded", "QuotaExceededException", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge", "507"}
-BUSY = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests", "InternalError", "ServiceUnavailable", "429"}
+BUSY = {
+    "SlowDown",
+    "RequestTimeout",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+    "InternalError",
+    "ServiceUnavailable",
+    "429",
+}
 
 
 @functools.cache
@@ -61,9 +79,14 @@ def clients(process: int):
     }
     # Checksums in trailers, botocore's default, are not understood by every server; the project's own SHA-256 guard the content.
     config = Config(
-        retries=retries, connect_timeout=10, read_timeout=60, max_pool_connections=32, tcp_keepalive=True,
-        request_checksum_calculation="when_required", response_checksum_validation="when_required",
-    )  # fmt: skip
+        retries=retries,
+        connect_timeout=10,
+        read_timeout=60,
+        max_pool_connections=32,
+        tcp_keepalive=True,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
     return boto3.session.Session().client("s3", config=config)
 
 
@@ -88,7 +111,9 @@ def retry_while_unavailable(method: Callable) -> Callable:
     return tried
 
 
-TRANSFER = TransferConfig(multipart_threshold=MULTIPART, multipart_chunksize=MULTIPART, max_concurrency=4, num_download_attempts=ATTEMPTS)
+TRANSFER = TransferConfig(
+    multipart_threshold=MULTIPART, multipart_chunksize=MULTIPART, max_concurrency=4, num_download_attempts=ATTEMPTS
+)
 
 
 class S3Store:
@@ -110,7 +135,11 @@ class S3Store:
         if length == 0:
             return b""
         first = start or 0
-        where = {} if start is None and length is None else {"Range": f"bytes={first}-{'' if length is None else first + length - 1}"}
+        where = (
+            {}
+            if start is None and length is None
+            else {"Range": f"bytes={first}-{'' if length is None else first + length - 1}"}
+        )
         with self._errors(key):
             for attempt in range(attempts()):
                 answer = self._client.get_object(Bucket=self.bucket, Key=self._key(key), **where)
@@ -140,7 +169,9 @@ class S3Store:
                 return True
             self._abort_left_over(key)
             with io.BytesIO(data) if isinstance(data, bytes) else open(data, "rb") as file:
-                self._client.upload_fileobj(file, self.bucket, self._key(key), Config=TRANSFER, Callback=lambda bytes: beat())
+                self._client.upload_fileobj(
+                    file, self.bucket, self._key(key), Config=TRANSFER, Callback=lambda bytes: beat()
+                )
         return True
 
     @retry_while_unavailable
@@ -164,7 +195,9 @@ class S3Store:
     def list(self, prefix: str) -> Iterator[str]:
         cut = len(self.prefix) + 1 if self.prefix else 0
         with self._errors(prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._full(prefix))
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._full(prefix)
+            )
             keys = [entry["Key"][cut:] for page in pages for entry in page.get("Contents", ())]
         return iter(sorted(keys))  # not every server sorts by bytes
 
@@ -176,7 +209,9 @@ class S3Store:
     @retry_while_unavailable
     def download(self, key: str, path: Path) -> None:
         with self._errors(key):
-            self._client.download_file(self.bucket, self._key(key), str(path), Config=TRANSFER, Callback=lambda bytes: beat())
+            self._client.download_file(
+                self.bucket, self._key(key), str(path), Config=TRANSFER, Callback=lambda bytes: beat()
+            )
 
     @property
     def _client(self):
@@ -209,7 +244,10 @@ class S3Store:
         try:
             uploads = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=self._key(key)).get("Uploads", ())
         except ClientError as error:
-            if _status(error) in (401, 403):  # an account that may put and not list them; a life-cycle rule of the bucket cleans up
+            if _status(error) in (
+                401,
+                403,
+            ):  # an account that may put and not list them; a life-cycle rule of the bucket cleans up
                 return
             raise
         for upload in uploads:
@@ -237,24 +275,38 @@ class S3Store:
             beat()
         except ClientError as error:
             raise self._translated(self._told(error), key) from error
-        except (NoCredentialsError, PartialCredentialsError, ProfileNotFound, TokenRetrievalError, CredentialRetrievalError) as error:
+        except (
+            NoCredentialsError,
+            PartialCredentialsError,
+            ProfileNotFound,
+            TokenRetrievalError,
+            CredentialRetrievalError,
+        ) as error:
             raise ModelError(
                 f"no usable credentials for {self.url}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
             ) from error
         except (ParamValidationError, InvalidEndpointConfigurationError, NoRegionError) as error:
-            raise UsageError(f"cannot use {self.url}: {_line(error)}; check the URL, AWS_ENDPOINT_URL and AWS_REGION") from error
+            raise UsageError(
+                f"cannot use {self.url}: {_line(error)}; check the URL, AWS_ENDPOINT_URL and AWS_REGION"
+            ) from error
         except ValueError as error:  # what botocore raises for an endpoint that is no URL
             raise UsageError(f"cannot use {self.url}: {_line(error)}; check AWS_ENDPOINT_URL") from error
         except (BotoCoreError, RetriesExceededError) as error:
-            raise TransientError(f"{self.url} stayed out of reach after {attempts()} attempts: {_line(error)}") from error
+            raise TransientError(
+                f"{self.url} stayed out of reach after {attempts()} attempts: {_line(error)}"
+            ) from error
 
     def _translated(self, error: ClientError, key: str) -> SynaugError:
         code, status = error.response["Error"].get("Code", ""), _status(error)
         said = f"{code} {error.response['Error'].get('Message', '')}".strip()
         if code == "NoSuchBucket":
-            return DataError(f"no store at {self.url}: there is no bucket {self.bucket!r}; make it, or correct the URL or AWS_ENDPOINT_URL")
+            return DataError(
+                f"no store at {self.url}: there is no bucket {self.bucket!r}; make it, or correct the URL or AWS_ENDPOINT_URL"
+            )
         if code == "NoSuchUpload":
-            return TransientError(f"the upload of {key} to {self.url} was aborted by someone else; run again to put it anew")
+            return TransientError(
+                f"the upload of {key} to {self.url} was aborted by someone else; run again to put it anew"
+            )
         if code == "InvalidRange":
             return DataError(f"{self.url}/{key} is truncated: the range asked for begins after its end")
         if status == 404 and code not in CREDENTIALS:
@@ -262,9 +314,13 @@ class S3Store:
         if code in FULL or status == 507:
             return DataError(f"the store {self.url} is full ({said}) at {key}; free some space and run again")
         if code in BUSY or status >= 500 or status == 429:
-            return TransientError(f"{self.url} stayed busy or broken ({said or status}) at {key} after {attempts()} attempts")
+            return TransientError(
+                f"{self.url} stayed busy or broken ({said or status}) at {key} after {attempts()} attempts"
+            )
         if code in CREDENTIALS or status in (401, 403):
-            return ModelError(f"{self.url} denies {error.operation_name} of {key} ({said}); check the credentials and what they allow")
+            return ModelError(
+                f"{self.url} denies {error.operation_name} of {key} ({said}); check the credentials and what they allow"
+            )
         return DataError(f"{self.url} refuses {error.operation_name} of {key} ({said or status})")
 
 

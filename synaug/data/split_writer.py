@@ -72,20 +72,26 @@ def pack(
     broken = []
     writer = _TarFiles(store, split, tar_bytes)
     with tempfile.TemporaryDirectory(prefix="synaug-import-") as folder:
-        for done, (sample, read) in enumerate(zip(ordered, read_in_order(sample.source for sample in ordered), strict=True), 1):
+        for done, (sample, read) in enumerate(
+            zip(ordered, read_in_order(sample.source for sample in ordered), strict=True), 1
+        ):
             source.add(sample, read.sha256)
             if not read.broken:
                 writer.add(Path(folder), sample, read.image, read.extension)
             elif skip_broken:
                 broken.append(f"{sample.title}: {read.broken}")
             else:
-                raise DataError(f"{sample.title} is broken: {read.broken}; mend or remove it, or skip such images with --skip-broken")
+                raise DataError(
+                    f"{sample.title} is broken: {read.broken}; mend or remove it, or skip such images with --skip-broken"
+                )
             report(done, len(samples))
         tables = writer.close()
     return Packed(*publish(store, split, tables, classes=classes, source=source.hexdigest()), sorted(broken))
 
 
-def publish(store: Store, split: str, tables: list[TarTable], *, classes: list[str] | None, source: str) -> tuple[RealSplit, bool]:
+def publish(
+    store: Store, split: str, tables: list[TarTable], *, classes: list[str] | None, source: str
+) -> tuple[RealSplit, bool]:
     """The tables of a split, whose tars lie in the store or are referenced, then its list; and whether it was there before.
 
     Left-overs of a killed import are deleted first.
@@ -94,7 +100,9 @@ def publish(store: Store, split: str, tables: list[TarTable], *, classes: list[s
         return _require_equal(store, split, found, source), True
     counts = Counter(label for table in tables for label in table.label)
     if classes is not None and counts and max(counts) >= len(classes):
-        raise DataError(f"{split}: a label is {max(counts)}, with {len(classes)} classes; labels go from 0 to {len(classes) - 1}")
+        raise DataError(
+            f"{split}: a label is {max(counts)}, with {len(classes)} classes; labels go from 0 to {len(classes) - 1}"
+        )
     kept = {layout.real_tar(split, n) for n in range(len(tables))} & {table.tar for table in tables}
     pattern = re.compile(re.escape(layout.real_tar(split, 0)).replace("000000", r"\d{6}").replace("tar", "(tar|json)"))
     for key in list(store.list(f"real/{split}-")):
@@ -102,7 +110,13 @@ def publish(store: Store, split: str, tables: list[TarTable], *, classes: list[s
             store.delete(key)
     for n, table in enumerate(tables):
         store.put(layout.real_entry(split, n), table.model_dump_json().encode())
-    real = RealSplit(classes=classes, tars=len(tables), samples=sum(counts.values()), per_label=dict(sorted(counts.items())), source=source)
+    real = RealSplit(
+        classes=classes,
+        tars=len(tables),
+        samples=sum(counts.values()),
+        per_label=dict(sorted(counts.items())),
+        source=source,
+    )
     store.put(layout.real_split(split), real.model_dump_json(indent=1).encode())
     return real, False
 

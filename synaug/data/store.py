@@ -48,15 +48,20 @@ def add_store_argument(parser: argparse.ArgumentParser, note: str = "") -> None:
     """--store URL, or the variable SYNAUG_STORE."""
     given = os.environ.get("SYNAUG_STORE")
     parser.add_argument(
-        "--store", required=given is None, default=given, metavar="URL",
+        "--store",
+        required=given is None,
+        default=given,
+        metavar="URL",
         help=f"folder, file:// or s3://bucket/prefix{note}; by default what SYNAUG_STORE says",
-    )  # fmt: skip
+    )
 
 
 def check_key(key: str) -> str:
     """The key, if it is one: parts between slashes of letters, digits, `._-`, none hidden. Raises UsageError."""
     if not KEY.fullmatch(key):
-        raise UsageError(f"{key!r} is no object key; parts between slashes begin with a letter, digit or _ and hold those, dots and dashes")
+        raise UsageError(
+            f"{key!r} is no object key; parts between slashes begin with a letter, digit or _ and hold those, dots and dashes"
+        )
     return key
 
 
@@ -72,7 +77,9 @@ def open_store(url: str | Path, *, create: bool = False) -> Store:
 
         return S3Store(text)
     if scheme and scheme[1] != "file":
-        raise UsageError(f"{text!r} has the unknown scheme {scheme[1]}://; a store is a folder, file:///folder or s3://bucket/prefix")
+        raise UsageError(
+            f"{text!r} has the unknown scheme {scheme[1]}://; a store is a folder, file:///folder or s3://bucket/prefix"
+        )
     path = unquote(text.removeprefix("file://").removeprefix("localhost")) if scheme else text
     if not path or (scheme and not path.startswith("/")):
         raise UsageError(f"{text!r} names no folder; a store is a folder, file:///folder or s3://bucket/prefix")

@@ -50,14 +50,23 @@ class TarWriter:
         return self._hashed.position
 
     def add(
-        self, key: str, image: bytes, label: int, *, text: str | None = None, metadata: dict | None = None, extension: str = "jpg"
+        self,
+        key: str,
+        image: bytes,
+        label: int,
+        *,
+        text: str | None = None,
+        metadata: dict | None = None,
+        extension: str = "jpg",
     ) -> None:
         """key: unique in the tar, without a dot, for WebDataset's extensions begin at the first one."""
         if "." in key or "/" in key or len(key) + 5 > LONGEST_NAME:
             raise DataError(
                 f"{key!r} cannot name a sample of a tar; at most {LONGEST_NAME - 5} characters, no dot and no slash are allowed"
             )
-        for name, value in zip(("key", "label", "offset", "length"), (key, label, self.bytes + tarfile.BLOCKSIZE, len(image)), strict=True):
+        for name, value in zip(
+            ("key", "label", "offset", "length"), (key, label, self.bytes + tarfile.BLOCKSIZE, len(image)), strict=True
+        ):
             self._columns[name].append(value)
         self._member(f"{key}.{extension}", image)
         self._member(f"{key}.cls", str(label).encode())
@@ -115,7 +124,9 @@ def scan(path: Path, tar: str) -> TarTable:
             if image is None:
                 continue
             if "cls" not in members:
-                raise DataError(f"{tar}: sample {key} has no .cls with its label; a WebDataset sample is KEY.jpg with KEY.cls")
+                raise DataError(
+                    f"{tar}: sample {key} has no .cls with its label; a WebDataset sample is KEY.jpg with KEY.cls"
+                )
             file.seek(members["cls"][0])
             text = file.read(members["cls"][1]).decode("ascii", "replace").strip()
             if not text.isdecimal():

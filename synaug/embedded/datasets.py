@@ -22,9 +22,17 @@ from synaug.embedded import ood
 
 FOLDER = Path(__file__).parent / "data"
 CLASSES = {
-    "t-shirt": "t-shirt", "trousers": "trousers", "pullover": "pullover", "dress": "dress", "coat": "coat", "sandal": "sandal",
-    "shirt": "shirt", "sneaker": "sneaker", "bag": "bag", "ankle-boot": "ankle boot",
-}  # fmt: skip
+    "t-shirt": "t-shirt",
+    "trousers": "trousers",
+    "pullover": "pullover",
+    "dress": "dress",
+    "coat": "coat",
+    "sandal": "sandal",
+    "shirt": "shirt",
+    "sneaker": "sneaker",
+    "bag": "bag",
+    "ankle-boot": "ankle boot",
+}
 PHOTO_SPLITS = ("train", "dev", "test", "oracle")
 JPEG_QUALITY = 92  # as the synthetic images
 NOTES = {

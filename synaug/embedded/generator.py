@@ -23,7 +23,9 @@ class EmbeddedPipeline(DiffusionPipeline):
     def load(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> "EmbeddedPipeline":
         """From unet/ and scheduler/ in `folder`. Raises ModelError when they are not there."""
         if not (folder / "unet" / "config.json").exists():
-            raise ModelError(f"the embedded generator's weights are missing in {folder}; run `make generator`, or install synaug whole")
+            raise ModelError(
+                f"the embedded generator's weights are missing in {folder}; run `make generator`, or install synaug whole"
+            )
         unet = UNet2DConditionModel.from_pretrained(folder / "unet", dtype=dtype).eval()
         return cls(unet, DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler"))
 
@@ -31,7 +33,9 @@ class EmbeddedPipeline(DiffusionPipeline):
     def tokenizer(self):
         return shared().tokenizer
 
-    def encode_prompt(self, prompt, device=None, num_images_per_prompt=1, do_classifier_free_guidance=False, negative_prompt=None):
+    def encode_prompt(
+        self, prompt, device=None, num_images_per_prompt=1, do_classifier_free_guidance=False, negative_prompt=None
+    ):
         """Texts to (n, 384) embeddings of length sqrt(384), and those of '' for guidance. There is no negative prompt."""
         embeds = shared().encode([prompt] if isinstance(prompt, str) else prompt) * WIDTH**0.5
         unconditional = shared().encode([""]) * WIDTH**0.5 if do_classifier_free_guidance else None

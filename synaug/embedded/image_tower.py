@@ -12,7 +12,10 @@ class Residual(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.norm1, self.conv1 = nn.BatchNorm2d(width), nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm2, self.conv2 = nn.BatchNorm2d(width), nn.Conv2d(width, width, 3, padding=1, groups=width // 16, bias=False)
+        self.norm2, self.conv2 = (
+            nn.BatchNorm2d(width),
+            nn.Conv2d(width, width, 3, padding=1, groups=width // 16, bias=False),
+        )
 
     def forward(self, x):
         x = x + self.conv1(F.relu(self.norm1(x)))

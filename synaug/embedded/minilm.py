@@ -43,7 +43,9 @@ class SentenceEncoder:
     def _encode(self, texts: list[str], batch_size: int) -> torch.Tensor:
         chunks = []
         for start in range(0, len(texts), batch_size):
-            tokens = self.tokenizer(texts[start : start + batch_size], padding=True, truncation=True, max_length=128, return_tensors="pt")
+            tokens = self.tokenizer(
+                texts[start : start + batch_size], padding=True, truncation=True, max_length=128, return_tensors="pt"
+            )
             states = self.model(**tokens).last_hidden_state
             weight = tokens["attention_mask"][..., None]
             chunks.append(F.normalize((states * weight).sum(1) / weight.sum(1), dim=-1))

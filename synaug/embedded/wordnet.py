@@ -8,8 +8,16 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "wordnet"
 # Noun endings of morphy(7WN), tried in turn.
 DETACHMENT = (
-    ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"), ("ies", "y"), ("s", ""),
-)  # fmt: skip
+    ("ses", "s"),
+    ("ves", "f"),
+    ("xes", "x"),
+    ("zes", "z"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("men", "man"),
+    ("ies", "y"),
+    ("s", ""),
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,9 @@ def _nouns() -> dict[str, list[Meaning]]:
         for item in lemmas.split(","):
             lemma, _, number = item.rpartition(":")
             numbered.setdefault(lemma, []).append((int(number), Meaning(lemma.replace("_", " "), category, definition)))
-    return {lemma: [meaning for _, meaning in sorted(meanings, key=lambda m: m[0])] for lemma, meanings in numbered.items()}
+    return {
+        lemma: [meaning for _, meaning in sorted(meanings, key=lambda m: m[0])] for lemma, meanings in numbered.items()
+    }
 
 
 @functools.cache

@@ -45,12 +45,20 @@ def load_model(settings: TrainingSettings, classes: int, weights: bytes) -> nn.M
         model.load_state_dict(load(weights), strict=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"the checkpoint is not one of {settings.model} with {classes} classes ({reason}); train the arm again") from error
+        raise DataError(
+            f"the checkpoint is not one of {settings.model} with {classes} classes ({reason}); train the arm again"
+        ) from error
     return model.eval()
 
 
 def batches(
-    store: Store, split: str, classes: list[ClassEntry], settings: TrainingSettings, *, threads: int = 1, batch_size: int = BATCH
+    store: Store,
+    split: str,
+    classes: list[ClassEntry],
+    settings: TrainingSettings,
+    *,
+    threads: int = 1,
+    batch_size: int = BATCH,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Images (b, 3, S, S) float32 and labels (b,) in the order of the tars; label -1: of no class of the run.
 
@@ -90,7 +98,12 @@ def decoded(
 
 
 def read(
-    store: Store, tables: list[TarTable], decode: Callable[[bytes, TarTable, int], object], *, threads: int = 1, batch_size: int = BATCH
+    store: Store,
+    tables: list[TarTable],
+    decode: Callable[[bytes, TarTable, int], object],
+    *,
+    threads: int = 1,
+    batch_size: int = BATCH,
 ) -> Iterator[tuple[list, Tensor]]:
     """Batches of what decode(tar, table, row) makes of each image, and labels (b,), in the order of the tables; none spans two tars."""
     with ThreadPoolExecutor(threads) as pool:
@@ -98,7 +111,9 @@ def read(
             data, rows = fetch_tar(store, table), iter(range(len(table.key)))
             waiting = None
             while chunk := list(islice(rows, batch_size)):
-                images = [pool.submit(decode, data, table, row) for row in chunk]  # decoded while the batch before is in the model
+                images = [
+                    pool.submit(decode, data, table, row) for row in chunk
+                ]  # decoded while the batch before is in the model
                 if waiting:
                     yield [one.result() for one in waiting[0]], waiting[1]
                 waiting = images, torch.tensor([table.label[row] for row in chunk])
@@ -151,7 +166,9 @@ def subset_labels(subset: str, classes: list[ClassEntry]) -> list[int]:
         raise UsageError(f"subset {subset!r} is unknown; imagenet-a and imagenet-r are known, null takes all classes")
     wanted, labels = file.read_text().split(), {c.id: n for n, c in enumerate(classes)}
     if missing := [synset for synset in wanted if synset not in labels]:
-        raise UsageError(f"subset {subset} needs its 200 synsets as class ids; the run lacks {len(missing)} of them, {missing[0]} first")
+        raise UsageError(
+            f"subset {subset} needs its 200 synsets as class ids; the run lacks {len(missing)} of them, {missing[0]} first"
+        )
     return sorted(labels[synset] for synset in wanted)
 
 
@@ -178,9 +195,13 @@ def count(
             labels = labels[keep]
             outputs = model((pixels if keep.all() else pixels[keep]).to(device)).float().cpu()
             if not outputs.isfinite().all():
-                raise DataError("the model's outputs are not finite, its training diverged; train another arm at a lower lr")
+                raise DataError(
+                    "the model's outputs are not finite, its training diverged; train another arm at a lower lr"
+                )
             best = outputs.masked_fill(~allowed, float("-inf")).topk(min(5, classes), dim=1).indices
             right = best == labels[:, None]
-            for total, hit in zip(totals, (torch.ones_like(labels, dtype=torch.bool), right[:, 0], right.any(1)), strict=True):
+            for total, hit in zip(
+                totals, (torch.ones_like(labels, dtype=torch.bool), right[:, 0], right.any(1)), strict=True
+            ):
                 total += torch.bincount(labels[hit], minlength=classes)
         yield Counts(*totals.clone())

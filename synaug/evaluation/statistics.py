@@ -82,8 +82,13 @@ def bootstrap(values: Iterable[float]) -> tuple[float, float] | None:
         return None
     tail = float(stats.norm.cdf(-((n / (n - 1)) ** 0.5) * stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)))
     found = stats.bootstrap(
-        (sample,), np.mean, method="percentile", confidence_level=1 - 2 * tail, n_resamples=RESAMPLES, rng=np.random.default_rng(0)
-    ).confidence_interval  # fmt: skip
+        (sample,),
+        np.mean,
+        method="percentile",
+        confidence_level=1 - 2 * tail,
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
     return float(found.low), float(found.high)
 
 
@@ -97,9 +102,12 @@ def better_real(results: Results, arm: str, test: str) -> str | None:
     """The arm that gains of `arm` are claimed against: the real-only arm of the same model with the better mean on this test set."""
     model = results.first(arm).model
     candidates = [
-        name for name in results.arms
-        if results.first(name).kind in REAL_KINDS and results.first(name).model == model and results.accuracies(name, test)
-    ]  # fmt: skip
+        name
+        for name in results.arms
+        if results.first(name).kind in REAL_KINDS
+        and results.first(name).model == model
+        and results.accuracies(name, test)
+    ]
     return max(candidates, key=lambda name: np.mean(list(results.accuracies(name, test).values())), default=None)
 
 

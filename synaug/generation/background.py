@@ -39,7 +39,9 @@ class BackgroundPool:
 def _set_torch_threads(count: int) -> None:
     import torch
 
-    torch.set_num_threads(count)  # OpenMP's count belongs to each thread; without this every helper would take all cores
+    torch.set_num_threads(
+        count
+    )  # OpenMP's count belongs to each thread; without this every helper would take all cores
 
 
 class Stopwatch:

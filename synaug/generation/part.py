@@ -39,12 +39,16 @@ class PartRequest:
 
 def recipe(store: Store, run: str, config: Config, plan: Plan, part: Part) -> PartRequest:
     settings, labels = sampling(config.images), plan.labels
-    loaded = {class_id: load_prompts(store, run, class_id) for class_id in sorted({class_id for class_id, _ in part.images})}
+    loaded = {
+        class_id: load_prompts(store, run, class_id) for class_id in sorted({class_id for class_id, _ in part.images})
+    }
     images = []
     for class_id, index in part.images:
         made = loaded[class_id][0]
         prompt = compose(config, plan, made, index)
-        images.append(ImageRequest(class_id, index, labels[class_id], prompt, settings.guidance_of(prompt.kind), made.chosen))
+        images.append(
+            ImageRequest(class_id, index, labels[class_id], prompt, settings.guidance_of(prompt.kind), made.chosen)
+        )
     return PartRequest(part, images, {class_id: digest for class_id, (_, digest) in loaded.items()})
 
 
@@ -55,14 +59,32 @@ class PartMaker:
     """
 
     def __init__(
-        self, *, store: Store, run: str, config: Config, plan: Plan, diffusion: Diffusion, clip: CLIP, versions: dict[str, str],
-        threads: int, done: Callable[[int, int], None] = lambda good, rejected: None,
-    ):  # fmt: skip
-        self.store, self.run, self.config, self.plan, self.versions, self.done = store, run, config, plan, versions, done
+        self,
+        *,
+        store: Store,
+        run: str,
+        config: Config,
+        plan: Plan,
+        diffusion: Diffusion,
+        clip: CLIP,
+        versions: dict[str, str],
+        threads: int,
+        done: Callable[[int, int], None] = lambda good, rejected: None,
+    ):
+        self.store, self.run, self.config, self.plan, self.versions, self.done = (
+            store,
+            run,
+            config,
+            plan,
+            versions,
+            done,
+        )
         self.diffusion, self.batch_size = diffusion, config.images.batch_size
         self.stopwatch = Stopwatch()
         self.finisher = BatchPostprocessor(config, diffusion.info, clip, self.stopwatch)
-        self._beside = BackgroundPool(threads=threads, torch_threads=config.threads, ahead=threads + 1, stopwatch=self.stopwatch)
+        self._beside = BackgroundPool(
+            threads=threads, torch_threads=config.threads, ahead=threads + 1, stopwatch=self.stopwatch
+        )
         self._texts = ThreadPoolExecutor(1, "texts", initializer=_set_torch_threads, initargs=(config.threads,))
         self._publisher = ThreadPoolExecutor(1, "publisher")
         self._upload: Future | None = None
@@ -80,7 +102,9 @@ class PartMaker:
             except torch.OutOfMemoryError as error:
                 if self.batch_size == 1:
                     name = self.diffusion.info.name
-                    raise ModelError(f"out of memory with one image of {name} in a batch; use a smaller model or size") from error
+                    raise ModelError(
+                        f"out of memory with one image of {name} in a batch; use a smaller model or size"
+                    ) from error
             list(self._beside.rest())
             self.batch_size //= 2
             gc.collect()
@@ -115,8 +139,12 @@ class PartMaker:
                             rejects.append(Reject(key=image.key, attempt=attempt, reason=fault))
                             failed.append(replace(image, attempt=attempt + 1))
                             continue
-                        writer.add(image.key, sample.jpeg, image.label, text=image.prompt.text, metadata=sample.metadata)
-                        for name, value in zip(columns, (image.class_id, image.prompt.kind, sample.clip_score, attempt), strict=True):
+                        writer.add(
+                            image.key, sample.jpeg, image.label, text=image.prompt.text, metadata=sample.metadata
+                        )
+                        for name, value in zip(
+                            columns, (image.class_id, image.prompt.kind, sample.clip_score, attempt), strict=True
+                        ):
                             columns[name].append(value)
                     if attempt == 0:
                         health.see(finished.faults)
@@ -129,10 +157,18 @@ class PartMaker:
             table = writer.close()
         info = self.diffusion.info
         manifest = Manifest(
-            tar=layout.synthetic_tar(self.run, part.multiple, part.shard, part.number), **table, **columns,
-            rejects=rejects, lost=[image.key for image in todo], truncated_prompts=truncated, batch_size=self.batch_size,
-            threads=self.config.threads, prompts_sha256=recipe.prompts_sha256, model=f"{info.name}@{info.revision}", versions=self.versions,
-        )  # fmt: skip
+            tar=layout.synthetic_tar(self.run, part.multiple, part.shard, part.number),
+            **table,
+            **columns,
+            rejects=rejects,
+            lost=[image.key for image in todo],
+            truncated_prompts=truncated,
+            batch_size=self.batch_size,
+            threads=self.config.threads,
+            prompts_sha256=recipe.prompts_sha256,
+            model=f"{info.name}@{info.revision}",
+            versions=self.versions,
+        )
         return path, manifest
 
     def _finished(self, images: list[ImageRequest]) -> Iterator[Finished]:
@@ -178,6 +214,8 @@ def texts_of(window: list[GenerationBatch]) -> list[str]:
 def generate(diffusion: Diffusion, config: Config, batch: GenerationBatch, encoded: object):
     images = batch.padded
     return diffusion.generate(
-        [image.prompt.text for image in images], [image.seed(config) for image in images],
-        guidance_scale=[batch.guidance_scale] * batch.size, encoded=encoded,
-    )  # fmt: skip
+        [image.prompt.text for image in images],
+        [image.seed(config) for image in images],
+        guidance_scale=[batch.guidance_scale] * batch.size,
+        encoded=encoded,
+    )

@@ -82,11 +82,25 @@ class BatchPostprocessor:
         """Named after DiffusionDB and diffusers."""
         sampling, profile = self.sampling, self.sampling.profile
         return {
-            "key": image.key, "class_id": image.class_id, "label": image.label, "index": image.index,
-            "prompt": image.prompt.text, "kind": image.prompt.kind, "attributes": image.prompt.attributes, "sense": image.sense,
-            "seed": image.seed(self.config), "attempt": image.attempt,
-            "num_inference_steps": sampling.num_inference_steps, "guidance_scale": image.guidance_scale,
-            "sampler": profile.scheduler, "width": size[0], "height": size[1],
-            "model": self.info.name, "revision": self.info.revision, "licence": profile.license,
-            "clip_score": clip_score, "sha256": hashlib.sha256(jpeg).hexdigest(), "synthetic": True,
-        } | ({"negative_prompt": sampling.negative_prompt} if sampling.negative_prompt else {})  # fmt: skip
+            "key": image.key,
+            "class_id": image.class_id,
+            "label": image.label,
+            "index": image.index,
+            "prompt": image.prompt.text,
+            "kind": image.prompt.kind,
+            "attributes": image.prompt.attributes,
+            "sense": image.sense,
+            "seed": image.seed(self.config),
+            "attempt": image.attempt,
+            "num_inference_steps": sampling.num_inference_steps,
+            "guidance_scale": image.guidance_scale,
+            "sampler": profile.scheduler,
+            "width": size[0],
+            "height": size[1],
+            "model": self.info.name,
+            "revision": self.info.revision,
+            "licence": profile.license,
+            "clip_score": clip_score,
+            "sha256": hashlib.sha256(jpeg).hexdigest(),
+            "synthetic": True,
+        } | ({"negative_prompt": sampling.negative_prompt} if sampling.negative_prompt else {})

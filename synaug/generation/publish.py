@@ -23,7 +23,9 @@ def publish(store: Store, path: Path, manifest: Manifest) -> bool:
         return False
     tar = _put_tar(store, path, manifest)
     data = to_json(manifest.model_copy(update={"tar": tar}))
-    if store.put(key, data, if_absent=True) or store.get(key) == data:  # equal: of a twin, or ours though the answer was lost
+    if (
+        store.put(key, data, if_absent=True) or store.get(key) == data
+    ):  # equal: of a twin, or ours though the answer was lost
         if tar != plain:
             store.delete(plain)
         return True

@@ -46,7 +46,9 @@ def find_part(config: Config, plan: Plan, key: str) -> Part:
     class_id, index = parse_key(key)
     if class_id not in plan.real_counts:
         some = ", ".join(list(plan.real_counts)[:3])
-        raise UsageError(f"{key!r}: the run has no class {class_id!r}; its {len(plan.real_counts)} classes begin with {some}")
+        raise UsageError(
+            f"{key!r}: the run has no class {class_id!r}; its {len(plan.real_counts)} classes begin with {some}"
+        )
     count = quotas.quotas(plan.real_counts, config.counts, plan.scale)[class_id]
     if index >= count:
         there = f"{class_id}-0000000 to {class_id}-{count - 1:07d}" if count else "none"
@@ -61,7 +63,9 @@ def find(job: Job, key: str) -> Stored:
     part = find_part(job.config, job.plan, key)
     name = layout.synthetic_manifest(job.run, part.multiple, part.shard, part.number)
     if not job.store.exists(name):
-        raise DataError(f"{key} is not made yet; `synaug images --store {job.store.url} --run {job.run} --shard {part.shard}` makes it")
+        raise DataError(
+            f"{key} is not made yet; `synaug images --store {job.store.url} --run {job.run} --shard {part.shard}` makes it"
+        )
     manifest = Manifest.model_validate_json(job.store.get(name))
     if key in manifest.lost:
         reasons = ", ".join(reject.reason for reject in manifest.rejects if reject.key == key)
@@ -93,11 +97,17 @@ def _attempted(job: Job, stored: Stored) -> list[ImageRequest]:
     """All images of the part that were tried in the stored image's attempt, in order."""
     attempt, labels = stored.metadata["attempt"], job.plan.labels
     members = members_of(job.store.get(stored.manifest.tar))
-    made = {key: planned(json.loads(members[f"{key}.json"]), stored.manifest.label[n]) for n, key in enumerate(stored.manifest.key)}
+    made = {
+        key: planned(json.loads(members[f"{key}.json"]), stored.manifest.label[n])
+        for n, key in enumerate(stored.manifest.key)
+    }
     lost = {key: _lost(job, stored.manifest, key, labels) for key in stored.manifest.lost}
     every = {image.key: image for image in (made | lost).values()}
     if attempt == 0:
-        order = [ImageRequest(class_id, index, 0, Prompt(text="", kind="plain"), 0.0).key for class_id, index in stored.part.images]
+        order = [
+            ImageRequest(class_id, index, 0, Prompt(text="", kind="plain"), 0.0).key
+            for class_id, index in stored.part.images
+        ]
     else:
         order = [reject.key for reject in stored.manifest.rejects if reject.attempt == attempt - 1]
     return [replace(every[key], attempt=attempt) for key in order]
@@ -108,9 +118,13 @@ def _lost(job: Job, manifest: Manifest, key: str, labels: dict[str, int]) -> Ima
     prompts, digest = load_prompts(job.store, job.run, class_id)
     if digest != manifest.prompts_sha256[class_id]:
         edited = layout.prompts(job.run, class_id)
-        raise DataError(f"{key} of the batch was given up and {edited} was edited since: its prompt is gone; show without --exact")
+        raise DataError(
+            f"{key} of the batch was given up and {edited} was edited since: its prompt is gone; show without --exact"
+        )
     prompt = compose(job.config, job.plan, prompts, index)
-    return ImageRequest(class_id, index, labels[class_id], prompt, sampling(job.config.images).guidance_of(prompt.kind), prompts.chosen)
+    return ImageRequest(
+        class_id, index, labels[class_id], prompt, sampling(job.config.images).guidance_of(prompt.kind), prompts.chosen
+    )
 
 
 def make_alone(diffusion: Diffusion, config: Config, image: ImageRequest):

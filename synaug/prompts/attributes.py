@@ -79,7 +79,11 @@ class AttributePools:
                 kept.append(value)
 
     def _fault(self, value: str, kept: list[str]) -> str | None:
-        if not 1 <= len(value.split()) <= MOST_WORDS or len(value) < 3 or re.search(r"[^a-z' -]", value.replace(",", "")):
+        if (
+            not 1 <= len(value.split()) <= MOST_WORDS
+            or len(value) < 3
+            or re.search(r"[^a-z' -]", value.replace(",", ""))
+        ):
             return "no short phrase"
         if names_one_of(value, self.other_names):
             return "names another class"
@@ -99,7 +103,9 @@ def clean(value: str) -> str:
     return re.sub(r"\s+", " ", value).strip(" .;:\"'*-").lower()
 
 
-def make_pools(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, *, definition: str, other_names: tuple[str, ...]) -> AttributePools:
+def make_pools(
+    llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, *, definition: str, other_names: tuple[str, ...]
+) -> AttributePools:
     """Up to `prompts.values` good values of each attribute, fewer when the LLM gives no more within ROUNDS."""
     embed = Embedder(clip)
     pools = AttributePools(embed, other_names, tuple(entry.names), config.prompts.values)
@@ -113,13 +119,20 @@ def make_pools(llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, *, defin
     return pools
 
 
-def _ask_json(llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
+def _ask_json(
+    llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, definition: str, round_number: int
+) -> dict[str, list[str]]:
     question = QUESTION.format(
-        medium=f"{config.context}s" if config.context else "photos", name=with_article(entry.name), plain=entry.name,
-        definition=f" ({definition})" if definition else "", count=config.prompts.values + 2,
-    )  # fmt: skip
+        medium=f"{config.context}s" if config.context else "photos",
+        name=with_article(entry.name),
+        plain=entry.name,
+        definition=f" ({definition})" if definition else "",
+        count=config.prompts.values + 2,
+    )
     seed = derive("llm", config.seed, entry.id, "attributes", round_number)
-    answer = llm.generate([{"role": "user", "content": question}], n=1, seed=seed, max_tokens=config.prompts.llm.max_tokens)[0]
+    answer = llm.generate(
+        [{"role": "user", "content": question}], n=1, seed=seed, max_tokens=config.prompts.llm.max_tokens
+    )[0]
     return parse_attributes(answer)
 
 
@@ -132,7 +145,9 @@ def parse_attributes(answer: str) -> dict[str, list[str]]:
     return {}
 
 
-def _ask_lines(llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
+def _ask_lines(
+    llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, definition: str, round_number: int
+) -> dict[str, list[str]]:
     """Continues a few-shot list; each of LINES samples is one line, parsed by itself."""
     examples = list(config.prompts.examples or EXAMPLES)
     draws("examples", config.seed, entry.id, round_number).shuffle(examples)

@@ -22,17 +22,33 @@ class ClassPromptsBuilder:
     def make(self, class_id: str) -> ClassPrompts:
         entry = self.entries[class_id]
         choice = self._sense(entry)
-        others = tuple(name for other in self.plan.classes if other.id != class_id for name in other.names if name not in entry.names)
+        others = tuple(
+            name
+            for other in self.plan.classes
+            if other.id != class_id
+            for name in other.names
+            if name not in entry.names
+        )
         pools = make_pools(self.llm, self.clip, entry, self.config, definition=choice.chosen, other_names=others)
         fallback = list(choice.fallback)
         if empty := [attribute for attribute in ATTRIBUTES if not pools.values[attribute]]:
             fallback.append(f"the LLM gave no usable {', '.join(empty)}")
         return ClassPrompts(
-            class_id=class_id, name=entry.name, senses=choice.senses, chosen=choice.chosen, margin=choice.margin, flagged=choice.flagged,
-            fallback=fallback, pools=pools.values, refused=pools.refused,
+            class_id=class_id,
+            name=entry.name,
+            senses=choice.senses,
+            chosen=choice.chosen,
+            margin=choice.margin,
+            flagged=choice.flagged,
+            fallback=fallback,
+            pools=pools.values,
+            refused=pools.refused,
             plain=plain_prompts(self.config, name=entry.name, chosen=choice.chosen, own=entry.prompts),
-            made_by={"llm": f"{self.llm.info.name}@{self.llm.info.revision}", "clip": f"{self.clip.info.name}@{self.clip.info.revision}"},
-        )  # fmt: skip
+            made_by={
+                "llm": f"{self.llm.info.name}@{self.llm.info.revision}",
+                "clip": f"{self.clip.info.name}@{self.clip.info.revision}",
+            },
+        )
 
     def _sense(self, entry) -> SenseChoice:
         if entry.gloss:

@@ -33,7 +33,11 @@ def parse_prompts(data: bytes, where: str, class_id: str) -> ClassPrompts:
     try:
         made = ClassPrompts.model_validate(json.loads(data))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        at = f"line {error.lineno}, column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else "it is not UTF-8"
+        at = (
+            f"line {error.lineno}, column {error.colno}: {error.msg}"
+            if isinstance(error, json.JSONDecodeError)
+            else "it is not UTF-8"
+        )
         raise DataError(f"{where} is no JSON any more ({at}); {advice}") from error
     except ValidationError as error:
         first = error.errors()[0]
@@ -42,12 +46,18 @@ def parse_prompts(data: bytes, where: str, class_id: str) -> ClassPrompts:
         raise DataError(f"{where} line {line}, field {field}: {first['msg'][:120]}; {advice}") from error
     if made.class_id != class_id:
         line = _line(data.decode(), ("class_id",))
-        raise DataError(f"{where} line {line}: class_id is {made.class_id!r}, the file is that of {class_id!r}; {advice}")
+        raise DataError(
+            f"{where} line {line}: class_id is {made.class_id!r}, the file is that of {class_id!r}; {advice}"
+        )
     if unknown := set(made.pools) - set(ATTRIBUTES):
         line = _line(data.decode(), ("pools", min(unknown)))
-        raise DataError(f"{where} line {line}: pools has {', '.join(sorted(unknown))}; allowed: {', '.join(ATTRIBUTES)}; {advice}")
+        raise DataError(
+            f"{where} line {line}: pools has {', '.join(sorted(unknown))}; allowed: {', '.join(ATTRIBUTES)}; {advice}"
+        )
     if not made.plain or not all(text.strip() for text in made.plain):
-        raise DataError(f"{where} line {_line(data.decode(), ('plain',))}: plain holds no prompt; give at least one; {advice}")
+        raise DataError(
+            f"{where} line {_line(data.decode(), ('plain',))}: plain holds no prompt; give at least one; {advice}"
+        )
     return made
 
 

@@ -4,11 +4,39 @@ import functools
 import re
 
 # Nouns without a singular of their own take no article; inflect would say "a trousers".
-PAIRS = frozenset({
-    "trousers", "pants", "jeans", "shorts", "tights", "leggings", "overalls", "pyjamas", "pajamas", "trunks", "briefs", "scissors",
-    "shears", "pliers", "tweezers", "tongs", "glasses", "sunglasses", "eyeglasses", "spectacles", "goggles", "binoculars", "scales",
-    "clippers", "dungarees", "knickers", "slacks", "headphones", "forceps",
-})  # fmt: skip
+PAIRS = frozenset(
+    {
+        "trousers",
+        "pants",
+        "jeans",
+        "shorts",
+        "tights",
+        "leggings",
+        "overalls",
+        "pyjamas",
+        "pajamas",
+        "trunks",
+        "briefs",
+        "scissors",
+        "shears",
+        "pliers",
+        "tweezers",
+        "tongs",
+        "glasses",
+        "sunglasses",
+        "eyeglasses",
+        "spectacles",
+        "goggles",
+        "binoculars",
+        "scales",
+        "clippers",
+        "dungarees",
+        "knickers",
+        "slacks",
+        "headphones",
+        "forceps",
+    }
+)
 
 
 @functools.cache
@@ -31,7 +59,9 @@ def is_plural(noun: str) -> bool:
     last = re.split(r"[\s-]", noun.strip().lower())[-1]
     if last in PAIRS:
         return True
-    if not last.endswith("s") or last.endswith(("ss", "us", "is")):  # a dress, a bus, an ibis: the dictionary need not be opened
+    if not last.endswith("s") or last.endswith(
+        ("ss", "us", "is")
+    ):  # a dress, a bus, an ibis: the dictionary need not be opened
         return False
     return wordnet.is_plural(last)
 

@@ -46,7 +46,9 @@ class SenseImages:
     @cached_property
     def _panel(self):
         """(labels, embeddings) of one image of each class, then a second of each, and so on, up to PANEL * sense_images."""
-        ranked = [(rank, place[0], label, place) for label, places in self._drawn.items() for rank, place in enumerate(places)]
+        ranked = [
+            (rank, place[0], label, place) for label, places in self._drawn.items() for rank, place in enumerate(places)
+        ]
         ranked.sort(key=lambda item: item[:3])
         ranked = ranked[: PANEL * self.config.prompts.sense_images]
         return [label for _, _, label, _ in ranked], self._embed([place for *_, place in ranked])
@@ -64,4 +66,6 @@ class SenseImages:
         try:
             return Image.open(io.BytesIO(data)).convert("RGB")
         except OSError as error:
-            raise DataError(f"{where.url}/{name}: the image {key} cannot be read ({error}); import the split again") from error
+            raise DataError(
+                f"{where.url}/{name}: the image {key} cannot be read ({error}); import the split again"
+            ) from error

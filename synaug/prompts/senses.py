@@ -15,7 +15,9 @@ TRIES = 3  # of strict JSON
 FITS = 0.5
 
 # WordNet's noun categories of what can stand before a camera.
-VISIBLE = frozenset({"artifact", "animal", "plant", "food", "object", "body", "person", "substance", "shape", "phenomenon"})
+VISIBLE = frozenset(
+    {"artifact", "animal", "plant", "food", "object", "body", "person", "substance", "shape", "phenomenon"}
+)
 
 QUESTION = """List at most {count} different things that the name "{name}" can mean {context}. Answer with strict JSON only, a list of \
 objects {{"sense": short name, "visual_definition": what it looks like, in at most 15 words}}, the most common first."""
@@ -38,7 +40,9 @@ def candidates(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
     question = QUESTION.format(count=config.prompts.max_senses, name=" / ".join(entry.names), context=context)
     for attempt in range(TRIES):
         seed = derive("llm", config.seed, entry.id, "senses", attempt)
-        answer = llm.generate([{"role": "user", "content": question}], n=1, seed=seed, max_tokens=config.prompts.llm.max_tokens)[0]
+        answer = llm.generate(
+            [{"role": "user", "content": question}], n=1, seed=seed, max_tokens=config.prompts.llm.max_tokens
+        )[0]
         if listed := parse_senses(answer):
             return listed[: config.prompts.max_senses]
     return []
@@ -61,14 +65,19 @@ def _from_dictionary(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]
     """
     from synaug.embedded.wordnet import meanings
 
-    found = {meaning.definition: meaning for name in entry.names for meaning in meanings(name) if meaning.category in VISIBLE}
+    found = {
+        meaning.definition: meaning for name in entry.names for meaning in meanings(name) if meaning.category in VISIBLE
+    }
     if not found:
         return []
     prompt = f"A photo of {with_article(entry.name)}. In dictionaries, {entry.name} means:"
     likely = llm.log_likelihoods(prompt, [f" {text}" for text in found])
     kept = sorted(likely, reverse=True)[: config.prompts.max_senses][-1]
     pairs = [(value, meaning) for value, meaning in zip(likely, found.values(), strict=True) if value >= kept]
-    return [Sense(sense=meaning.lemma, definition=meaning.definition, likelihood=round(value, 3)) for value, meaning in pairs]
+    return [
+        Sense(sense=meaning.lemma, definition=meaning.definition, likelihood=round(value, 3))
+        for value, meaning in pairs
+    ]
 
 
 def choose(clip: CLIP, entry: ClassEntry, listed: list[Sense], own_images, other_images, config: Config) -> SenseChoice:
@@ -82,7 +91,9 @@ def choose(clip: CLIP, entry: ClassEntry, listed: list[Sense], own_images, other
     texts = [f"a photo of {name}" + (f", {sense.definition}" if sense.definition else "") for sense in senses]
     embedded = clip.embed_texts(texts)
     values = (embedded @ own_images.T).mean(1) - (embedded @ other_images.T).mean(1)
-    scored = [sense.model_copy(update={"score": round(float(value), 4)}) for sense, value in zip(senses, values, strict=True)]
+    scored = [
+        sense.model_copy(update={"score": round(float(value), 4)}) for sense, value in zip(senses, values, strict=True)
+    ]
     plain, defined = scored[0], sorted(scored[1:], key=lambda sense: -sense.score)
     everything = sorted(scored, key=lambda sense: -sense.score)
     if not defined:
@@ -93,5 +104,7 @@ def choose(clip: CLIP, entry: ClassEntry, listed: list[Sense], own_images, other
         return SenseChoice(everything, "", margin, True, [reason])
     small = margin is not None and margin < config.prompts.min_margin
     alike = [sense.definition for sense in defined if defined[0].score - sense.score < config.prompts.min_margin]
-    chosen = next(sense.definition for sense in listed if sense.definition in alike)  # the more common one, where CLIP cannot tell
+    chosen = next(
+        sense.definition for sense in listed if sense.definition in alike
+    )  # the more common one, where CLIP cannot tell
     return SenseChoice(everything, chosen, margin, small, [])

@@ -13,11 +13,17 @@ def load_styles(config: Config) -> list[str]:
     styles = config.prompts.styles
     if isinstance(styles, str):
         if styles != "embedded":
-            raise UsageError(f"prompts.styles={styles!r}: allowed are `embedded`, a .yaml file beside run.yaml, or a list of styles")
+            raise UsageError(
+                f"prompts.styles={styles!r}: allowed are `embedded`, a .yaml file beside run.yaml, or a list of styles"
+            )
         import yaml
 
         styles = yaml.safe_load(EMBEDDED.read_text())
-    if not isinstance(styles, list) or not styles or not all(isinstance(style, str) and style.strip() for style in styles):
+    if (
+        not isinstance(styles, list)
+        or not styles
+        or not all(isinstance(style, str) and style.strip() for style in styles)
+    ):
         raise UsageError("prompts.styles holds no list of texts; write one style a line, like `- watercolour painting`")
     if doubled := sorted({style for style in styles if styles.count(style) > 1}):
         raise UsageError(f"prompts.styles has {doubled[0]!r} twice; each style once")

@@ -26,7 +26,13 @@ def _along(arms: dict[str, list[Layer]], measure: str, number: int) -> Figure:
     [axes] = canvas(3.8, 2.6)
     for n, (arm, layers) in enumerate(arms.items()):
         values = [getattr(layer, measure) for layer in layers]
-        look = {"color": KIND_COLOURS["auxbn"], "linestyle": LINES[n % len(LINES)], "linewidth": 1.4, "marker": "^", "markersize": 3.5}
+        look = {
+            "color": KIND_COLOURS["auxbn"],
+            "linestyle": LINES[n % len(LINES)],
+            "linewidth": 1.4,
+            "marker": "^",
+            "markersize": 3.5,
+        }
         axes.plot(range(1, len(values) + 1), values, label=arm, **look)
     axes.axhline(0, color=MUTED, linewidth=1)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -34,7 +40,12 @@ def _along(arms: dict[str, list[Layer]], measure: str, number: int) -> Figure:
     axes.set_ylabel(label, color=INK)
     axes.grid(axis="y", color=GRID, linewidth=0.7)
     if len(arms) > 1:
-        axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(-0.12, 1.0), ncols=3, columnspacing=1.2)
-    told = [f"{arm}: {', '.join(f'{layer.name} {getattr(layer, measure):.2f}' for layer in layers)}" for arm, layers in arms.items()]
+        axes.legend(
+            frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(-0.12, 1.0), ncols=3, columnspacing=1.2
+        )
+    told = [
+        f"{arm}: {', '.join(f'{layer.name} {getattr(layer, measure):.2f}' for layer in layers)}"
+        for arm, layers in arms.items()
+    ]
     says = f"{label} by layer. {'; '.join(told)}."
     return Figure(title, inline(axes.figure, number, says), says)

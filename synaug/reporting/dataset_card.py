@@ -9,7 +9,13 @@ from synaug.data.index import Index
 from synaug.run.job import Job
 from synaug.run.plan import Plan
 
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
 CARD = """\
 ---
 {front}---
@@ -63,30 +69,49 @@ def card(job: Job, index: Index) -> str:
     kept = sum(part.kept for part in index.parts)
     licenses = sorted({model.license for model in plan.models if model.role == "diffusion"})
     front = {
-        "tags": ["synthetic", "image-classification", "synaug", "webdataset"], "task_categories": ["image-classification"],
+        "tags": ["synthetic", "image-classification", "synaug", "webdataset"],
+        "task_categories": ["image-classification"],
         "size_categories": [next((name for limit, name in SIZES if kept < limit), "n>10M")],
-        "license": "other", "license_name": ", ".join(licenses) or "unknown", "pretty_name": f"{index.run} ({index.scale}x synthetic)",
-    }  # fmt: skip
+        "license": "other",
+        "license_name": ", ".join(licenses) or "unknown",
+        "pretty_name": f"{index.run} ({index.scale}x synthetic)",
+    }
     left_out = sum(sum(kinds.values()) for kinds in index.left_out.values())
     files = len({digest for digests in index.prompts.values() for digest in digests})
     mixed = sum(len(digests) > 1 for digests in index.prompts.values())
     return CARD.format(
-        front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True), run=index.run, images=kept, classes=len(plan.classes),
-        real=sum(plan.real_counts.values()), scale=index.scale, models=_models(plan), license=", ".join(licenses) or "unknown",
-        counts=_counts(index), digest=index.digest, seed=config.seed, batch=", ".join(map(str, index.batch_sizes)),
+        front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
+        run=index.run,
+        images=kept,
+        classes=len(plan.classes),
+        real=sum(plan.real_counts.values()),
+        scale=index.scale,
+        models=_models(plan),
+        license=", ".join(licenses) or "unknown",
+        counts=_counts(index),
+        digest=index.digest,
+        seed=config.seed,
+        batch=", ".join(map(str, index.batch_sizes)),
         filtered=f"Left out for a CLIP score below {index.min_clip_score}: {left_out:,} (they lie in the tars; `index.json` counts them).\n"
-        if index.min_clip_score is not None else "No image was left out for its CLIP score.\n",
+        if index.min_clip_score is not None
+        else "No image was left out for its CLIP score.\n",
         rejects=", ".join(f"{count} {reason}" for reason, count in index.rejects.items()) or "none",
-        lost=", ".join(index.lost) or "none", truncated=index.truncated_prompts, files=files,
+        lost=", ".join(index.lost) or "none",
+        truncated=index.truncated_prompts,
+        files=files,
         edited=f" ({mixed} of them with more than one: edited while the set was made)" if mixed else "",
-        senses="settled by LLM and CLIP" if config.prompts.senses else "not looked for", edge=config.images.shortest_edge,
-        quality=config.images.jpeg_quality, table=_classes(plan, index),
-    )  # fmt: skip
+        senses="settled by LLM and CLIP" if config.prompts.senses else "not looked for",
+        edge=config.images.shortest_edge,
+        quality=config.images.jpeg_quality,
+        table=_classes(plan, index),
+    )
 
 
 def timm_info(index: Index) -> str:
     """timm's `_info.json`: a split for each multiple, and `train` for all. It counts what is in the tars, left-out images included."""
-    splits = {f"x{m}": [part for part in index.parts if part.multiple == m] for m in range(1, index.scale + 1)} | {"train": index.parts}
+    splits = {f"x{m}": [part for part in index.parts if part.multiple == m] for m in range(1, index.scale + 1)} | {
+        "train": index.parts
+    }
     info = {
         name: {
             "name": name,
@@ -102,7 +127,10 @@ def timm_info(index: Index) -> str:
 def _models(plan: Plan) -> str:
     return _table(
         ("role", "model", "revision", "licence"),
-        [(m.role, m.name, f"`{m.revision}`", m.license + (" (restricted)" if m.restricted else "")) for m in plan.models],
+        [
+            (m.role, m.name, f"`{m.revision}`", m.license + (" (restricted)" if m.restricted else ""))
+            for m in plan.models
+        ],
     )
 
 
@@ -113,7 +141,13 @@ def _counts(index: Index) -> str:
         tars = [part for part in index.parts if f"x{part.multiple}" == multiple]
         size = sum(part.bytes for part in tars)
         rows.append(
-            (multiple, f"{kinds.total():,}", *(f"{kinds[kind]:,}" for kind in ("plain", "cd", "sd")), len(tars), f"{size / 1e6:,.1f} MB")
+            (
+                multiple,
+                f"{kinds.total():,}",
+                *(f"{kinds[kind]:,}" for kind in ("plain", "cd", "sd")),
+                len(tars),
+                f"{size / 1e6:,.1f} MB",
+            )
         )
     return _table(("multiple", "images", "plain", "cd", "sd", "tars", "size"), rows)
 

@@ -33,7 +33,9 @@ def _fidelity(found: Fidelity) -> Group:
         table.add_row(f"real, {name}", f"{100 * one.top1:.1f}%", f"{one.n:,}")
     class_id, worst = min(found.classes.items(), key=lambda item: item[1].top1)
     about = found.inputs
-    title = f"Fidelity: accuracy of {about.classifier} at {about.scale}x, at most {about.images_per_class} images a class"
+    title = (
+        f"Fidelity: accuracy of {about.classifier} at {about.scale}x, at most {about.images_per_class} images a class"
+    )
     return Group(title, table, f"Lowest: {class_id}, {100 * worst.top1:.1f}% of {worst.n}")
 
 
@@ -56,7 +58,14 @@ def _branches(arm: str, seeds: dict[int, list[Layer]]) -> Group:
     table = _table("layer", "channels", "mean", "ln variance", "KL", "scale", "shift")
     for layer in seed_mean(seeds):
         affine = ["" if value is None else f"{value:.3f}" for value in (layer.weight, layer.bias)]
-        table.add_row(layer.name, f"{layer.channels}", f"{layer.mean:.3f}", f"{layer.variance:+.3f}", f"{layer.divergence:.3f}", *affine)
+        table.add_row(
+            layer.name,
+            f"{layer.channels}",
+            f"{layer.mean:.3f}",
+            f"{layer.variance:+.3f}",
+            f"{layer.divergence:.3f}",
+            *affine,
+        )
     title = (
         f"{arm}: auxiliary against main batch norms, mean over channels and {len(seeds)} training seed{'s' if len(seeds) > 1 else ''}: "
         "|difference of means| / std, ln(aux / main variance), symmetric KL in nats, relative difference of the affine parameters"

@@ -14,9 +14,17 @@ def plan_text(run: str, config: Config, plan: Plan, notes: list[str]) -> str:
         ("run", f"{run}, scale {plan.scale}x, digest {plan.digest[:12]}"),
         ("real images", f"{sum(counts):,} in {len(plan.classes):,} classes ({min(counts):,} to {max(counts):,} each)"),
         ("synthetic", f"{forecast['images']:,} images, {config.counts}; left to make: {forecast['images_left']:,}"),
-        ("class shards", f"{len(shards)} of {_range(shards)} classes, parts of {plan.part_images:,} images, {forecast['tars']:,} tars"),
+        (
+            "class shards",
+            f"{len(shards)} of {_range(shards)} classes, parts of {plan.part_images:,} images, {forecast['tars']:,} tars",
+        ),
         ("size", _size(forecast["bytes"])),
-        ("rate", f"{forecast['rate']:.3g} images/s a GPU ({forecast['rate_source']})" if forecast["rate"] else forecast["rate_source"]),
+        (
+            "rate",
+            f"{forecast['rate']:.3g} images/s a GPU ({forecast['rate_source']})"
+            if forecast["rate"]
+            else forecast["rate_source"],
+        ),
         ("training", f"{len(config.arms)} arms x {len(config.seeds)} seeds, {len(config.tests)} test sets"),
         ("work left", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in whole["seconds"].items())),
         ("GPU time", _hours(whole["gpu_hours"]) + _missing(whole)),

@@ -61,7 +61,9 @@ def canvas(width: float, height: float, *, size: float = 9, **grid) -> list:
 def inline(figure, number: int, label: str) -> str:
     """SVG to put into a page: no prolog, ids of its own, colours and font of the page."""
     file = io.StringIO()
-    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(
+        file, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+    )
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
@@ -115,9 +117,16 @@ def forest(axes, marks: Sequence[Mark], *, label: str) -> str:
     for at, mark in enumerate(marks):
         if mark.one is not None:
             axes.errorbar(
-                [100 * mark.one.mean], [at], xerr=bars(mark.one), color=mark.colour, marker=mark.marker, markersize=5.5, capsize=2.5,
-                markerfacecolor=mark.colour if mark.one.shown else "none", linewidth=1.4,
-            )  # fmt: skip
+                [100 * mark.one.mean],
+                [at],
+                xerr=bars(mark.one),
+                color=mark.colour,
+                marker=mark.marker,
+                markersize=5.5,
+                capsize=2.5,
+                markerfacecolor=mark.colour if mark.one.shown else "none",
+                linewidth=1.4,
+            )
     axes.set_yticks(range(len(marks)), [mark.label for mark in marks])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(marks) - 0.4, -0.6)

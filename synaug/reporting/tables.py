@@ -31,7 +31,10 @@ def difference(one: MeanWithInterval | None) -> str:
 
 def accuracy_table(results: Results) -> Table:
     seeds = len({seed for _, seed in results.evaluations})
-    table = Table(title=f"Top-1 accuracy in %: mean ± std over {seeds} training seed{'s' if seeds != 1 else ''}", title_justify="left")
+    table = Table(
+        title=f"Top-1 accuracy in %: mean ± std over {seeds} training seed{'s' if seeds != 1 else ''}",
+        title_justify="left",
+    )
     table.add_column("arm", no_wrap=True)
     for test in results.tests:
         table.add_column(test if results.test(test).domain == "in" else f"{test} (out)", justify="right")
@@ -47,7 +50,9 @@ def gain_table(results: Results) -> Table | None:
     gains = {arm: found for arm, found in gains.items() if any(found)}
     if not gains:
         return None
-    table = Table(title="Difference to the better real-only arm in points, paired by seed [95% interval]", title_justify="left")
+    table = Table(
+        title="Difference to the better real-only arm in points, paired by seed [95% interval]", title_justify="left"
+    )
     table.add_column("arm", no_wrap=True)
     for test in results.tests:
         table.add_column(test, justify="right")

@@ -1,7 +1,9 @@
 """limits.cost against what a forecast knows, in one sentence wherever it is asked."""
 
 
-def cost_limit_violation(limit: float | None, *, price: float | None, cost_at_least: float | None, unmeasured: list[str], measures: str) -> str | None:
+def cost_limit_violation(
+    limit: float | None, *, price: float | None, cost_at_least: float | None, unmeasured: list[str], measures: str
+) -> str | None:
     """Why more than `limit` may be spent; None: it is not. The fields are Forecast's; measures: what would measure the unmeasured."""
     if limit is None:
         return None

@@ -19,10 +19,13 @@ def hardware() -> dict:
     import torch
 
     return {
-        "cpu": entry("cpuinfo", "model name") or platform.processor(), "cores": os.cpu_count(),
-        "instructions": torch.backends.cpu.get_cpu_capability(), "memory": entry("meminfo", "MemTotal"),
-        "gpus": [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())], "system": platform.platform(),
-    }  # fmt: skip
+        "cpu": entry("cpuinfo", "model name") or platform.processor(),
+        "cores": os.cpu_count(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "memory": entry("meminfo", "MemTotal"),
+        "gpus": [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())],
+        "system": platform.platform(),
+    }
 
 
 def versions() -> dict[str, str | None]:

@@ -28,7 +28,9 @@ class Rate:
 def rate_of(config: Config, models: list[ModelInfo], pool: str | None) -> str:
     """Digest of what a measured rate holds for: the settings of the images, the diffusion model's revision and the GPU pool."""
     revision = [model.revision for model in models if model.role == "diffusion"]
-    return hashlib.sha256(json.dumps([config.images.model_dump(mode="json"), revision, pool], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([config.images.model_dump(mode="json"), revision, pool], sort_keys=True).encode()
+    ).hexdigest()
 
 
 def known_rate(store: Store, run: str, config: Config, plan: Plan) -> Rate:
@@ -44,7 +46,10 @@ def known_rate(store: Store, run: str, config: Config, plan: Plan) -> Rate:
     if measured:
         return Rate(measured["rate"], f"preview on {measured.get('device', 'an unnamed device')}", size)
     if outdated:
-        return Rate(None, "unmeasured: the preview was of other images settings, another model or pool; `synaug preview` measures it again")
+        return Rate(
+            None,
+            "unmeasured: the preview was of other images settings, another model or pool; `synaug preview` measures it again",
+        )
     return Rate(None, "unmeasured: `synaug preview` measures it, or give compute.rate")
 
 
@@ -72,7 +77,11 @@ def lay_out_shards(config: Config, real_counts: dict[str, int], rate: float | No
     order = {class_id: n for n, class_id in enumerate(real_counts)}
     batch = config.images.batch_size
     part = config.images.part_images or max(1, min(20_000, round(speed * PART_SECONDS)) // batch) * batch
-    return ShardLayout([sorted(shard, key=order.__getitem__) for shard in shards], part, capped=wanted > MOST_SHARDS and count == MOST_SHARDS)
+    return ShardLayout(
+        [sorted(shard, key=order.__getitem__) for shard in shards],
+        part,
+        capped=wanted > MOST_SHARDS and count == MOST_SHARDS,
+    )
 
 
 @dataclass(frozen=True)

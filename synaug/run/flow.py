@@ -13,6 +13,9 @@ def flow(config: Config, plan: Plan) -> list[list[list[Task]]]:
     return [
         [[Task(stage="prompts", shard=n), Task(stage="images", shard=n)] for n in shards],
         [[Task(stage="index")]],
-        [[Task(stage="train", arm=arm, seed=seed), Task(stage="evaluate", arm=arm, seed=seed)] for arm, seed in trainings],
+        [
+            [Task(stage="train", arm=arm, seed=seed), Task(stage="evaluate", arm=arm, seed=seed)]
+            for arm, seed in trainings
+        ],
         [[Task(stage="report")]],
     ]

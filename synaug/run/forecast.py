@@ -50,11 +50,15 @@ def forecast(config: Config, plan: Plan, state: State, rates: Rates) -> Forecast
     known = for_all if for_all is not None else sum(one for stage in STAGES for one in work[stage].values() if one)
     price = config.compute.price
     return Forecast(
-        seconds=seconds, workers=workers, wall_seconds=None if for_all is None else _wall(config, plan, work, workers, cold, rates),
-        gpu_hours=hours, price=price, cost=None if hours is None or price is None else hours * price,
+        seconds=seconds,
+        workers=workers,
+        wall_seconds=None if for_all is None else _wall(config, plan, work, workers, cold, rates),
+        gpu_hours=hours,
+        price=price,
+        cost=None if hours is None or price is None else hours * price,
         cost_at_least=None if price is None else price * known / 3600,
         unmeasured=[stage for stage in STAGES if seconds[stage] is None],
-    )  # fmt: skip
+    )
 
 
 def read_forecast(store: Store, run: str, config: Config, plan: Plan) -> Forecast:
@@ -85,10 +89,14 @@ def _cold(config: Config, plan: Plan, left: dict[Task, float | None], rates: Rat
     return [max((pace.cold for pace in paces if pace), default=0.0)] * min(workers, len(left))
 
 
-def _wall(config: Config, plan: Plan, work: dict[str, dict[Task, float]], workers: int, cold: list[float], rates: Rates) -> float:
+def _wall(
+    config: Config, plan: Plan, work: dict[str, dict[Task, float]], workers: int, cold: list[float], rates: Rates
+) -> float:
     """As synaug/runner/local_executor.py does it: a group after another, each chain on the first process that is free."""
     seconds = {task: value for stage in work.values() for task, value in stage.items()}
-    making, _, training, _ = [[sum(seconds.get(task, 0.0) for task in chain) for chain in group] for group in flow(config, plan)]
+    making, _, training, _ = [
+        [sum(seconds.get(task, 0.0) for task in chain) for chain in group] for group in flow(config, plan)
+    ]
     making, training = ([chain for chain in chains if chain] for chains in (making, training))
     training = [chain + (cold[n] if n < len(cold) else 0.0) for n, chain in enumerate(training)]
     begun = rates.start if making or training else 0.0

@@ -11,7 +11,12 @@ from synaug.run.plan import ModelInfo
 
 
 def identity_table(
-    config: Config, *, classes: list[ClassEntry], real_counts: dict[str, int], models: list[ModelInfo], styles: list[str]
+    config: Config,
+    *,
+    classes: list[ClassEntry],
+    real_counts: dict[str, int],
+    models: list[ModelInfo],
+    styles: list[str],
 ) -> dict[str, Any]:
     """{field: value} of all that decides what the set is; classes and counts class by class, so that a difference names one."""
     table = identity_values(config)

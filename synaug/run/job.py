@@ -71,7 +71,9 @@ class Job:
 def check_name(name: str, what: str) -> str:
     """A name that is a folder in the store. Raises UsageError."""
     if not NAME.fullmatch(name):
-        raise UsageError(f"{what} {name!r}: a name has letters, digits, dots, dashes and _, begins with a letter or digit, up to 63 in all")
+        raise UsageError(
+            f"{what} {name!r}: a name has letters, digits, dots, dashes and _, begins with a letter or digit, up to 63 in all"
+        )
     return name
 
 
@@ -88,10 +90,16 @@ def open_run(store: Store, run: str) -> tuple[Config, Plan]:
 
 
 def open_job(
-    store_url: str, run: str, *,
-    shard: int | None = None, arm: str | None = None, seed: int | None = None, join: tuple[str, ...] = (),
-    overrides: list[str] | tuple[str, ...] = (), report: Callable[[Progress], None] | None = None,
-) -> Job:  # fmt: skip
+    store_url: str,
+    run: str,
+    *,
+    shard: int | None = None,
+    arm: str | None = None,
+    seed: int | None = None,
+    join: tuple[str, ...] = (),
+    overrides: list[str] | tuple[str, ...] = (),
+    report: Callable[[Progress], None] | None = None,
+) -> Job:
     """The job of one stage command. overrides: execution settings for this command only, like `compute.device=cuda`."""
     store = open_store(store_url)
     config, plan = open_run(store, run)
@@ -104,8 +112,16 @@ def open_job(
     if seed is not None and seed not in config.seeds:
         raise UsageError(f"--seed {seed}: run {run!r} has the training seeds {', '.join(map(str, config.seeds))}")
     return Job(
-        store=store, run=run, config=config, plan=plan, shard=shard, arm=arm, seed=seed, join=join, report=report or (lambda progress: None)
-    )  # fmt: skip
+        store=store,
+        run=run,
+        config=config,
+        plan=plan,
+        shard=shard,
+        arm=arm,
+        seed=seed,
+        join=join,
+        report=report or (lambda progress: None),
+    )
 
 
 def refuse_planned(overrides: list[str] | tuple[str, ...]) -> None:
@@ -116,7 +132,9 @@ def refuse_planned(overrides: list[str] | tuple[str, ...]) -> None:
         path = override.partition("=")[0]
         kind = kind_of(path)
         if kind not in (None, "execution"):
-            raise UsageError(f"{path} is {kind}: stages take it from the plan; here only execution settings, like compute.device=cuda")
+            raise UsageError(
+                f"{path} is {kind}: stages take it from the plan; here only execution settings, like compute.device=cuda"
+            )
 
 
 def _execution(config: Config, overrides: list[str] | tuple[str, ...]) -> Config:

@@ -42,7 +42,14 @@ def write_plan(run: str, config: Config, plan: Plan, state: State, text: str) ->
         name: {"done": stage.done, "total": stage.total, "unit": stage.unit, "tasks": len(stage.tasks)}
         for name, stage in state.stages.items()
     }
-    facts = {"run": run, "digest": plan.digest, "seconds": seconds, "limit_cost": config.limits.cost, "stages": stages, "text": text}
+    facts = {
+        "run": run,
+        "digest": plan.digest,
+        "seconds": seconds,
+        "limit_cost": config.limits.cost,
+        "stages": stages,
+        "text": text,
+    }
     write("estimate", forecast | facts)
 
 
@@ -55,4 +62,3 @@ def leave_line(line: str) -> None:
         Path(path).write_text(line.encode()[:TERMINATION_BYTES].decode(errors="ignore"))
     except OSError:  # the line stands in the log; an error about it would hide it
         return
-

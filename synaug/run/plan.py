@@ -34,9 +34,14 @@ class Plan(FrozenModel):
 
     def parts(self, config, shard: int, multiple: int) -> list[quotas.Part]:
         return quotas.parts(
-            self.real_counts, config.counts, self.class_shards[shard],
-            multiple=multiple, shard=shard, part_images=self.part_images, seed=config.seed,
-        )  # fmt: skip
+            self.real_counts,
+            config.counts,
+            self.class_shards[shard],
+            multiple=multiple,
+            shard=shard,
+            part_images=self.part_images,
+            seed=config.seed,
+        )
 
     @property
     def labels(self) -> dict[str, int]:

@@ -71,5 +71,8 @@ def line(progress: Progress, rate: float | None, left: float | None) -> str:
         facts.append(f"{rate:.3g} {plural(progress.unit)}/s")
     if left and progress.done < progress.total:
         facts.append(f"{duration(left)} left")
-    facts += [f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in progress.detail.items()]
+    facts += [
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in progress.detail.items()
+    ]
     return f"{progress.task}: {', '.join(facts)}"

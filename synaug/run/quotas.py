@@ -44,7 +44,14 @@ class Part:
 
 
 def parts(
-    real: dict[str, int], counts: str, shard_classes: list[str], *, multiple: int, shard: int, part_images: int, seed: int
+    real: dict[str, int],
+    counts: str,
+    shard_classes: list[str],
+    *,
+    multiple: int,
+    shard: int,
+    part_images: int,
+    seed: int,
 ) -> list[Part]:
     """The parts of one class shard in x{multiple}: the indices between the quotas of multiple - 1 and multiple.
 

@@ -48,11 +48,22 @@ def prompts_of(config: Config, plan: Plan, pool: str | None) -> str:
 
 def shape(config: Config, plan: Plan, recipe: ResolvedArm, pool: str | None) -> str:
     """What the pace of an arm's steps and of its evaluation holds for: all that makes a step cheaper or dearer, no learning rate."""
-    free = {"steps", "lr", "weight_decay", "momentum", "warmup_steps", "label_smoothing", "synthetic_weight", "pretrained"}
+    free = {
+        "steps",
+        "lr",
+        "weight_decay",
+        "momentum",
+        "warmup_steps",
+        "label_smoothing",
+        "synthetic_weight",
+        "pretrained",
+    }
     settings = recipe.settings.model_dump(mode="json", exclude=free) | {"ema": recipe.settings.ema is not None}
     tests = {name: test.split for name, test in config.tests.items()}
     execution = [config.threads, config.compute.loader_threads, pool]
-    return digest_of(settings, recipe.n_real, recipe.n_synthetic, recipe.kind == "auxbn", len(plan.classes), tests, *execution)
+    return digest_of(
+        settings, recipe.n_real, recipe.n_synthetic, recipe.kind == "auxbn", len(plan.classes), tests, *execution
+    )
 
 
 def known_rates(store: Store, run: str, config: Config, plan: Plan, images: Rate | None = None) -> Rates:

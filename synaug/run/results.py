@@ -54,7 +54,11 @@ class Results:
         return {seed: getattr(result, measure) for seed, result in found.items()}
 
     def class_accuracies(self, arm: str, test: str, class_id: str) -> dict[int, float]:
-        found = {seed: e.tests[test].per_class for (name, seed), e in self.evaluations.items() if name == arm and test in e.tests}
+        found = {
+            seed: e.tests[test].per_class
+            for (name, seed), e in self.evaluations.items()
+            if name == arm and test in e.tests
+        }
         return {seed: per_class[class_id] for seed, per_class in found.items() if class_id in per_class}
 
     def test(self, name: str) -> TestResult:
@@ -66,6 +70,9 @@ def load_results(store: Store, run: str, config: Config) -> Results:
     written = set(store.list(layout.run_folder(run) + "evaluate/"))
     wanted = [layout.evaluation(run, arm, seed) for arm in config.arms for seed in config.seeds]
     evaluations = [Evaluation.model_validate_json(store.get(key)) for key in wanted if key in written]
-    return Results([
-        e.model_copy(update={"tests": {name: e.tests[name] for name in config.tests if name in e.tests}}) for e in evaluations
-    ])  # fmt: skip
+    return Results(
+        [
+            e.model_copy(update={"tests": {name: e.tests[name] for name in config.tests if name in e.tests}})
+            for e in evaluations
+        ]
+    )

@@ -14,9 +14,20 @@ from synaug.run.estimate import known_rate
 from synaug.run.job import Task
 from synaug.run.plan import Plan
 
-UNITS = {"prompts": "class", "images": "image", "index": "index", "train": "step", "evaluate": "evaluation", "report": "report"}
+UNITS = {
+    "prompts": "class",
+    "images": "image",
+    "index": "index",
+    "train": "step",
+    "evaluate": "evaluation",
+    "report": "report",
+}
 STAGES = tuple(UNITS)
-COUNTED = {"prompts": "classes", "images": "images", "train": "steps"}  # where a timing says how many units its seconds made
+COUNTED = {
+    "prompts": "classes",
+    "images": "images",
+    "train": "steps",
+}  # where a timing says how many units its seconds made
 READERS = 16
 
 
@@ -121,14 +132,19 @@ def read_state(store: Store, run: str, config: Config, plan: Plan) -> State:
 def _prompts(store: Store, run: str, plan: Plan) -> list[TaskState]:
     prefix = layout.prompts_folder(run)
     written = {key.removeprefix(prefix).removesuffix(".json") for key in store.list(prefix)}
-    return [TaskState(Task(stage="prompts", shard=n), sum(c in written for c in ids), len(ids)) for n, ids in enumerate(plan.class_shards)]
+    return [
+        TaskState(Task(stage="prompts", shard=n), sum(c in written for c in ids), len(ids))
+        for n, ids in enumerate(plan.class_shards)
+    ]
 
 
 def _images(run: str, config: Config, plan: Plan, scale: int, manifests: set[str]) -> list[TaskState]:
     tasks = []
     for shard in range(len(plan.class_shards)):
         parts = [part for multiple in range(1, scale + 1) for part in plan.parts(config, shard, multiple)]
-        done = [part for part in parts if layout.synthetic_manifest(run, part.multiple, shard, part.number) in manifests]
+        done = [
+            part for part in parts if layout.synthetic_manifest(run, part.multiple, shard, part.number) in manifests
+        ]
         tasks.append(TaskState(Task(stage="images", shard=shard), _size(done), _size(parts)))
     return tasks
 
@@ -139,7 +155,11 @@ def _size(parts: Iterable) -> int:
 
 def _index_stands(run: str, index: dict, config: Config, plan: Plan, scale: int) -> bool:
     """An index is of one plan, scale and filter, and lists every part; else it is made again."""
-    if (index.get("digest"), index.get("scale"), index.get("min_clip_score")) != (plan.digest, scale, config.index.min_clip_score):
+    if (index.get("digest"), index.get("scale"), index.get("min_clip_score")) != (
+        plan.digest,
+        scale,
+        config.index.min_clip_score,
+    ):
         return False
     listed = {part["manifest"] for part in index["parts"]}
     return all(
@@ -183,11 +203,17 @@ def _digest(store: Store, key: str) -> str | None:
 
 def _measured(evaluation: dict, config: Config, trained: str | None) -> bool:
     tests = evaluation["tests"]
-    return evaluation["trained"] == trained and all(_is_of(tests.get(name), test) for name, test in config.tests.items())
+    return evaluation["trained"] == trained and all(
+        _is_of(tests.get(name), test) for name, test in config.tests.items()
+    )
 
 
 def _is_of(result: dict | None, test) -> bool:
-    return result is not None and (result["split"], result["subset"], result["domain"]) == (test.split, test.subset, test.domain)
+    return result is not None and (result["split"], result["subset"], result["domain"]) == (
+        test.split,
+        test.subset,
+        test.domain,
+    )
 
 
 def _rejects(store: Store, index: dict, manifests: set[str]) -> tuple[int, int]:

@@ -83,7 +83,11 @@ def closing(store_url: str, run: str, outcome, seconds: float) -> None:
     _results(console, store, run)
     stages = outcome.clock.seconds
     spent = "  ".join(f"{stage} {stages[stage]:.0f} s" for stage in STAGES if stage in stages)
-    console.print(f"This run: {spent}  all {duration(seconds)}" if spent else f"Everything was done before; looked in {duration(seconds)}.")
+    console.print(
+        f"This run: {spent}  all {duration(seconds)}"
+        if spent
+        else f"Everything was done before; looked in {duration(seconds)}."
+    )
     console.print(f"Report: {store.url.removeprefix('file://').rstrip('/')}/{layout.report(run)}", soft_wrap=True)
 
 

@@ -17,9 +17,13 @@ READ_BYTES = 64 * 1024
 
 
 def execute(
-    task: Task, store_url: str, run: str, overrides: list[str], report: Callable[[Progress], None],
+    task: Task,
+    store_url: str,
+    run: str,
+    overrides: list[str],
+    report: Callable[[Progress], None],
     printed: Callable[[], list[str]] = list,
-) -> float:  # fmt: skip
+) -> float:
     """Seconds that the stage took. Raises what the stage raises, after writing the log's end to layout.log.
 
     printed: the last lines that libraries printed, where somebody kept them.
@@ -34,7 +38,9 @@ def execute(
     return time.monotonic() - started
 
 
-def execute_in_worker(argument: tuple[Task, str, str, list[str]], report: Callable[[Progress], None]) -> tuple[str, object]:
+def execute_in_worker(
+    argument: tuple[Task, str, str, list[str]], report: Callable[[Progress], None]
+) -> tuple[str, object]:
     """("done", seconds), or ("failed", (exit code, line)). What libraries print goes to the log of a failure, not between the bars."""
     with captured_output() as printed:
         try:

@@ -43,7 +43,9 @@ class RunOutcome:
     failures: list[tuple[Task, int, str]] = field(default_factory=list)
 
 
-def run_locally(store_url: str, run: str, *, overrides: list[str], display: Display, preload: str = "synaug.runner.worker_imports") -> RunOutcome:
+def run_locally(
+    store_url: str, run: str, *, overrides: list[str], display: Display, preload: str = "synaug.runner.worker_imports"
+) -> RunOutcome:
     """Does what is left of a planned run. A failed task ends its chain and the groups after; the others of its group finish.
 
     preload: the module that workers are forked with.
@@ -52,10 +54,14 @@ def run_locally(store_url: str, run: str, *, overrides: list[str], display: Disp
     config, plan = open_run(store, run)
     outcome = RunOutcome(read_state(store, run, config, plan))
     finished = {t.task for stage in outcome.state.stages.values() for t in stage.tasks if t.finished}
-    groups = [[left for chain in group if (left := [t for t in chain if t not in finished])] for group in flow(config, plan)]
+    groups = [
+        [left for chain in group if (left := [t for t in chain if t not in finished])] for group in flow(config, plan)
+    ]
     if not any(groups):
         return outcome
-    store.delete(layout.report(run))  # it tells of less than is planned; a kill before the new one must not leave it as the last word
+    store.delete(
+        layout.report(run)
+    )  # it tells of less than is planned; a kill before the new one must not leave it as the last word
     display.start(outcome.state)
     execution = open_job(store_url, run, overrides=overrides).config
     workers = Workers(worker_count(execution), threads=config.threads, preload=[preload])

@@ -61,7 +61,9 @@ def launch(arguments: list[str], processes: int) -> None:
             raise SystemExit(128 + error.sigval) from None
         except (RendezvousError, dist.DistError, ConnectionError, TimeoutError) as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
-            raise TransientError(f"the ranks of this training do not find each other ({line}); run again: training goes on") from error
+            raise TransientError(
+                f"the ranks of this training do not find each other ({line}); run again: training goes on"
+            ) from error
         finally:
             del os.environ[FAILURES]
 
@@ -81,7 +83,9 @@ def verdict(ended: dict[int, int], said: dict[int, dict], *, out_of_memory: bool
     killed = sorted(rank for rank, code in ended.items() if code < 0 and code not in (-signal.SIGTERM, -signal.SIGABRT))
     if killed and ended[killed[0]] == -signal.SIGKILL:
         if out_of_memory:
-            return RankFailed(OUT_OF_MEMORY, f"rank {killed[0]} was killed: out of memory; raise the memory of the training's workers")
+            return RankFailed(
+                OUT_OF_MEMORY, f"rank {killed[0]} was killed: out of memory; raise the memory of the training's workers"
+            )
         return TransientError(f"rank {killed[0]} was killed by SIGKILL; run again: training goes on")
     if killed:
         return RankFailed(128 - ended[killed[0]], f"rank {killed[0]} ended by {signal.Signals(-ended[killed[0]]).name}")

@@ -11,6 +11,15 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, BertMod
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 LOADED = (  # diffusers and transformers import a class when it is first named
-    AutoModel, AutoModelForCausalLM, AutoTokenizer, BertModel, DiffusionPipeline, DPMSolverMultistepScheduler, LlamaForCausalLM,
-    UNet2DConditionModel, open_clip, timm, v2,
-)  # fmt: skip
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BertModel,
+    DiffusionPipeline,
+    DPMSolverMultistepScheduler,
+    LlamaForCausalLM,
+    UNet2DConditionModel,
+    open_clip,
+    timm,
+    v2,
+)

@@ -24,7 +24,9 @@ def run(job: Job) -> None:
         raise UsageError("evaluate needs --arm and --seed, like --arm auxbn-2x --seed 0")
     done_key = layout.training(job.run, job.arm, job.seed, "done.json")
     if not job.store.exists(done_key):
-        raise DataError(f"arm {job.arm}, seed {job.seed} is not trained; run `synaug train --arm {job.arm} --seed {job.seed}` first")
+        raise DataError(
+            f"arm {job.arm}, seed {job.seed} is not trained; run `synaug train --arm {job.arm} --seed {job.seed}` first"
+        )
     trained = hashlib.sha256(job.store.get(done_key)).hexdigest()
     known = _known(job, trained)
     wanted = {name: test for name, test in job.config.tests.items() if not _measured(job, test, known.get(name))}
@@ -44,14 +46,19 @@ def _known(job: Job, trained: str) -> dict[str, TestResult]:
 def _digest(job: Job, split: str) -> str:
     key = layout.real_split(split)
     if not job.store.exists(key):
-        raise DataError(f"test split {split!r} is not in {job.store.url}; `synaug import` it, or take it out of `tests:`")
+        raise DataError(
+            f"test split {split!r} is not in {job.store.url}; `synaug import` it, or take it out of `tests:`"
+        )
     return hashlib.sha256(job.store.get(key)).hexdigest()
 
 
 def _measured(job: Job, test, result: TestResult | None) -> bool:
     return result is not None and (result.split, result.subset, result.domain, result.data) == (
-        test.split, test.subset, test.domain, _digest(job, test.split),
-    )  # fmt: skip
+        test.split,
+        test.subset,
+        test.domain,
+        _digest(job, test.split),
+    )
 
 
 def _frozen(job: Job) -> dict:
@@ -73,15 +80,29 @@ def _measure(job: Job, wanted: dict) -> dict[str, TestResult]:
     model = accuracy.load_model(settings, len(classes), weights).to(device)
     if settings.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    among = {name: accuracy.subset_labels(test.subset, classes) if test.subset else None for name, test in wanted.items()}
-    sizes = {name: sum(len(table.key) for table in split_pool(job.store, test.split, classes)) for name, test in wanted.items()}
+    among = {
+        name: accuracy.subset_labels(test.subset, classes) if test.subset else None for name, test in wanted.items()
+    }
+    sizes = {
+        name: sum(len(table.key) for table in split_pool(job.store, test.split, classes))
+        for name, test in wanted.items()
+    }
     started, before, phases, results = time.monotonic(), 0, {}, {}
     for name, test in wanted.items():
         began, seen = time.monotonic(), 0
         images = accuracy.batches(job.store, test.split, classes, settings, threads=job.config.compute.loader_threads)
         for totals in accuracy.count(model, images, len(classes), among=among[name], device=device):
             seen = min(seen + accuracy.BATCH, sizes[name])
-            job.report(Progress("evaluate", f"evaluate-{job.arm}-{job.seed}", before + seen, sum(sizes.values()), "image", {"test": name}))
+            job.report(
+                Progress(
+                    "evaluate",
+                    f"evaluate-{job.arm}-{job.seed}",
+                    before + seen,
+                    sum(sizes.values()),
+                    "image",
+                    {"test": name},
+                )
+            )
             counts = totals
         before += sizes[name]
         results[name] = _result(job, name, test, counts, sizes[name])
@@ -95,21 +116,34 @@ def _measure(job: Job, wanted: dict) -> dict[str, TestResult]:
 def _result(job: Job, name: str, test, counts, size: int) -> TestResult:
     n = int(counts.images.sum())
     if not n:
-        raise DataError(f"test {name}: no image of split {test.split!r} is of a class of the run; its labels are matched by class id")
+        raise DataError(
+            f"test {name}: no image of split {test.split!r} is of a class of the run; its labels are matched by class id"
+        )
     by_class = zip(job.plan.classes, counts.images.tolist(), counts.top1.tolist(), strict=True)
     held = [(entry.id, images, right) for entry, images, right in by_class if images]
     return TestResult(
-        split=test.split, data=_digest(job, test.split), domain=test.domain, subset=test.subset, n=n, unknown=size - n,
-        top1=int(counts.top1.sum()) / n, top5=int(counts.top5.sum()) / n,
+        split=test.split,
+        data=_digest(job, test.split),
+        domain=test.domain,
+        subset=test.subset,
+        n=n,
+        unknown=size - n,
+        top1=int(counts.top1.sum()) / n,
+        top5=int(counts.top5.sum()) / n,
         per_class={class_id: right / images for class_id, images, right in held},
         per_class_n={class_id: images for class_id, images, _ in held},
-    )  # fmt: skip
+    )
 
 
 def _write(job: Job, trained: str, tests: dict[str, TestResult]) -> None:
     frozen = _frozen(job)
     evaluation = Evaluation(
-        arm=job.arm, seed=job.seed, kind=frozen["kind"], scale=frozen["scale"], model=frozen["settings"]["model"], trained=trained,
+        arm=job.arm,
+        seed=job.seed,
+        kind=frozen["kind"],
+        scale=frozen["scale"],
+        model=frozen["settings"]["model"],
+        trained=trained,
         tests={name: tests[name] for name in job.config.tests},
-    )  # fmt: skip
+    )
     job.store.put(layout.evaluation(job.run, job.arm, job.seed), evaluation.model_dump_json(indent=1).encode())

@@ -23,7 +23,9 @@ def run(job: Job) -> None:
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
     for shard in shards:
         parts = [part for m in range(1, job.plan.scale + 1) for part in job.plan.parts(job.config, shard, m)]
-        missing = [p for p in parts if not job.store.exists(layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number))]
+        missing = [
+            p for p in parts if not job.store.exists(layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number))
+        ]
         total = sum(len(part.images) for part in parts)
         done = total - sum(len(part.images) for part in missing)
         if missing:
@@ -45,7 +47,9 @@ def _check_prompts(job: Job, shard: int, classes: set[str]) -> None:
     there = set(job.store.list(layout.prompts_folder(job.run)))
     if absent := sorted(class_id for class_id in classes if layout.prompts(job.run, class_id) not in there):
         command = f"synaug prompts --store {job.store.url} --run {job.run} --shard {shard}"
-        raise DataError(f"{len(absent)} of {len(classes)} classes have no prompts file, like {absent[0]}; do `{command}` first")
+        raise DataError(
+            f"{len(absent)} of {len(classes)} classes have no prompts file, like {absent[0]}; do `{command}` first"
+        )
     for class_id in sorted(classes):
         load_prompts(job.store, job.run, class_id)
 
@@ -62,10 +66,14 @@ def _summary(job: Job, parts: list, timing: dict) -> dict:
     with ThreadPoolExecutor(8) as readers:
         manifests = [Manifest.model_validate_json(data) for data in readers.map(job.store.get, keys)]
     return {
-        "images": sum(len(manifest.key) for manifest in manifests), "lost": sum(len(manifest.lost) for manifest in manifests),
+        "images": sum(len(manifest.key) for manifest in manifests),
+        "lost": sum(len(manifest.lost) for manifest in manifests),
         "rejected": dict(Counter(reject.reason for manifest in manifests for reject in manifest.rejects)),
-        "made": timing.get("images", 0), "seconds": timing.get("seconds", 0.0), "rate": timing.get("rate"), "device": timing.get("device"),
-    }  # fmt: skip
+        "made": timing.get("images", 0),
+        "seconds": timing.get("seconds", 0.0),
+        "rate": timing.get("rate"),
+        "device": timing.get("device"),
+    }
 
 
 def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
@@ -94,12 +102,21 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
         counts["rejected"] += rejected
         if counts["warm"] is None:
             counts["warm"] = (time.perf_counter(), counts["done"])
-        job.report(Progress("images", f"images-{shard:03d}", counts["done"], total, "image", {"rejected": counts["rejected"]}))
+        job.report(
+            Progress("images", f"images-{shard:03d}", counts["done"], total, "image", {"rejected": counts["rejected"]})
+        )
 
     maker = PartMaker(
-        store=job.store, run=job.run, config=job.config, plan=job.plan, diffusion=diffusion, clip=clip, versions=versions(device),
-        threads=1 if device.type == "cpu" else 4, done=progress,
-    )  # fmt: skip
+        store=job.store,
+        run=job.run,
+        config=job.config,
+        plan=job.plan,
+        diffusion=diffusion,
+        clip=clip,
+        versions=versions(device),
+        threads=1 if device.type == "cpu" else 4,
+        done=progress,
+    )
     start = time.perf_counter()
     try:
         for part in missing:
@@ -111,9 +128,13 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
     rate = (counts["done"] - warm_done) / (end - warm_at) if end > warm_at else 0.0
     phases = {name: round(seconds, 3) for name, seconds in (diffusion.seconds | maker.stopwatch.seconds).items()}
     timing = {
-        "seconds": round(end - start, 3), "images": counts["done"] - done, "rejected": counts["rejected"], "rate": round(rate, 3),
-        "phases": phases, "batch_size": maker.batch_size, "device": versions(device)["device"],
-    }  # fmt: skip
+        "seconds": round(end - start, 3),
+        "images": counts["done"] - done,
+        "rejected": counts["rejected"],
+        "rate": round(rate, 3),
+        "phases": phases,
+        "batch_size": maker.batch_size,
+        "device": versions(device)["device"],
+    }
     job.store.put(layout.timing(job.run, "images", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
     return timing
-

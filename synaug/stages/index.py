@@ -33,7 +33,10 @@ def run(job: Job) -> None:
     began = time.perf_counter()
     store, plan = job.store, job.plan
     planned = [
-        part for m in range(1, plan.scale + 1) for shard in range(len(plan.class_shards)) for part in plan.parts(job.config, shard, m)
+        part
+        for m in range(1, plan.scale + 1)
+        for shard in range(len(plan.class_shards))
+        for part in plan.parts(job.config, shard, m)
     ]
     refuse_fallbacks(job)
     _refuse_gaps(job, planned)
@@ -140,9 +143,15 @@ def _refuse_gaps(job: Job, planned: list[Part]) -> None:
     if gaps:
         first = next(iter(gaps))
         shown = "; ".join(f"shard {shard} lacks {_some(names)}" for shard, names in list(gaps.items())[:3])
-        others = f", and the same with --shard {_some([str(shard) for shard in gaps if shard != first], 20)}" if len(gaps) > 1 else ""
+        others = (
+            f", and the same with --shard {_some([str(shard) for shard in gaps if shard != first], 20)}"
+            if len(gaps) > 1
+            else ""
+        )
         missing = sum(len(names) for names in gaps.values())
-        raise DataError(f"{missing} of {len(planned)} parts are missing: {shown}; run `{images_command(job, first)}`{others}")
+        raise DataError(
+            f"{missing} of {len(planned)} parts are missing: {shown}; run `{images_command(job, first)}`{others}"
+        )
 
 
 def _some(names: list[str], most: int = 3) -> str:
@@ -153,7 +162,9 @@ def _known(store: Store, run: str) -> dict[str, str]:
     """Manifest key -> digest of the parts whose tars an earlier index read in full: their sizes alone are checked again."""
     if not store.exists(layout.index(run)):
         return {}
-    return {part.manifest: part.manifest_sha256 for part in Index.model_validate_json(store.get(layout.index(run))).parts}
+    return {
+        part.manifest: part.manifest_sha256 for part in Index.model_validate_json(store.get(layout.index(run))).parts
+    }
 
 
 def _check_rows(part: Part, manifest: Manifest, key: str, remake: str) -> None:
@@ -176,7 +187,9 @@ def _check_tar(store: Store, manifest: Manifest, known: bool, remake: str) -> No
     for chunk in _chunks(store, manifest.tar, size):
         digest.update(chunk)
     if digest.hexdigest() != manifest.sha256:
-        raise DataError(f"{manifest.tar} has another checksum than its manifest says: it was changed or damaged; {remake}")
+        raise DataError(
+            f"{manifest.tar} has another checksum than its manifest says: it was changed or damaged; {remake}"
+        )
 
 
 def _chunks(store: Store, key: str, size: int) -> Iterator[bytes]:

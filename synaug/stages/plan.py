@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store_argument(parser)
     parser.add_argument("--run", required=True, metavar="NAME", help="name of the run within the store")
     parser.add_argument("--scale", metavar="KX", help="synthetic images for each real one, like 6x; short for scale=6x")
-    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field of run.yaml; `synaug config` lists them")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field of run.yaml; `synaug config` lists them"
+    )
 
 
 def main(args: argparse.Namespace) -> None:
@@ -108,15 +110,28 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     notes = [f"arms that wait for a larger scale: {', '.join(waiting)}"] if waiting else []
     if before and begun:
         old_config, old = before
-        old_table = identity_table(old_config, classes=old.classes, real_counts=old.real_counts, models=old.models, styles=old.styles)
+        old_table = identity_table(
+            old_config, classes=old.classes, real_counts=old.real_counts, models=old.models, styles=old.styles
+        )
         if changed := difference(old_table, table):
-            raise DataError(f"run {run!r} has prompts or images that were made otherwise: {changed}; take another --run, or set it back")
+            raise DataError(
+                f"run {run!r} has prompts or images that were made otherwise: {changed}; take another --run, or set it back"
+            )
         if scale < old.scale:
             notes.append(f"scale {scale}x is below the {old.scale}x planned before: what exists beyond stays, unused")
     plan = Plan(
-        pool=_pool(run, config, before[1] if before and begun else None), digest=digest(table), classes=classes, real_counts=counts,
-        class_shards=[], part_images=1, models=models, styles=styles, scale=scale, estimate={}, versions=_versions(),
-    )  # fmt: skip
+        pool=_pool(run, config, before[1] if before and begun else None),
+        digest=digest(table),
+        classes=classes,
+        real_counts=counts,
+        class_shards=[],
+        part_images=1,
+        models=models,
+        styles=styles,
+        scale=scale,
+        estimate={},
+        versions=_versions(),
+    )
     rate = known_rate(store, run, config, plan)
     if before and begun:
         shards, part_images = before[1].class_shards, before[1].part_images
@@ -124,7 +139,9 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
         made = lay_out_shards(config, counts, rate.images_per_second)
         shards, part_images = made.class_shards, made.part_images
         if made.capped:
-            notes.append(f"capped at {len(shards)} class shards: each takes more than {config.shard_hours:g} h at {config.max_scale}x")
+            notes.append(
+                f"capped at {len(shards)} class shards: each takes more than {config.shard_hours:g} h at {config.max_scale}x"
+            )
     plan = plan.model_copy(update={"class_shards": shards, "part_images": part_images})
     forecast = estimate(config, plan, rate, published, run)
     if published:
@@ -148,7 +165,9 @@ def _pool(run: str, config: Config, begun: Plan | None) -> str | None:
 
 
 def _resolvers():
-    return [importlib.import_module(f"synaug.backends.{name}").resolve for name in ("llm_name", "clip_name", "diffusion")]
+    return [
+        importlib.import_module(f"synaug.backends.{name}").resolve for name in ("llm_name", "clip_name", "diffusion")
+    ]
 
 
 def _same_models(config: Config, old: Config) -> bool:
@@ -180,16 +199,22 @@ def _keep_revisions(config: Config, old: Config) -> Config:
         llm = llm.model_copy(update={"revision": old.prompts.llm.revision})
     if clip.revision is None and (clip.model, clip.pretrained) == (old.prompts.clip.model, old.prompts.clip.pretrained):
         clip = clip.model_copy(update={"revision": old.prompts.clip.revision})
-    return config.model_copy(update={"images": images, "prompts": config.prompts.model_copy(update={"llm": llm, "clip": clip})})
+    return config.model_copy(
+        update={"images": images, "prompts": config.prompts.model_copy(update={"llm": llm, "clip": clip})}
+    )
 
 
 def _pin_revisions(config: Config, models: list[ModelInfo]) -> Config:
     """Stages load exactly the commit that plan resolved. What ships inside synaug or lies in a folder has no hub revision."""
-    commit = {m.role: m.revision for m in models if len(m.revision) == 40 and set(m.revision) <= set("0123456789abcdef")}
+    commit = {
+        m.role: m.revision for m in models if len(m.revision) == 40 and set(m.revision) <= set("0123456789abcdef")
+    }
     images = config.images.model_copy(update={"revision": commit.get("diffusion", config.images.revision)})
     llm = config.prompts.llm.model_copy(update={"revision": commit.get("llm", config.prompts.llm.revision)})
     clip = config.prompts.clip.model_copy(update={"revision": commit.get("clip", config.prompts.clip.revision)})
-    return config.model_copy(update={"images": images, "prompts": config.prompts.model_copy(update={"llm": llm, "clip": clip})})
+    return config.model_copy(
+        update={"images": images, "prompts": config.prompts.model_copy(update={"llm": llm, "clip": clip})}
+    )
 
 
 def _growth(scale: int, multiples: list[int]) -> str:
@@ -197,7 +222,11 @@ def _growth(scale: int, multiples: list[int]) -> str:
         return f"everything up to {scale}x is there: nothing to make"
     kept = [m for m in range(1, scale + 1) if m not in multiples]
     todo = ", ".join(f"x{m}" for m in multiples)
-    return f"{', '.join(f'x{m}' for m in kept)} as before; to make: {todo}" if kept else f"some is there; to make: the rest of {todo}"
+    return (
+        f"{', '.join(f'x{m}' for m in kept)} as before; to make: {todo}"
+        if kept
+        else f"some is there; to make: the rest of {todo}"
+    )
 
 
 def _versions() -> dict[str, str]:

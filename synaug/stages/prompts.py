@@ -28,19 +28,30 @@ def run(job: Job) -> None:
         missing = [class_id for class_id in classes if not job.store.exists(layout.prompts(job.run, class_id))]
         for class_id in classes:
             if class_id not in missing:
-                load_prompts(job.store, job.run, class_id)  # an edit that does not parse is said before the models are loaded
+                load_prompts(
+                    job.store, job.run, class_id
+                )  # an edit that does not parse is said before the models are loaded
         start = time.perf_counter()
         if missing:
             loading = _make(job, shard, missing, len(classes))
-            timing = {"seconds": round(time.perf_counter() - start, 3), "classes": len(missing), "phases": {"load": round(loading, 3)}}
+            timing = {
+                "seconds": round(time.perf_counter() - start, 3),
+                "classes": len(missing),
+                "phases": {"load": round(loading, 3)},
+            }
             timing["rate"] = round(len(missing) / timing["seconds"], 4)
             job.store.put(layout.timing(job.run, "prompts", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
         job.report(Progress("prompts", f"prompts-{shard:03d}", len(classes), len(classes), "class"))
         files += [load_prompts(job.store, job.run, class_id)[0] for class_id in classes]
-    outputs.write("summary", {
-        "classes": len(files), "fallbacks": sum(bool(one.fallback) for one in files), "flagged": sum(one.flagged for one in files),
-        "seconds": round(time.perf_counter() - began, 3),
-    })  # fmt: skip
+    outputs.write(
+        "summary",
+        {
+            "classes": len(files),
+            "fallbacks": sum(bool(one.fallback) for one in files),
+            "flagged": sum(one.flagged for one in files),
+            "seconds": round(time.perf_counter() - began, 3),
+        },
+    )
     refuse_fallbacks(job)
 
 
@@ -66,5 +77,7 @@ def _make(job: Job, shard: int, missing: list[str], total: int) -> float:
         job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + n, total, "class"))
         made = maker.make(class_id)
         # a twin of this pod, presumed lost and alive, may have been quicker, and its file edited or used
-        job.store.put(layout.prompts(job.run, class_id), (made.model_dump_json(indent=2) + "\n").encode(), if_absent=True)
+        job.store.put(
+            layout.prompts(job.run, class_id), (made.model_dump_json(indent=2) + "\n").encode(), if_absent=True
+        )
     return loading

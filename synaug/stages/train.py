@@ -19,7 +19,9 @@ several machines: the same command on each, with torchrun's PET_NNODES, PET_RDZV
 def run(job: Job) -> None:
     """Raises UsageError (settings), DataError (pools, a changed arm), ModelError (model, weights, loss), TransientError (lost rank)."""
     if job.arm is None or job.seed is None:
-        raise UsageError(f"train takes one arm and one seed; give --arm ({', '.join(job.config.arms) or 'none in run.yaml'}) and --seed")
+        raise UsageError(
+            f"train takes one arm and one seed; give --arm ({', '.join(job.config.arms) or 'none in run.yaml'}) and --seed"
+        )
     if finished(job):  # without a rendezvous: a rank that is started again after the others ended would wait for them
         return
     import torch

@@ -20,9 +20,14 @@ def tables(job: Job, recipe: ResolvedArm) -> dict[str, list[TarTable]]:
         other = cut_pool(pools.split_pool(job.store, job.config.oracle, job.plan.classes), wanted, seed=job.config.seed)
     else:
         other = pools.synthetic_pool(
-            job.store, job.run, job.plan, job.config,
-            scale=recipe.scale, prompt_kinds=recipe.prompt_kinds, pool_images=recipe.pool_images,
-        )  # fmt: skip
+            job.store,
+            job.run,
+            job.plan,
+            job.config,
+            scale=recipe.scale,
+            prompt_kinds=recipe.prompt_kinds,
+            pool_images=recipe.pool_images,
+        )
     return {"real": real, "synthetic": other}
 
 

@@ -49,14 +49,16 @@ def test_transform(settings: TrainingSettings) -> Callable[[Image.Image], Tensor
     """PIL image to (3, H, W) float32: resized, centre crop, normalized."""
     size = settings.test_image_size or settings.image_size
     mean, std = normalization(settings)
-    return v2.Compose([
-        v2.RGB(),
-        v2.Resize(round(size / settings.test_crop), interpolation=v2.InterpolationMode.BICUBIC, antialias=True),
-        v2.CenterCrop(size),
-        v2.PILToTensor(),
-        v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize(mean, std),
-    ])  # fmt: skip
+    return v2.Compose(
+        [
+            v2.RGB(),
+            v2.Resize(round(size / settings.test_crop), interpolation=v2.InterpolationMode.BICUBIC, antialias=True),
+            v2.CenterCrop(size),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+        ]
+    )
 
 
 test_transform.__test__ = False  # not a pytest function
@@ -70,13 +72,17 @@ def fixed_size(augmentation: Augmentation) -> bool:
 def resized(image: Image.Image, size: int) -> np.ndarray:
     """Shortest side to `size`, centre crop: (size, size, 3) uint8."""
     width, height = image.size
-    image.draft("RGB", (2 * size, 2 * size))  # a JPEG is decoded at a fraction of its size, never below what is asked for
+    image.draft(
+        "RGB", (2 * size, 2 * size)
+    )  # a JPEG is decoded at a fraction of its size, never below what is asked for
     image = image.convert("RGB")
     if (width, height) != (size, size):
         width, height = image.size
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
-        image = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side), reducing_gap=3.0)
+        image = image.resize(
+            (size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side), reducing_gap=3.0
+        )
     return np.asarray(image)
 
 
@@ -89,7 +95,9 @@ def random_resized(image: Image.Image, size: int, augmentation: Augmentation, dr
     left, top = draw[2] * (width - w), draw[3] * (height - h)
     image.draft("RGB", (int(width * size / w) + 1, int(height * size / h) + 1))
     x, y = image.size[0] / width, image.size[1] / height
-    image = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC, box=(left * x, top * y, (left + w) * x, (top + h) * y))
+    image = image.convert("RGB").resize(
+        (size, size), Image.Resampling.BICUBIC, box=(left * x, top * y, (left + w) * x, (top + h) * y)
+    )
     return auto_augmented(np.asarray(image), augmentation, draw)
 
 
@@ -142,7 +150,9 @@ def _erase(images: Tensor, probability: float, draw: np.ndarray) -> Tensor:
     return images.masked_fill(torch.from_numpy(rows[:, None, :, None] & columns[:, None, None, :]), 0)
 
 
-def mixed(images: Tensor, targets: Tensor, augmentation: Augmentation, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def mixed(
+    images: Tensor, targets: Tensor, augmentation: Augmentation, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """Mixup or CutMix within one slice: image i with image n-1-i. timm's own pairs across the whole batch, which would mix the domains.
 
     Over several ranks the pairs are those of each rank's slice, so they alone depend on the number of ranks.

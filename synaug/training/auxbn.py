@@ -34,7 +34,9 @@ class AuxBatchNorm(nn.Module):
         if not self.training:
             return self.aux(x) if self.test_aux else self.main(x)
         if self.batch is None or x.shape[0] % self.batch:
-            raise ValueError(f"a training batch of {x.shape[0]}, split for {self.batch}; call set_split(model, n_real=, batch=) first")
+            raise ValueError(
+                f"a training batch of {x.shape[0]}, split for {self.batch}; call set_split(model, n_real=, batch=) first"
+            )
         n = x.shape[0] // self.batch * self.n_real
         # Both branches always, even on an empty slice: a rank that skipped one would break DDP's reduction or hang SyncBN.
         return torch.cat([self.main(x[:n]), self.aux(x[n:])])
@@ -61,7 +63,9 @@ def _replace(module: nn.Module, done: dict[nn.Module, AuxBatchNorm]) -> nn.Modul
 
 def layers(model: nn.Module) -> dict[str, AuxBatchNorm]:
     """Every AuxBatchNorm of the model by its path, a shared one under each of its paths."""
-    return {name: layer for name, layer in model.named_modules(remove_duplicate=False) if isinstance(layer, AuxBatchNorm)}
+    return {
+        name: layer for name, layer in model.named_modules(remove_duplicate=False) if isinstance(layer, AuxBatchNorm)
+    }
 
 
 def set_split(model: nn.Module, *, n_real: int, batch: int) -> None:
@@ -102,7 +106,9 @@ def aux_state(model: nn.Module) -> dict[str, Tensor]:
     state, found = model.state_dict(), {}
     for path in layers(model):
         dot = f"{path}." if path else ""
-        found |= {dot + key.removeprefix(f"{dot}aux."): value for key, value in state.items() if key.startswith(f"{dot}aux.")}
+        found |= {
+            dot + key.removeprefix(f"{dot}aux."): value for key, value in state.items() if key.startswith(f"{dot}aux.")
+        }
     return found
 
 

@@ -41,7 +41,9 @@ class TrainingFolder:
         for seed in sorted({*self.job.config.seeds, self.job.seed}):
             frozen = self._json("settings.json", seed)
             if frozen and any(self.job.store.exists(self.key(name, seed)) for name in ("checkpoint.pt", "done.json")):
-                arms.refuse_changes(frozen, json.loads(json.dumps(self.recipe.frozen())), where=self.key("settings.json", seed))
+                arms.refuse_changes(
+                    frozen, json.loads(json.dumps(self.recipe.frozen())), where=self.key("settings.json", seed)
+                )
 
     def done(self) -> dict | None:
         return self._json("done.json")

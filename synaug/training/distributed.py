@@ -17,7 +17,8 @@ from synaug.errors import TransientError, UsageError
 PATIENCE = datetime.timedelta(minutes=10)  # for a peer that is late, as after a checkpoint to a slow store
 # What gloo (plain RuntimeErrors), NCCL and the rendezvous say when a peer or the store of the rendezvous is gone.
 LOST_PEER = re.compile(
-    r"gloo|nccl|connection (closed|reset|refused|was)|broken pipe|timed? ?out|socket|TCPStore|rendezvous|by peer", re.IGNORECASE
+    r"gloo|nccl|connection (closed|reset|refused|was)|broken pipe|timed? ?out|socket|TCPStore|rendezvous|by peer",
+    re.IGNORECASE,
 )
 
 
@@ -45,10 +46,14 @@ class Ranks:
 
 def device_of(name: str, local_rank: int, processes: int) -> torch.device:
     """`compute.device`, one GPU a process. Raises UsageError for a GPU that is not there."""
-    device = find_device(f"cuda:{local_rank}" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else name)
+    device = find_device(
+        f"cuda:{local_rank}" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else name
+    )
     if device.type == "cuda":
         if processes > 1 and device.index != local_rank:
-            raise UsageError(f"compute.device={name} puts {processes} processes on one GPU; give cuda or auto: each takes its own")
+            raise UsageError(
+                f"compute.device={name} puts {processes} processes on one GPU; give cuda or auto: each takes its own"
+            )
         torch.cuda.set_device(device)
     return device
 
@@ -57,7 +62,9 @@ def device_of(name: str, local_rank: int, processes: int) -> torch.device:
 def init_distributed(device_name: str) -> Iterator[Ranks]:
     """The ranks of this job, as torchrun's environment tells. A lost peer becomes a TransientError, which is tried again."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    device = device_of(device_name, int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    device = device_of(
+        device_name, int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    )
     if size == 1:
         yield Ranks(0, 1, device)
         return

@@ -35,16 +35,31 @@ class TrainingBatch:
 class Source:
     """One pool of labelled images, read in the order of `SampleOrder`."""
 
-    def __init__(self, name: str, tables: list[TarTable], fetch: Fetch, *, n: int, seed: int, window: int, settings: TrainingSettings):
+    def __init__(
+        self,
+        name: str,
+        tables: list[TarTable],
+        fetch: Fetch,
+        *,
+        n: int,
+        seed: int,
+        window: int,
+        settings: TrainingSettings,
+    ):
         """n: images of it in a global batch. Raises DataError when there is none to read."""
         self.name, self.n, self.seed, self.fetch = name, n, seed, fetch
         self.tables = sorted((table for table in tables if table.key), key=lambda table: table.tar)
         if not self.tables:
-            raise DataError(f"the {name} pool of this arm holds no images; check `real:`, `index.min_clip_score`, prompt_kinds and scale")
+            raise DataError(
+                f"the {name} pool of this arm holds no images; check `real:`, `index.min_clip_score`, prompt_kinds and scale"
+            )
         self.labels = np.concatenate([np.asarray(table.label, np.int64) for table in self.tables])
         lengths = [len(table.key) for table in self.tables]
         self.order = SampleOrder(
-            lengths, seed=seed, source=name, window=widen_window(lengths, self.labels, n=n, seed=seed, source=name, window=window)
+            lengths,
+            seed=seed,
+            source=name,
+            window=widen_window(lengths, self.labels, n=n, seed=seed, source=name, window=window),
         )
         self.settings, self.open, self.cache = settings, {}, None
 
@@ -65,7 +80,9 @@ class Source:
         for t, table in enumerate(self.tables):
             data = self.fetch(table)
             images = pool.map(
-                lambda row, table=table, data=data: self._decode(table, row, memoryview(data)[table.offset[row] :][: table.length[row]]),
+                lambda row, table=table, data=data: self._decode(
+                    table, row, memoryview(data)[table.offset[row] :][: table.length[row]]
+                ),
                 range(len(table.key)),
             )
             for row, image in enumerate(images):
@@ -97,7 +114,9 @@ class Source:
         table, row = self.tables[t], sample - int(self.order.starts[t])
         return self._decode(table, row, os.pread(tar.result().fileno(), table.length[row], table.offset[row]), draw)
 
-    def _decode(self, table: TarTable, row: int, data: bytes | memoryview, draw: np.ndarray | None = None) -> np.ndarray:
+    def _decode(
+        self, table: TarTable, row: int, data: bytes | memoryview, draw: np.ndarray | None = None
+    ) -> np.ndarray:
         """(S, S, 3) uint8; draw: where the crop is drawn for each image."""
         size, augmentation = self.settings.image_size, self.settings.augmentation
         try:
@@ -116,7 +135,9 @@ class Source:
 class Loader:
     """Batches of one rank. Sources: real, then synthetic where the arm has it."""
 
-    def __init__(self, sources: list[Source], settings: TrainingSettings, *, rank: int = 0, ranks: int = 1, threads: int = 4):
+    def __init__(
+        self, sources: list[Source], settings: TrainingSettings, *, rank: int = 0, ranks: int = 1, threads: int = 4
+    ):
         self.sources, self.settings, self.rank, self.ranks, self.threads = sources, settings, rank, ranks, threads
 
     def counts(self) -> list[int]:
@@ -125,7 +146,11 @@ class Loader:
 
     def batches(self, start: int, stop: int) -> Iterator[TrainingBatch]:
         """Steps start ... stop - 1."""
-        with ThreadPoolExecutor(self.threads) as decoders, ThreadPoolExecutor(2) as downloads, ThreadPoolExecutor(1) as assembler:
+        with (
+            ThreadPoolExecutor(self.threads) as decoders,
+            ThreadPoolExecutor(2) as downloads,
+            ThreadPoolExecutor(1) as assembler,
+        ):
             try:
                 for source in self.sources:
                     source.prepare(decoders)
@@ -161,7 +186,9 @@ class Loader:
             else:
                 size = self.settings.image_size
                 rows = [image for task in tasks for image in task.result()]
-                decoded = torch.from_numpy(np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8)).permute(0, 3, 1, 2)
+                decoded = torch.from_numpy(np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8)).permute(
+                    0, 3, 1, 2
+                )
             images.append(augmentation.finish(decoded, self.settings.augmentation, draw[:, :8]))
             labels.append(torch.from_numpy(source.labels[samples]))
         return TrainingBatch(torch.cat(images), torch.cat(labels))

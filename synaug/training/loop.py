@@ -45,7 +45,9 @@ def train(job: Job, recipe: ResolvedArm, ranks: Ranks) -> None:
             trainer.load(state)
         except (RuntimeError, KeyError, ValueError) as error:
             reason = " ".join(str(error).split())[:120]
-            raise DataError(f"{folder.key('checkpoint.pt')} is of another model ({reason}); delete it to begin anew") from error
+            raise DataError(
+                f"{folder.key('checkpoint.pt')} is of another model ({reason}); delete it to begin anew"
+            ) from error
     start, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
     trainer.connect()
     metrics, loading = folder.metrics(start), time.monotonic() - begun
@@ -82,7 +84,15 @@ def passes(loader: Loader, steps: int) -> dict[str, float]:
 
 
 def steps(
-    job: Job, trainer: Trainer, loader: Loader, folder: TrainingFolder, digests: dict, metrics: list[str], *, start: int, before: float
+    job: Job,
+    trainer: Trainer,
+    loader: Loader,
+    folder: TrainingFolder,
+    digests: dict,
+    metrics: list[str],
+    *,
+    start: int,
+    before: float,
 ) -> list[str]:
     """Steps start ... recipe.steps - 1; returns the lines of metrics.jsonl. before: seconds spent by earlier runs."""
     recipe, ranks = trainer.recipe, trainer.ranks
@@ -121,19 +131,30 @@ def steps(
         saving = step < recipe.steps and folder.is_time()
         times = {"time": round(time.time(), 1), "checkpoint_time": round(time.time(), 1) if saving else folder.saved}
         metrics.append(json.dumps(line | {"images_per_second": round(rate, 1)} | times))
-        detail = {"loss": round(loss, 3), "images/s": round(rate)} | {f"passes {k}": v for k, v in passes(loader, step).items()}
+        detail = {"loss": round(loss, 3), "images/s": round(rate)} | {
+            f"passes {k}": v for k, v in passes(loader, step).items()
+        }
         job.report(Progress("train", f"train-{recipe.name}-{job.seed}", step, recipe.steps, "step", detail))
         if saving:
             positions = {source.name: step * source.n for source in loader.sources}
             seconds = before + now - begun
-            folder.save(trainer.state() | {"step": step, "positions": positions, "pools": digests, "seconds": seconds}, metrics)
+            folder.save(
+                trainer.state() | {"step": step, "positions": positions, "pools": digests, "seconds": seconds}, metrics
+            )
         else:
             folder.show(metrics)
     return metrics
 
 
 def finish(
-    job: Job, trainer: Trainer, loader: Loader, folder: TrainingFolder, metrics: list[str], *, seconds: float, loading: float
+    job: Job,
+    trainer: Trainer,
+    loader: Loader,
+    folder: TrainingFolder,
+    metrics: list[str],
+    *,
+    seconds: float,
+    loading: float,
 ) -> None:
     recipe, ranks = trainer.recipe, trainer.ranks
     seen = passes(loader, recipe.steps)

@@ -40,7 +40,9 @@ def start_from(model: nn.Module, path: Path) -> None:
     """Load a file of plain weights, strictly, but for a classifier with other classes. Raises ModelError."""
     try:
         state = (
-            safetensors.torch.load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+            safetensors.torch.load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
         )
     except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(
@@ -58,7 +60,9 @@ def start_from(model: nn.Module, path: Path) -> None:
             f"pretrained {path} does not fit {type(model).__name__}: {len(wrong)} keys are missing, unknown or of another shape, "
             f"like {wrong[0]}; give weights of the same timm model and model_kwargs"
         )
-    model.load_state_dict({key: state[key] for key in own if fits(key)}, strict=False)  # the classifier may be of other classes
+    model.load_state_dict(
+        {key: state[key] for key in own if fits(key)}, strict=False
+    )  # the classifier may be of other classes
 
 
 def _classifiers(model: nn.Module) -> list[str]:
@@ -72,7 +76,9 @@ def for_arm(model: nn.Module, *, kind: str, name: str) -> nn.Module:
         return model
     converted = auxbn.with_aux(model)
     if not auxbn.layers(converted):
-        raise UsageError(f"arm {name} is auxbn, and {type(model).__name__} has no batch norm; train it on the plain mix: kind naive")
+        raise UsageError(
+            f"arm {name} is auxbn, and {type(model).__name__} has no batch norm; train it on the plain mix: kind naive"
+        )
     return converted
 
 

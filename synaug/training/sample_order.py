@@ -62,7 +62,9 @@ def widen_window(lengths: list[int], labels: np.ndarray, *, n: int, seed: int, s
     while window < len(lengths):
         order = SampleOrder(lengths, seed=seed, source=source, window=window).permutation(0)
         starts = np.linspace(0, max(0, len(order) - n), 50, dtype=int)
-        if np.mean([len(np.unique(labels[order[start : start + n]])) for start in starts]) >= min(wanted, distinct(labels, len(order))):
+        if np.mean([len(np.unique(labels[order[start : start + n]])) for start in starts]) >= min(
+            wanted, distinct(labels, len(order))
+        ):
             return window
         window *= 2
     return len(lengths)

@@ -29,19 +29,25 @@ def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
 class Trainer:
     """counts: this rank's real and synthetic images in each batch."""
 
-    def __init__(self, model: nn.Module, recipe: ResolvedArm, ranks: Ranks, *, seed: int, classes: int, counts: list[int]):
+    def __init__(
+        self, model: nn.Module, recipe: ResolvedArm, ranks: Ranks, *, seed: int, classes: int, counts: list[int]
+    ):
         settings = recipe.settings
         self.recipe, self.settings, self.ranks, self.seed, self.classes = recipe, settings, ranks, seed, classes
         self.n_real = counts[0]
         if settings.sync_bn:
             if ranks.device.type != "cuda":
-                raise UsageError(f"sync_bn on {ranks.device.type}: torch's SyncBatchNorm needs a CUDA GPU; set training.sync_bn=false")
+                raise UsageError(
+                    f"sync_bn on {ranks.device.type}: torch's SyncBatchNorm needs a CUDA GPU; set training.sync_bn=false"
+                )
             model = auxbn.sync(model)
         self.model = model.to(ranks.device, memory_format=self.memory_format)
         auxbn.set_split(self.model, n_real=counts[0], batch=sum(counts))
         self.average = ModelEma(self.model, settings.ema) if settings.ema else None
         # Nothing of one dimension decays: biases and the scales of norms, main and aux.
-        momenta = {"momentum": settings.momentum} if settings.optimizer == "sgd" else {"betas": (settings.momentum, 0.999)}
+        momenta = (
+            {"momentum": settings.momentum} if settings.optimizer == "sgd" else {"betas": (settings.momentum, 0.999)}
+        )
         self.optimizer = create_optimizer_v2(
             self.model, opt=settings.optimizer, lr=settings.lr, weight_decay=settings.weight_decay, **momenta
         )
@@ -66,20 +72,26 @@ class Trainer:
 
     def step(self, batch: TrainingBatch, step: int) -> Tensor:
         """This rank's share of (real loss, synthetic loss, accuracy) over the global batch, (3,) float32 on the device."""
-        torch.manual_seed(derive("step", self.seed, self.ranks.rank, step))  # dropout: a function of the step, so nothing to store
+        torch.manual_seed(
+            derive("step", self.seed, self.ranks.rank, step)
+        )  # dropout: a function of the step, so nothing to store
         rate = learning_rate(self.settings, step, self.recipe.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_scale", 1.0)
         images, labels, targets = self._inputs(batch, step)
         with autocast(self.settings, self.ranks.device):
             logits = self.net(images)
-        losses = F.cross_entropy(logits.float(), targets, reduction="none", label_smoothing=self.settings.label_smoothing)
+        losses = F.cross_entropy(
+            logits.float(), targets, reduction="none", label_smoothing=self.settings.label_smoothing
+        )
         # A mean a slice over all ranks: with one mean over the batch, gradients of main BN would scale with the share of real images.
         real = losses[: self.n_real].sum() / self.recipe.n_real
         synthetic = losses[self.n_real :].sum() / max(1, self.recipe.n_synthetic)
         w = self.settings.synthetic_weight if self.recipe.n_synthetic else 0.0
         self.optimizer.zero_grad()
-        self.scaler.scale(self.ranks.size * ((1 - w) * real + w * synthetic)).backward()  # DDP takes the mean over ranks
+        self.scaler.scale(
+            self.ranks.size * ((1 - w) * real + w * synthetic)
+        ).backward()  # DDP takes the mean over ranks
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average:

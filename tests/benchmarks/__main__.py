@@ -18,18 +18,28 @@ from tests.benchmarks import NAMES
 RESULTS, RECORDS = Path("bench-results"), Path("docs/bench")
 # One torch thread, and glibc keeps large blocks: as the local runner starts its workers (synaug/runner/worker_pool.py).
 ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "1073741824",
-    "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "536870912", "TOKENIZERS_PARALLELISM": "false",
-}  # fmt: skip
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "536870912",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}; default: all")
     parser.add_argument(
-        "--record", nargs="?", const="", metavar="HARDWARE",
+        "--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}; default: all"
+    )
+    parser.add_argument(
+        "--record",
+        nargs="?",
+        const="",
+        metavar="HARDWARE",
         help="also write docs/bench/{HARDWARE}.json, to be committed, like `2 vCPU EPYC`; without a name as in bench-results/",
-    )  # fmt: skip
+    )
     return parser.parse_args(arguments)
 
 
@@ -43,9 +53,11 @@ def main(arguments: list[str] | None = None) -> int:
     chosen, console = parse(arguments), Console(width=None if sys.stdout.isatty() else 140)
     begun = datetime.datetime.now(datetime.UTC)
     about = {
-        "begun": begun.isoformat(timespec="seconds"), "hardware": environment.hardware(), "versions": environment.versions(),
+        "begun": begun.isoformat(timespec="seconds"),
+        "hardware": environment.hardware(),
+        "versions": environment.versions(),
         "load before": [round(load, 2) for load in os.getloadavg()],
-    }  # fmt: skip
+    }
     results, seconds, paths = [], {}, paths_of(chosen, begun, about)
     for name in chosen.only:
         console.print(f"{name} ...", style="dim")
@@ -67,7 +79,10 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"written: {', '.join(map(str, paths))} ({sum(seconds.values()):.0f} s)")
     failed = [result for result in results if result.met is False]
     for result in failed:
-        print(f"target missed: {result.name} is {result.value:.3f} {result.unit}, {result.target} is asked for", file=sys.stderr)
+        print(
+            f"target missed: {result.name} is {result.value:.3f} {result.unit}, {result.target} is asked for",
+            file=sys.stderr,
+        )
     return 3 if failed else 0
 
 
@@ -76,7 +91,11 @@ def paths_of(chosen: argparse.Namespace, begun: datetime.datetime, about: dict) 
     from slugify import slugify
 
     hardware = about["hardware"]
-    what = f"{len(hardware['gpus'])}x {hardware['gpus'][0]}" if hardware["gpus"] else f"{hardware['cores']} cores {hardware['cpu']}"
+    what = (
+        f"{len(hardware['gpus'])}x {hardware['gpus'][0]}"
+        if hardware["gpus"]
+        else f"{hardware['cores']} cores {hardware['cpu']}"
+    )
     some = "" if tuple(chosen.only) == NAMES else " ".join(chosen.only)
     own = slugify(f"{what} torch {about['versions']['torch']} {some}")
     paths = [RESULTS / f"{own}-{begun:%Y%m%d-%H%M%S}.json"]
@@ -90,7 +109,9 @@ def table(results: list, about: dict):
 
     hardware = about["hardware"]
     where = ", ".join([*hardware["gpus"], f"{hardware['cores']} cores of {hardware['cpu']}"])
-    made = Table(title=f"{where}; load {about['load before'][0]} before, {about['load after'][0]} after", title_justify="left")
+    made = Table(
+        title=f"{where}; load {about['load before'][0]} before, {about['load after'][0]} after", title_justify="left"
+    )
     made.add_column("benchmark")
     for column in ("median", "lowest", "highest"):
         made.add_column(column, justify="right")
@@ -100,11 +121,15 @@ def table(results: list, about: dict):
     for result in results:
         lowest, highest = min(result.values, default=None), max(result.values, default=None)
         figures = ("" if value is None else f"{value:.3f}" for value in (result.value, lowest, highest))
-        made.add_row(result.name, *figures, result.unit, result.target, f"[{colours[result.verdict]}]{result.verdict}[/]")
+        made.add_row(
+            result.name, *figures, result.unit, result.target, f"[{colours[result.verdict]}]{result.verdict}[/]"
+        )
     return made
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):  # glibc and OpenMP read them at the start
+    if any(
+        os.environ.get(name) != value for name, value in ENVIRONMENT.items()
+    ):  # glibc and OpenMP read them at the start
         os.execve(sys.executable, [sys.executable, "-m", "tests.benchmarks", *sys.argv[1:]], os.environ | ENVIRONMENT)
     sys.exit(main())

@@ -29,7 +29,9 @@ def name_of(network: str, way: str, batch: int, size: int) -> str:
     return f"auxbn: step / plain BN step, {network} {precise}{way}, {batch} of {size} px"
 
 
-def measure(network: str, *, graph_of: str | None = None, size: int = 0, batch: int = 0, repeats: int = 10) -> list[Result]:
+def measure(
+    network: str, *, graph_of: str | None = None, size: int = 0, batch: int = 0, repeats: int = 10
+) -> list[Result]:
     """graph_of: the model whose graphs are counted; size, batch: 0: as suits the device."""
     torch.set_num_threads(1)
     gpu = torch.cuda.is_available()
@@ -41,9 +43,15 @@ def measure(network: str, *, graph_of: str | None = None, size: int = 0, batch: 
     for way in ("eager", "compiled") if gpu else ("eager",):
         plain, aux = (trainer(kind, device, settings | {"compile": way == "compiled"}) for kind in ("naive", "auxbn"))
         seconds = interleaved(plain, aux, repeats=repeats, steps=10 if gpu else 1)
-        details = {"device": str(device), "batch": batch, "size": size, "repeats": repeats, "ms a step": {
-            kind: [round(1e3 * s, 2) for s in times] for kind, times in zip(("plain", "aux"), seconds, strict=True)
-        }}  # fmt: skip
+        details = {
+            "device": str(device),
+            "batch": batch,
+            "size": size,
+            "repeats": repeats,
+            "ms a step": {
+                kind: [round(1e3 * s, 2) for s in times] for kind, times in zip(("plain", "aux"), seconds, strict=True)
+            },
+        }
         name, target = name_of(network, way, batch, size), LIMITS[way] if gpu else ""
         results.append(Result(name=name, values=ratios(seconds[1], seconds[0]), target=target, details=details))
     return results
@@ -51,7 +59,9 @@ def measure(network: str, *, graph_of: str | None = None, size: int = 0, batch: 
 
 def trainer(kind: str, device: torch.device, settings: dict) -> Trainer:
     """A training of half real, half synthetic batches, ready to step."""
-    config = Config.model_validate({"arms": {"arm": {"kind": kind, "scale": "1x"}}, "training": settings | {"steps": 1_000_000}})
+    config = Config.model_validate(
+        {"arms": {"arm": {"kind": kind, "scale": "1x"}}, "training": settings | {"steps": 1_000_000}}
+    )
     recipe = arms.resolve_arm(config, "arm")
     torch.manual_seed(0)
     network = model.for_arm(model.create(recipe.settings, CLASSES), kind=kind, name="arm")
@@ -95,8 +105,18 @@ def graphs(network: str, device: torch.device, *, batch: int = 8, size: int = 64
     counters.clear()
     who = trainer("auxbn", device, {"model": network, "image_size": size, "batch_size": batch, "lr": 1e-3})
     who.model.compile(backend="eager")
-    stepping(who, TrainingBatch(torch.zeros(batch, 3, size, size, dtype=torch.uint8), torch.zeros(batch, dtype=torch.int64)), 3)
+    stepping(
+        who,
+        TrainingBatch(torch.zeros(batch, 3, size, size, dtype=torch.uint8), torch.zeros(batch, dtype=torch.int64)),
+        3,
+    )
     counted, breaks = counters["stats"]["unique_graphs"], sum(counters["graph_break"].values())
     torch._dynamo.reset()
     details = {"graph breaks": breaks, "device": str(device)}
-    return Result(name=f"auxbn: compiled graphs of {network}, 3 steps", values=[counted], target="== 1", unit="graphs", details=details)
+    return Result(
+        name=f"auxbn: compiled graphs of {network}, 3 steps",
+        values=[counted],
+        target="== 1",
+        unit="graphs",
+        details=details,
+    )

@@ -21,7 +21,10 @@ class PlainLoop:
         import diffusers
 
         self.config, self.sampling = config, profiles.sampling(config.images)
-        profile, dtype = self.sampling.profile, getattr(torch, "float32" if config.images.dtype == "auto" else config.images.dtype)
+        profile, dtype = (
+            self.sampling.profile,
+            getattr(torch, "float32" if config.images.dtype == "auto" else config.images.dtype),
+        )
         self.pipeline = diffusers.DiffusionPipeline.from_pretrained(config.images.model, dtype=dtype).to(device)
         scheduler = getattr(diffusers, profile.scheduler)
         self.pipeline.scheduler = scheduler.from_config(self.pipeline.scheduler.config, **profile.scheduler_kwargs)
@@ -41,9 +44,12 @@ class PlainLoop:
         with tempfile.TemporaryDirectory() as folder:
             for batch in todo:
                 made = self.pipeline(
-                    [image.prompt.text for image in batch.images], width=self.sampling.width, height=self.sampling.height,
+                    [image.prompt.text for image in batch.images],
+                    width=self.sampling.width,
+                    height=self.sampling.height,
                     generator=[torch.Generator("cpu").manual_seed(image.seed(self.config)) for image in batch.images],
-                    num_inference_steps=self.sampling.num_inference_steps, guidance_scale=batch.guidance_scale,
-                ).images  # fmt: skip
+                    num_inference_steps=self.sampling.num_inference_steps,
+                    guidance_scale=batch.guidance_scale,
+                ).images
                 for image, picture in zip(batch.images, made, strict=True):
                     picture.save(Path(folder) / f"{image.key}.jpg", quality=self.config.images.jpeg_quality)

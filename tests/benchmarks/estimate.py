@@ -46,7 +46,9 @@ def run() -> list[Result]:
         _synaug("import", "embedded", "--store", store.url)
         demo = load_config("demo", CUT)
         planning.make_plan(store, RUN, demo.model_copy(update={"classes": demo.classes[:CLASSES]}))
-        _synaug("preview", "--store", store.url, "--run", RUN)  # in a process of its own, as a person does: nothing is warm for the run
+        _synaug(
+            "preview", "--store", store.url, "--run", RUN
+        )  # in a process of its own, as a person does: nothing is warm for the run
         config, plan = open_run(store, RUN)
         planned = read_forecast(store, RUN, config, plan)
         loads, clock, begun = [os.getloadavg()[0]], Clocked(), time.monotonic()
@@ -54,12 +56,23 @@ def run() -> list[Result]:
         wall = time.monotonic() - begun
     if outcome.failures:
         raise RuntimeError(f"the run failed: {outcome.failures}")
-    loads.append(os.getloadavg()[0])  # where they differ, the machine did other work, and the ratio says more of that than of the plan
+    loads.append(
+        os.getloadavg()[0]
+    )  # where they differ, the machine did other work, and the ratio says more of that than of the plan
     details = {
-        "planned": planned.as_dict(), "wall_seconds": round(wall, 1), "seconds": {k: round(v, 1) for k, v in clock.seconds.items()},
+        "planned": planned.as_dict(),
+        "wall_seconds": round(wall, 1),
+        "seconds": {k: round(v, 1) for k, v in clock.seconds.items()},
         "load after preview and after the run": [round(load, 2) for load in loads],
-    }  # fmt: skip
-    results = [Result(name="estimate: planned / actual wall time", values=[planned.wall_seconds / wall], target=TARGET, details=details)]
+    }
+    results = [
+        Result(
+            name="estimate: planned / actual wall time",
+            values=[planned.wall_seconds / wall],
+            target=TARGET,
+            details=details,
+        )
+    ]
     return results + [
         Result(name=f"estimate: planned / actual work of {stage}", values=[planned.seconds[stage] / seconds])
         for stage, seconds in clock.seconds.items()

@@ -26,15 +26,31 @@ from tests.benchmarks.result import Result, ratios, without_gpu
 
 TARGET = ">= 0.95"
 TRUE = {
-    "model": "resnet50", "image_size": 224, "batch_size": 256, "amp": "bfloat16", "channels_last": True, "compile": True, "lr": 0.1,
-}  # fmt: skip
+    "model": "resnet50",
+    "image_size": 224,
+    "batch_size": 256,
+    "amp": "bfloat16",
+    "channels_last": True,
+    "compile": True,
+    "lr": 0.1,
+}
 
 
 def run() -> list[Result]:
     gpu = torch.cuda.is_available()
     title = "resnet50 bf16, compiled, 256 of 224 px"
     demo = load_config("demo").training.model_dump(exclude_unset=True)
-    results = measure("the demo's training", demo, size=(32, 32), tars=(2, 4), per_tar=250, steps=60, rounds=7, threads=2, device="cpu")
+    results = measure(
+        "the demo's training",
+        demo,
+        size=(32, 32),
+        tars=(2, 4),
+        per_tar=250,
+        steps=60,
+        rounds=7,
+        threads=2,
+        device="cpu",
+    )
     if not gpu:
         return [*results, without_gpu(name_of(title), TARGET)]
     settings = {"size": (loader.WIDTH, loader.HEIGHT), "tars": (16, 32), "per_tar": 256, "steps": 60, "rounds": 3}
@@ -46,14 +62,24 @@ def name_of(title: str) -> str:
 
 
 def measure(
-    title: str, training: dict, *, size: tuple[int, int], tars: tuple[int, int], per_tar: int, steps: int, rounds: int, threads: int,
+    title: str,
+    training: dict,
+    *,
+    size: tuple[int, int],
+    tars: tuple[int, int],
+    per_tar: int,
+    steps: int,
+    rounds: int,
+    threads: int,
     device: str,
-) -> list[Result]:  # fmt: skip
+) -> list[Result]:
     """size: of the JPEGs in pixels. tars: of real and of synthetic images, `per_tar` in each. steps: of each loop on the clock."""
     torch.set_num_threads(1)
     if device != "cpu":
         torch._dynamo.reset()
-    config = Config.model_validate({"arms": {"arm": {"kind": "auxbn", "scale": "1x"}}, "training": training | {"steps": 1_000_000}})
+    config = Config.model_validate(
+        {"arms": {"arm": {"kind": "auxbn", "scale": "1x"}}, "training": training | {"steps": 1_000_000}}
+    )
     recipe = arms.resolve_arm(config, "arm")
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "store", create=True)
@@ -72,9 +98,17 @@ def measure(
             rates["loader"].append(stepping(who, feed.batches(0, ahead + steps), ahead, steps))
             rates["cached"].append(stepping(who, itertools.cycle(cached), ahead, steps))
     batch = recipe.settings.batch_size
-    details = {"device": device, "threads": threads, "steps": steps, "batch": batch, "decoded once": sources[0].cache is not None}
+    details = {
+        "device": device,
+        "threads": threads,
+        "steps": steps,
+        "batch": batch,
+        "decoded once": sources[0].cache is not None,
+    }
     details |= {"images/s": {name: [round(batch * rate, 1) for rate in values] for name, values in rates.items()}}
-    return [Result(name=name_of(title), values=ratios(rates["loader"], rates["cached"]), target=TARGET, details=details)]
+    return [
+        Result(name=name_of(title), values=ratios(rates["loader"], rates["cached"]), target=TARGET, details=details)
+    ]
 
 
 def trainer(recipe: arms.ResolvedArm, device: torch.device, counts: list[int]) -> Trainer:

@@ -8,18 +8,35 @@ from tests.tiny_diffusion import tokenizer
 
 # As the configuration files of stable-diffusion-v1-5 and stable-diffusion-xl-base-1.0 have them.
 CLIP_L = dict(
-    vocab_size=49408, hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, projection_dim=768,
+    vocab_size=49408,
+    hidden_size=768,
+    intermediate_size=3072,
+    num_hidden_layers=12,
+    num_attention_heads=12,
+    projection_dim=768,
     max_position_embeddings=77,
-)  # fmt: skip
+)
 BIG_G = CLIP_L | dict(
-    hidden_size=1280, intermediate_size=5120, num_hidden_layers=32, num_attention_heads=20, projection_dim=1280, hidden_act="gelu"
+    hidden_size=1280,
+    intermediate_size=5120,
+    num_hidden_layers=32,
+    num_attention_heads=20,
+    projection_dim=1280,
+    hidden_act="gelu",
 )
 SDXL_UNET = dict(
-    sample_size=128, block_out_channels=(320, 640, 1280), down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), transformer_layers_per_block=(1, 2, 10),
-    attention_head_dim=(5, 10, 20), cross_attention_dim=2048, use_linear_projection=True, addition_embed_type="text_time",
-    addition_time_embed_dim=256, projection_class_embeddings_input_dim=2816,
-)  # fmt: skip
+    sample_size=128,
+    block_out_channels=(320, 640, 1280),
+    down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    transformer_layers_per_block=(1, 2, 10),
+    attention_head_dim=(5, 10, 20),
+    cross_attention_dim=2048,
+    use_linear_projection=True,
+    addition_embed_type="text_time",
+    addition_time_embed_dim=256,
+    projection_class_embeddings_input_dim=2816,
+)
 NOISE = dict(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1)
 
 
@@ -27,9 +44,14 @@ def vae(size: int, scaling_factor: float):
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512), down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=2, latent_channels=4, sample_size=size, scaling_factor=scaling_factor,
-    )  # fmt: skip
+        block_out_channels=(128, 256, 512, 512),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=2,
+        latent_channels=4,
+        sample_size=size,
+        scaling_factor=scaling_factor,
+    )
 
 
 def parts(profile: str) -> dict:
@@ -39,11 +61,17 @@ def parts(profile: str) -> dict:
 
     text = CLIPTextModel(CLIPTextConfig(**CLIP_L))
     if profile == "sd15":
-        return {"unet": UNet2DConditionModel(sample_size=64, cross_attention_dim=768), "vae": vae(512, 0.18215), "text_encoder": text}
+        return {
+            "unet": UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
+            "vae": vae(512, 0.18215),
+            "text_encoder": text,
+        }
     return {
-        "unet": UNet2DConditionModel(**SDXL_UNET), "vae": vae(1024, 0.13025), "text_encoder": text,
+        "unet": UNet2DConditionModel(**SDXL_UNET),
+        "vae": vae(1024, 0.13025),
+        "text_encoder": text,
         "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(**BIG_G)),
-    }  # fmt: skip
+    }
 
 
 def save(folder: Path, profile: str) -> Path:
@@ -55,11 +83,17 @@ def save(folder: Path, profile: str) -> Path:
     words = tokenizer(folder / "words")
     if profile == "sd15":
         pipeline = StableDiffusionPipeline(
-            **made, tokenizer=words, scheduler=PNDMScheduler(skip_prk_steps=True, **NOISE), safety_checker=None, feature_extractor=None,
+            **made,
+            tokenizer=words,
+            scheduler=PNDMScheduler(skip_prk_steps=True, **NOISE),
+            safety_checker=None,
+            feature_extractor=None,
             requires_safety_checker=False,
-        )  # fmt: skip
+        )
     else:
-        pipeline = StableDiffusionXLPipeline(**made, tokenizer=words, tokenizer_2=words, scheduler=EulerDiscreteScheduler(**NOISE))
+        pipeline = StableDiffusionXLPipeline(
+            **made, tokenizer=words, tokenizer_2=words, scheduler=EulerDiscreteScheduler(**NOISE)
+        )
     pipeline.save_pretrained(folder / profile)
     return folder / profile
 

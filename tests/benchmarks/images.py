@@ -86,7 +86,11 @@ def bench(*, images: int, batch: int, clip: dict | None = None, **settings) -> I
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "store", create=True)
         job = images_job(
-            store, images=-(-images // 3), part_images=images, batch_size=batch, **{"guidance_scale_diversified": None} | settings
+            store,
+            images=-(-images // 3),
+            part_images=images,
+            batch_size=batch,
+            **{"guidance_scale_diversified": None} | settings,
         )
         job = with_clip(job, clip or {})
         device = find_device(job.config.compute.device)
@@ -129,7 +133,9 @@ def measure(title: str, *, images: int, batch: int, rounds: int, **settings) -> 
     ]
     results.append(Result(name=f"images {title}: stage", values=rates["steady"], unit="images/s"))
     unit = "of the part's seconds"  # the model's own thread: denoise, decode, copy and wait; the others overlap with it
-    return results + [Result(name=f"images {title}: {phase}", values=values, unit=unit) for phase, values in shares.items()]
+    return results + [
+        Result(name=f"images {title}: {phase}", values=values, unit=unit) for phase, values in shares.items()
+    ]
 
 
 def rounded(rates: list[float]) -> dict:
@@ -167,9 +173,12 @@ class Bare:
         size = {} if embedded else {"width": sampling.width, "height": sampling.height, "output_type": "latent"}
         for arguments, seeds, guidance_scale in self.inputs:
             made = pipeline(
-                **arguments, **size, guidance_scale=guidance_scale, num_inference_steps=sampling.num_inference_steps,
+                **arguments,
+                **size,
+                guidance_scale=guidance_scale,
+                num_inference_steps=sampling.num_inference_steps,
                 generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-            )  # fmt: skip
+            )
             if embedded:
                 yield pipeline.decode(made)
             else:
@@ -218,9 +227,15 @@ def stage(at: Bench, *, beside=None) -> Timed:
     clocked, before = Clocked(at.diffusion), dict(at.diffusion.seconds)
     start = time.perf_counter()
     maker = PartMaker(
-        store=store, run=at.job.run, config=at.job.config, plan=at.job.plan, diffusion=clocked, clip=at.clip, versions={},
+        store=store,
+        run=at.job.run,
+        config=at.job.config,
+        plan=at.job.plan,
+        diffusion=clocked,
+        clip=at.clip,
+        versions={},
         threads=1 if at.device.type == "cpu" else 4,
-    )  # fmt: skip
+    )
     if beside:
         maker._beside.close()
         maker._beside = beside

@@ -145,10 +145,18 @@ def measure(title: str, *, part: int, batch: int, rounds: int, **settings) -> li
             details = {"product": product, "images": part, "batch": batch, "device": str(at.device)}
             try:
                 rates = in_turns(on, off, rounds=rounds)
-            except RuntimeError as error:  # what attention raises where a backend has no kernel for the shape, or the compiler
-                results.append(Result(name=name_of(title, lever), values=[], details=details | {"refused": str(error)[:200]}))
+            except (
+                RuntimeError
+            ) as error:  # what attention raises where a backend has no kernel for the shape, or the compiler
+                results.append(
+                    Result(name=name_of(title, lever), values=[], details=details | {"refused": str(error)[:200]})
+                )
                 return
-            details |= {"images/s": {name: [round(rate, 3) for rate in values] for name, values in zip(("on", "off"), rates, strict=True)}}
+            details |= {
+                "images/s": {
+                    name: [round(rate, 3) for rate in values] for name, values in zip(("on", "off"), rates, strict=True)
+                }
+            }
             results.append(Result(name=name_of(title, lever), values=ratios(*rates), details=details))
 
         for switch in SWITCHES:
@@ -185,7 +193,11 @@ def with_texts(at: images.Bench, *, together: bool) -> float:
         if together:
             encoded = at.diffusion.encode(texts_of(window))
         else:
-            encoded = {image.prompt.text: at.diffusion.encode([image.prompt.text])[image.prompt.text] for b in window for image in b.images}
+            encoded = {
+                image.prompt.text: at.diffusion.encode([image.prompt.text])[image.prompt.text]
+                for b in window
+                for image in b.images
+            }
         for batch in window:
             generate(at.diffusion, at.job.config, batch, encoded)
     return len(at.part.images) / (time.perf_counter() - start)

@@ -36,7 +36,9 @@ def run(*, tars: int = 16, per_tar: int = 64, batch: int = 64, rounds: int = 5, 
         tables = write(store, tars, per_tar)
         steps = tars * per_tar // batch
         rates: dict[str, list[float]] = {"loader": [], "decoding": [], "whole images": [], "loader, all cores": []}
-        source = Source("real", tables, lambda table: pools.fetch_tar(store, table), n=batch, seed=0, window=8, settings=settings)
+        source = Source(
+            "real", tables, lambda table: pools.fetch_tar(store, table), n=batch, seed=0, window=8, settings=settings
+        )
         encoded, draws = contents(store, source, steps)
         for warm in [False] + [True] * rounds:
             with machine.cores(threads):
@@ -49,7 +51,14 @@ def run(*, tars: int = 16, per_tar: int = 64, batch: int = 64, rounds: int = 5, 
             for name, seconds in measured.items():
                 rates[name] += [steps * batch / seconds] if warm else []
     size = sum(map(len, encoded)) / len(encoded) / 1e3
-    about = {"tars": tars, "images": steps * batch, "kB an image": round(size, 1), "threads": threads, "cores": threads, "batch": batch}
+    about = {
+        "tars": tars,
+        "images": steps * batch,
+        "kB an image": round(size, 1),
+        "threads": threads,
+        "cores": threads,
+        "batch": batch,
+    }
     details = about | {"images/s": {name: [round(rate, 1) for rate in values] for name, values in rates.items()}}
     return [
         Result(
@@ -64,14 +73,18 @@ def run(*, tars: int = 16, per_tar: int = 64, batch: int = 64, rounds: int = 5, 
 
 def photo(rng: np.random.Generator, width: int, height: int) -> bytes:
     """Smooth shapes under some grain: about as large in JPEG as a photo of ImageNet (110 kB)."""
-    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
     grain = rng.normal(0, 14, (height, width, 1))
     file = io.BytesIO()
     Image.fromarray((np.asarray(coarse) + grain).clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=92)
     return file.getvalue()
 
 
-def write(store: Store, tars: int, per_tar: int, *, split: str = "train", size: tuple[int, int] = (WIDTH, HEIGHT)) -> list[TarTable]:
+def write(
+    store: Store, tars: int, per_tar: int, *, split: str = "train", size: tuple[int, int] = (WIDTH, HEIGHT)
+) -> list[TarTable]:
     """Real tars of photos; labels 0 to 99 in turn."""
     rng, tables = np.random.default_rng(0), []
     photos = [photo(rng, *size) for _ in range(min(DISTINCT, tars * per_tar))]

@@ -35,7 +35,9 @@ def measure(samples: int, part: int, batch: int, leak: int) -> list[Result]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "store", create=True)
-        job = images_job(store, images=-(-samples // 3), part_images=part, batch_size=batch, guidance_scale_diversified=None)
+        job = images_job(
+            store, images=-(-samples // 3), part_images=part, batch_size=batch, guidance_scale_diversified=None
+        )
         peaks, made, kept = [0] * 10, 0, []
 
         def done(good: int, rejected: int) -> None:
@@ -46,9 +48,16 @@ def measure(samples: int, part: int, batch: int, leak: int) -> list[Result]:
             peaks[tenth] = max(peaks[tenth], resident())
 
         maker = PartMaker(
-            store=store, run=job.run, config=job.config, plan=job.plan, diffusion=Forgetful(), clip=FakeCLIP(), versions={}, threads=1,
+            store=store,
+            run=job.run,
+            config=job.config,
+            plan=job.plan,
+            diffusion=Forgetful(),
+            clip=FakeCLIP(),
+            versions={},
+            threads=1,
             done=done,
-        )  # fmt: skip
+        )
         try:
             for planned in job.plan.parts(job.config, 0, 1):
                 maker.make(recipe(store, job.run, job.config, job.plan, planned))

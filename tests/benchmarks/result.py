@@ -35,10 +35,16 @@ class Result:
 
     def to_dict(self) -> dict:
         return {
-            "name": self.name, "value": rounded(self.value), "unit": self.unit, "target": self.target or None, "verdict": self.verdict,
-            "lowest": rounded(min(self.values, default=None)), "highest": rounded(max(self.values, default=None)),
-            "values": [rounded(value) for value in self.values], "details": self.details,
-        }  # fmt: skip
+            "name": self.name,
+            "value": rounded(self.value),
+            "unit": self.unit,
+            "target": self.target or None,
+            "verdict": self.verdict,
+            "lowest": rounded(min(self.values, default=None)),
+            "highest": rounded(max(self.values, default=None)),
+            "values": [rounded(value) for value in self.values],
+            "details": self.details,
+        }
 
 
 def rounded(value: float | None) -> float | None:

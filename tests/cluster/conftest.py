@@ -76,7 +76,19 @@ class Commands:
         return f"runs/{self.run}/{path}"
 
     def submit(self, *overrides: str, scale: str = "1x", check: bool = True):
-        return command("-m", "pipelines", "submit", "--config", self.config, "--run", self.run, "--scale", scale, *overrides, check=check)
+        return command(
+            "-m",
+            "pipelines",
+            "submit",
+            "--config",
+            self.config,
+            "--run",
+            self.run,
+            "--scale",
+            scale,
+            *overrides,
+            check=check,
+        )
 
     def watch(self, *, check: bool = True):
         return command("-m", "pipelines", "watch", "--run", self.run, check=check)

@@ -22,17 +22,28 @@ MARKER = "synaug-development-cluster"
 
 def environment() -> dict[str, str]:
     """Without a kubeconfig of the person's: the commands then take the development cluster's."""
-    return {name: value for name, value in os.environ.items() if name not in ("KUBECONFIG", "KUBECONTEXT")} | {"PYTHONPATH": str(ROOT)}
+    return {name: value for name, value in os.environ.items() if name not in ("KUBECONFIG", "KUBECONTEXT")} | {
+        "PYTHONPATH": str(ROOT)
+    }
 
 
-def command(*arguments: str, check: bool = True, timeout: float = 1800, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+def command(
+    *arguments: str, check: bool = True, timeout: float = 1800, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess:
     """A command of this checkout, like `-m pipelines watch`; its output is shown when it fails."""
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment() | (env or {}), capture_output=True, text=True, timeout=timeout,
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment() | (env or {}),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     if check and done.returncode:
-        raise AssertionError(f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        raise AssertionError(
+            f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        )
     return done
 
 
@@ -62,7 +73,9 @@ class Cluster:
             found = self.core.read_namespaced_config_map(MARKER, "kube-system").data["nonce"]
         except client.ApiException as error:
             raise AssertionError(f"this cluster has no {MARKER} in kube-system: no faults here") from error
-        assert found == (STATE / "nonce").read_text().strip(), f"the nonce of {MARKER} is another cluster's: no faults here"
+        assert found == (STATE / "nonce").read_text().strip(), (
+            f"the nonce of {MARKER} is another cluster's: no faults here"
+        )
 
     def workflow(self, name: str) -> dict | None:
         try:
@@ -88,7 +101,11 @@ class Cluster:
         """Nodes of a workflow, by template and kind, in the order of their start."""
         from pipelines.status.argo_nodes import nodes_of
 
-        found = [n for n in nodes_of(self.workflow(name) or {}).values() if n["type"] == kind and template in (None, n.get("templateName"))]
+        found = [
+            n
+            for n in nodes_of(self.workflow(name) or {}).values()
+            if n["type"] == kind and template in (None, n.get("templateName"))
+        ]
         return sorted(found, key=lambda node: node.get("startedAt") or "")
 
     def pods(self, stage: str | None = None, **labels: str) -> list[client.V1Pod]:
@@ -124,9 +141,13 @@ class Objects:
     def __init__(self, url: str, endpoint: str, keys: dict[str, str]) -> None:
         self.bucket, _, self.prefix = url.removeprefix("s3://").partition("/")
         self.client = boto3.client(
-            "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"], config=BotoConfig(s3={"addressing_style": "path"}),
-        )  # fmt: skip
+            "s3",
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+            config=BotoConfig(s3={"addressing_style": "path"}),
+        )
 
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
@@ -134,7 +155,11 @@ class Objects:
     def list(self, prefix: str) -> dict[str, Any]:
         """{key below the store's root: time of its last change}"""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._key(prefix))
-        return {item["Key"].removeprefix(self._key("")): item["LastModified"] for page in pages for item in page.get("Contents", ())}
+        return {
+            item["Key"].removeprefix(self._key("")): item["LastModified"]
+            for page in pages
+            for item in page.get("Contents", ())
+        }
 
     def get(self, key: str) -> bytes:
         return self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read()

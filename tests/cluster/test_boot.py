@@ -22,13 +22,27 @@ from k8s.settings import REPOSITORY, Settings
 from k8s.tools import build_all
 
 PROGRAMS = {  # as /proc names them, in 15 characters
-    "etcd", "kube-apiserver", "kube-controller", "kube-scheduler", "kubelet", "kube-proxy",
-    "coredns", "containerd", "containerd-shim", "pause",
-}  # fmt: skip
+    "etcd",
+    "kube-apiserver",
+    "kube-controller",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "coredns",
+    "containerd",
+    "containerd-shim",
+    "pause",
+}
 FOLDERS = (
-    "/var/lib/kubelet", "/var/log/containers", "/var/log/pods", "/var/lib/cni", "/etc/cni", "/run/containerd", "/run/netns",
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/var/log/pods",
+    "/var/lib/cni",
+    "/etc/cni",
+    "/run/containerd",
+    "/run/netns",
     "/opt/containerd",
-)  # fmt: skip
+)
 POD = """
 apiVersion: v1
 kind: Pod
@@ -45,7 +59,9 @@ def settings(tmp_path) -> Iterator[Settings]:
     if os.geteuid() != 0:
         pytest.skip("booting needs root")
     if found := owned():
-        pytest.skip(f"a development cluster is up in {next(iter(found.values()))[0]}; first make cluster-down, then this test")
+        pytest.skip(
+            f"a development cluster is up in {next(iter(found.values()))[0]}; first make cluster-down, then this test"
+        )
     settings = made_for_tests(tmp_path / "cluster")
     host.check(settings)
     build_all()
@@ -65,12 +81,18 @@ def machine() -> dict[str, Counter]:
         "mounts": [f"{point} {kind}" for point, kind in host.mounts()],
         "network namespaces": network_namespaces(),
         "addresses": [f"{link['ifname']} {[info['local'] for info in link['addr_info']]}" for link in links],
-        "routes": [line for family in ("-4", "-6") for line in output("ip", family, "route", "show", "table", "all").splitlines()],
+        "routes": [
+            line
+            for family in ("-4", "-6")
+            for line in output("ip", family, "route", "show", "table", "all").splitlines()
+        ],
         "nftables": output("nft", "list", "ruleset").splitlines(),
         "sysctls": [f"{name} = {host.read(Path('/proc/sys', name))}" for name in host.SYSCTLS],
         "forwarding": [f"{name} = {value}" for name, value in texts("/proc/sys/net", "ipv?/conf/*/forwarding").items()],
         "cgroups": [folder for root in host.cgroup_roots() for folder, _, _ in os.walk(root)],
-        "folders": [str(path) for folder in FOLDERS if Path(folder).exists() for path in [folder, *Path(folder).rglob("*")]],
+        "folders": [
+            str(path) for folder in FOLDERS if Path(folder).exists() for path in [folder, *Path(folder).rglob("*")]
+        ],
     }
     return {what: Counter(lines) for what, lines in seen.items()}
 
@@ -105,7 +127,9 @@ def changes(before: dict[str, Counter]) -> dict[str, list[str]]:
     """What came (+) and went (-) since."""
     after, found = machine(), {}
     for what in before:
-        lines = [f"+ {line}" for line in after[what] - before[what]] + [f"- {line}" for line in before[what] - after[what]]
+        lines = [f"+ {line}" for line in after[what] - before[what]] + [
+            f"- {line}" for line in before[what] - after[what]
+        ]
         found |= {what: lines} if lines else {}
     return found
 
@@ -131,7 +155,9 @@ def test_down_cleans_up_after_a_boot_that_was_killed(settings):
     before = machine()
     program = "import sys; from pathlib import Path; from k8s import cluster; from tests.cluster.test_boot import made_for_tests; "
     program += "cluster.boot(made_for_tests(Path(sys.argv[1])))"
-    boot = subprocess.Popen([sys.executable, "-c", program, str(settings.state)], cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+    boot = subprocess.Popen(
+        [sys.executable, "-c", program, str(settings.state)], cwd=REPOSITORY, stdout=subprocess.DEVNULL
+    )
     assert await_condition(lambda: "kubelet" in processes(settings).values(), 120, alive=lambda: boot.poll() is None)
     boot.kill()
     assert boot.wait() == -signal.SIGKILL

@@ -82,7 +82,9 @@ def nothing_left(cluster: Cluster, run) -> bool:
 
 
 def live(cluster: Cluster, run) -> bool:
-    return any(workflow.get("status", {}).get("phase") in ("Pending", "Running") for workflow in cluster.workflows(run.run))
+    return any(
+        workflow.get("status", {}).get("phase") in ("Pending", "Running") for workflow in cluster.workflows(run.run)
+    )
 
 
 def stop(cluster: Cluster, run) -> None:
@@ -108,7 +110,9 @@ def test_ended_half_way_in_any_manner_it_leaves_nothing_and_goes_on(cluster, fau
             made = objects.list(faults.key("synthetic/"))
             end(cluster, faults)
             until(lambda: nothing_left(cluster, faults), f"neither job nor pod after {end.__name__}")
-            until(lambda: not live(cluster, faults), f"no live workflow after {end.__name__}")  # a live one is not submitted again
+            until(
+                lambda: not live(cluster, faults), f"no live workflow after {end.__name__}"
+            )  # a live one is not submitted again
     with phase("gone on with"):
         faults.submit(scale="2x")
         faults.watch()

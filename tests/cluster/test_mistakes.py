@@ -58,7 +58,11 @@ def test_a_store_that_pods_cannot_reach_is_tried_again_and_its_line_watched(clus
         first_run.submit()
         cluster.scale("s3", "storage", 0)
         try:
-            until(lambda: "exit 170" in said(first_run.of("watch", "--once", check=False)), "a line with exit 170", every=2)
+            until(
+                lambda: "exit 170" in said(first_run.of("watch", "--once", check=False)),
+                "a line with exit 170",
+                every=2,
+            )
             shown = said(first_run.of("watch", "--once", check=False))
             assert "retrying" in shown and "s3.storage" in shown
         finally:
@@ -70,12 +74,18 @@ def values_of_kinds(name: str, value: str) -> list[str]:
     """--set arguments that give every kind of pod one more variable, after those that k8s/values.yaml gives it."""
     pods = yaml.safe_load((ROOT / "k8s/values.yaml").read_text())["pods"]
     counts = {kind: len(given.get("env", ())) for kind, given in pods.items()}
-    return [f"pods.{kind}.env[{at}].{field}={text}" for kind, at in counts.items() for field, text in (("name", name), ("value", value))]
+    return [
+        f"pods.{kind}.env[{at}].{field}={text}"
+        for kind, at in counts.items()
+        for field, text in (("name", name), ("value", value))
+    ]
 
 
 def test_a_model_that_cannot_be_trained_ends_its_arm_and_watch_says_why(cluster, first_run):
     with phase("an arm without a model"):
-        first_run.submit("arms={auxbn-1x: {kind: auxbn, scale: 1x}, broken: {kind: real, settings: {model: no_such_model}}}")
+        first_run.submit(
+            "arms={auxbn-1x: {kind: auxbn, scale: 1x}, broken: {kind: real, settings: {model: no_such_model}}}"
+        )
         ended = first_run.watch(check=False)
     assert ended.returncode == 4, said(ended)
     assert "FAILED  train-broken-0: exit 4" in said(ended) and "no_such_model" in said(ended) and "fix: " in said(ended)
@@ -100,7 +110,9 @@ def test_a_wrong_argument_is_refused_with_what_is_allowed(cluster, config_file, 
     assert done.returncode in (2, 3) and words in said(done) and len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_second_submission_of_a_live_run_and_a_changed_identity_are_refused(cluster, first_run, commands, config_file):
+def test_a_second_submission_of_a_live_run_and_a_changed_identity_are_refused(
+    cluster, first_run, commands, config_file
+):
     first_run.submit()
     again = first_run.submit(check=False)
     assert again.returncode == 3 and "make watch" in said(again) and "make stop" in said(again)
@@ -116,8 +128,23 @@ def test_without_a_right_the_verb_and_its_object_are_named(cluster, config_file,
     settings["users"][0]["user"] = {"token": token}
     path = tmp_path / "kubeconfig"
     path.write_text(yaml.safe_dump(settings))
-    done = command("-m", "pipelines", "submit", "--config", config_file, "--run", "nobody", check=False, env={"KUBECONFIG": str(path)})
-    assert done.returncode == 4 and "get" in said(done) and "workflowtemplates" in said(done) and "submitters" in said(done)
+    done = command(
+        "-m",
+        "pipelines",
+        "submit",
+        "--config",
+        config_file,
+        "--run",
+        "nobody",
+        check=False,
+        env={"KUBECONFIG": str(path)},
+    )
+    assert (
+        done.returncode == 4
+        and "get" in said(done)
+        and "workflowtemplates" in said(done)
+        and "submitters" in said(done)
+    )
 
 
 def test_another_version_of_the_chart_is_refused(cluster, first_run):
@@ -143,8 +170,12 @@ def test_a_request_is_made_and_sent_within_two_seconds(cluster, config_file):
         begun = time.monotonic()
         render.rendered()
         config = load_config(config_file)
-        body = workflow_request.workflow("run", names.workflow("timed", config), {"run": "timed", "config": dump_config(config)}, "timed")
-        cluster.custom.create_namespaced_custom_object("argoproj.io", "v1alpha1", NAMESPACE, "workflows", body, dry_run="All")
+        body = workflow_request.workflow(
+            "run", names.workflow("timed", config), {"run": "timed", "config": dump_config(config)}, "timed"
+        )
+        cluster.custom.create_namespaced_custom_object(
+            "argoproj.io", "v1alpha1", NAMESPACE, "workflows", body, dry_run="All"
+        )
         return time.monotonic() - begun
 
     assert min(seconds() for _ in range(3)) < 2

@@ -21,6 +21,7 @@ def test_helm_test_passes_from_inside(cluster):
     with phase("helm test"):
         done = subprocess.run(
             [binary("helm"), "--kubeconfig", cluster.kubeconfig, "test", "synaug", "--namespace", NAMESPACE, "--logs"],
-            capture_output=True, text=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+        )
     assert done.returncode == 0, done.stdout + done.stderr

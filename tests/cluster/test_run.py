@@ -32,7 +32,18 @@ def test_the_training_job_is_gone_with_its_success(cluster, first_run):
 
 def make(store: Path, run: str, shard: int) -> None:
     for stage in ("prompts", "images"):
-        command("-m", "synaug", stage, "--store", str(store), "--run", run, "--shard", str(shard), env={"OMP_NUM_THREADS": "1"})
+        command(
+            "-m",
+            "synaug",
+            stage,
+            "--store",
+            str(store),
+            "--run",
+            run,
+            "--shard",
+            str(shard),
+            env={"OMP_NUM_THREADS": "1"},
+        )
 
 
 def test_the_tars_are_those_of_a_local_run_of_the_same_frozen_plan(first_run, objects, tmp_path):
@@ -69,7 +80,12 @@ def test_a_second_submission_makes_nothing(cluster, first_run, objects):
     with phase("submitted again"):
         first_run.submit()
         first_run.watch()
-    assert {node["templateName"] for node in cluster.nodes(cluster.workflow_of(first_run.run))} == {"plan", "index", "report", "finish"}
+    assert {node["templateName"] for node in cluster.nodes(cluster.workflow_of(first_run.run))} == {
+        "plan",
+        "index",
+        "report",
+        "finish",
+    }
     assert made() == before
 
 

@@ -15,7 +15,12 @@ STRICT = {"dry_run": "All", "field_validation": "Strict"}
 def installed(cluster, name: str) -> dict:
     """Without what the API server added."""
     found = cluster.custom.get_namespaced_custom_object(*ARGO, names.workflow_template(name))
-    return {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": {"name": f"check-{name}"}, "spec": found["spec"]}
+    return {
+        "apiVersion": found["apiVersion"],
+        "kind": found["kind"],
+        "metadata": {"name": f"check-{name}"},
+        "spec": found["spec"],
+    }
 
 
 @pytest.mark.parametrize("name", names.TEMPLATES)

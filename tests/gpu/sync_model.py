@@ -9,7 +9,9 @@ BATCH = 16  # half real, half synthetic
 
 def plain() -> nn.Module:
     torch.manual_seed(0)
-    return timm.create_model("test_resnet", num_classes=5, channels=[8, 8, 16, 16], stem_width=8).double()  # so that only defects differ
+    return timm.create_model(
+        "test_resnet", num_classes=5, channels=[8, 8, 16, 16], stem_width=8
+    ).double()  # so that only defects differ
 
 
 def inputs() -> torch.Tensor:

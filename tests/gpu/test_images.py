@@ -25,8 +25,16 @@ GPU = "cuda:0"
 
 def job_of(folder, model, *, images: int = 8, **settings):
     """A part of 3 * images at 32 px, unless settings say otherwise."""
-    settings = {"profile": "sd15", "width": 32, "height": 32, "num_inference_steps": 2, "guidance_scale_diversified": None} | settings
-    return images_job(open_store(folder, create=True), images=images, part_images=3 * images, model=str(model), **settings)
+    settings = {
+        "profile": "sd15",
+        "width": 32,
+        "height": 32,
+        "num_inference_steps": 2,
+        "guidance_scale_diversified": None,
+    } | settings
+    return images_job(
+        open_store(folder, create=True), images=images, part_images=3 * images, model=str(model), **settings
+    )
 
 
 def planned(job):
@@ -35,7 +43,14 @@ def planned(job):
 
 def make(job, diffusion) -> Manifest:
     maker = PartMaker(
-        store=job.store, run=job.run, config=job.config, plan=job.plan, diffusion=diffusion, clip=FakeCLIP(), versions={}, threads=2
+        store=job.store,
+        run=job.run,
+        config=job.config,
+        plan=job.plan,
+        diffusion=diffusion,
+        clip=FakeCLIP(),
+        versions={},
+        threads=2,
     )
     try:
         maker.make(planned(job))
@@ -49,7 +64,8 @@ def stored(job, manifest: Manifest) -> dict[str, tuple[np.ndarray, dict]]:
     with tarfile.open(fileobj=io.BytesIO(job.store.get(manifest.tar))) as tar:
         files = {member.name: tar.extractfile(member).read() for member in tar}
     return {
-        key: (np.asarray(Image.open(io.BytesIO(files[f"{key}.jpg"])), np.int16), json.loads(files[f"{key}.json"])) for key in manifest.key
+        key: (np.asarray(Image.open(io.BytesIO(files[f"{key}.jpg"])), np.int16), json.loads(files[f"{key}.json"]))
+        for key in manifest.key
     }
 
 
@@ -140,7 +156,10 @@ def test_the_same_vae_decodes_in_a_wider_dtype(overflowing, tmp_path, profile, d
 @pytest.mark.parametrize("profile", ["sd15", "sdxl"])
 def test_a_compiled_denoiser_makes_the_same_images(tmp_path, profile):
     model = {"sd15": tiny_diffusion.save_sd, "sdxl": tiny_diffusion.save_sdxl}[profile](tmp_path)
-    jobs = [job_of(tmp_path / str(on), model, profile=profile, dtype="float32", images=2, compile=on) for on in (False, True)]
+    jobs = [
+        job_of(tmp_path / str(on), model, profile=profile, dtype="float32", images=2, compile=on)
+        for on in (False, True)
+    ]
     made = [stored(job, make(job, open_diffusion(job.config, GPU))) for job in jobs]
     assert all(np.abs(made[0][key][0] - made[1][key][0]).max() <= 8 for key in made[0])
 

@@ -25,7 +25,15 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS
 
 
 def torchrun(*arguments: str, processes: int = 2) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", str(free_ports(1)[0])]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        str(processes),
+        "--master-port",
+        str(free_ports(1)[0]),
+    ]
     result = subprocess.run([*command, *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=180)
     assert result.returncode == 0, result.stderr
 
@@ -41,7 +49,9 @@ def trainer(device: str, **training) -> Trainer:
 
 def batch(size: int = 16) -> TrainingBatch:
     generator = torch.Generator().manual_seed(0)
-    return TrainingBatch(torch.randint(0, 256, (8, 3, size, size), dtype=torch.uint8, generator=generator), torch.arange(8) % 4)
+    return TrainingBatch(
+        torch.randint(0, 256, (8, 3, size, size), dtype=torch.uint8, generator=generator), torch.arange(8) % 4
+    )
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -58,19 +68,25 @@ def test_a_warmed_up_average_with_copied_buffers_exports_strictly_into_a_plain_t
     buffers = {name for name, _ in tested.named_buffers()}
     assert buffers and all(torch.equal(exported[name], trained[name]) for name in buffers)
     start = auxbn.strip(trainer("cpu", ema=0.9999).model)
-    ways = [((exported[n] - start[n]).norm() / (trained[n] - start[n]).norm()).item() for n in exported if n not in buffers]
+    ways = [
+        ((exported[n] - start[n]).norm() / (trained[n] - start[n]).norm()).item() for n in exported if n not in buffers
+    ]
     assert min(ways) > 0.3  # at 0.9999 without a warm-up it would still be at its start
     images = inputs()[:4].float()
     with torch.inference_mode():
         assert torch.allclose(tested(images), who.final.cpu()(images), atol=1e-4)
 
 
-@pytest.mark.parametrize(("device", "compiled"), [("cpu", False), *(pytest.param("cuda:0", on, marks=needs_gpu) for on in (False, True))])
+@pytest.mark.parametrize(
+    ("device", "compiled"), [("cpu", False), *(pytest.param("cuda:0", on, marks=needs_gpu) for on in (False, True))]
+)
 @pytest.mark.parametrize("amp", ["bfloat16", "float16"])
 def test_steps_in_half_precision_follow_those_in_single(amp, device, compiled):
     expected, made = trainer("cpu"), trainer(device, amp=amp, channels_last=True, compile=compiled)
     # 64 pixels: of a 3x3 convolution on 1x1 pixels torch 2.14's bfloat16 on a CPU leaves the outer weights' gradients uninitialized
-    losses = [made.step(batch(64), step).cpu() for step in range(12)]  # float16's first steps can be skipped: the scale begins high
+    losses = [
+        made.step(batch(64), step).cpu() for step in range(12)
+    ]  # float16's first steps can be skipped: the scale begins high
     assert torch.allclose(losses[0][:2], expected.step(batch(64), 0)[:2], rtol=0.05)
     assert losses[-1][:2].sum() < 0.8 * losses[0][:2].sum()
     assert made.scaler.is_enabled() == (amp == "float16")
@@ -96,7 +112,11 @@ def expected() -> dict:
 @needs_gpu
 @pytest.mark.parametrize(
     ("backend", "processes"),
-    [("nccl", 1), ("gloo", 2), pytest.param("nccl", 2, marks=needs_two_gpus)],  # NCCL takes no two ranks on one GPU, gloo does
+    [
+        ("nccl", 1),
+        ("gloo", 2),
+        pytest.param("nccl", 2, marks=needs_two_gpus),
+    ],  # NCCL takes no two ranks on one GPU, gloo does
 )
 def test_sync_bn_over_ranks_equals_batch_norm_over_the_whole_batch(backend, processes, tmp_path):
     torchrun(str(HERE / "sync_rank.py"), backend, str(tmp_path), processes=processes)

@@ -38,10 +38,14 @@ def helm(*arguments: str, values: dict | None = None) -> subprocess.CompletedPro
     return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True)
 
 
-def template(values: dict, *more: str, apis: tuple[str, ...] = APIS, chart: Path = CHART) -> subprocess.CompletedProcess:
+def template(
+    values: dict, *more: str, apis: tuple[str, ...] = APIS, chart: Path = CHART
+) -> subprocess.CompletedProcess:
     versions = [argument for api in apis for argument in ("--api-versions", api)]
     # A helm built from its module without its release's flags takes the cluster for Kubernetes 1.20.
-    return helm("template", "synaug", str(chart), "-n", NAMESPACE, "--kube-version", "1.34.4", *versions, *more, values=values)
+    return helm(
+        "template", "synaug", str(chart), "-n", NAMESPACE, "--kube-version", "1.34.4", *versions, *more, values=values
+    )
 
 
 def rendered(values: dict) -> list[dict]:
@@ -89,7 +93,9 @@ def pods(documents: list[dict]) -> Iterator[Pod]:
             for each in spec["templates"]:
                 if "container" in each:
                     name = f"{document['metadata']['name']}/{each['name']}"
-                    yield Pod(name=name, kind=each["name"], spec=argo_pod(spec, each), metadata=each.get("metadata", {}))
+                    yield Pod(
+                        name=name, kind=each["name"], spec=argo_pod(spec, each), metadata=each.get("metadata", {})
+                    )
         elif document["kind"] == "Pod":
             yield Pod(name="helm test", kind="test", spec=document["spec"], metadata=document["metadata"])
     worker = training_job(documents)["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]
@@ -99,20 +105,26 @@ def pods(documents: list[dict]) -> Iterator[Pod]:
 def argo_pod(workflow: dict, template: dict) -> dict:
     """What Argo 3.7.18 makes of a template (workflow/controller/workflowpod.go): its init and wait containers come without a context."""
     mounted = {mount["name"] for mount in template["container"].get("volumeMounts", ())}
-    volumes = [{"name": name, "emptyDir": {}} for name in ("var-run-argo", "tmp-dir-argo")] + template.get("volumes", [])
+    volumes = [{"name": name, "emptyDir": {}} for name in ("var-run-argo", "tmp-dir-argo")] + template.get(
+        "volumes", []
+    )
     volumes += [volume for volume in workflow.get("volumes", ()) if volume["name"] in mounted]
     executor = [{"name": name, "volumeMounts": []} for name in ("init", "wait")]
     if account := workflow.get("executor", {}).get("serviceAccountName"):
         volumes.append({"name": "exec-sa-token", "secret": {"secretName": f"{account}.service-account-token"}})
         for container in executor:
-            container["volumeMounts"].append({"name": "exec-sa-token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"})
+            container["volumeMounts"].append(
+                {"name": "exec-sa-token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
+            )
     spec = {
         "initContainers": executor[:1],
         "containers": [executor[1], copy.deepcopy(template["container"]) | {"name": "main"}],
         "volumes": volumes,
         "securityContext": template.get("securityContext") or workflow.get("securityContext") or {},
         "serviceAccountName": template.get("serviceAccountName") or workflow.get("serviceAccountName") or "default",
-        "automountServiceAccountToken": template.get("automountServiceAccountToken", workflow.get("automountServiceAccountToken", True)),
+        "automountServiceAccountToken": template.get(
+            "automountServiceAccountToken", workflow.get("automountServiceAccountToken", True)
+        ),
         "imagePullSecrets": workflow.get("imagePullSecrets", []),
         "tolerations": template.get("tolerations") or workflow.get("tolerations", []),
         "nodeSelector": template.get("nodeSelector") or workflow.get("nodeSelector", {}),

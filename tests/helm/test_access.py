@@ -22,8 +22,15 @@ RIGHTS = {
     },
 }
 NAMESPACED = {
-    "ServiceAccount", "Secret", "ConfigMap", "Role", "RoleBinding", "WorkflowTemplate", "Pod", "PodMonitor",
-}  # fmt: skip
+    "ServiceAccount",
+    "Secret",
+    "ConfigMap",
+    "Role",
+    "RoleBinding",
+    "WorkflowTemplate",
+    "Pod",
+    "PodMonitor",
+}
 
 
 def rights(role: dict) -> dict[tuple[str, str], set[str]]:
@@ -55,7 +62,9 @@ def test_each_role_is_bound_to_its_account_and_people_by_their_groups():
 
 def test_nobody_may_submit_unless_a_group_is_named():
     documents = rendered(STORE)
-    assert {each["metadata"]["name"] for each in documents if each["kind"].startswith("Role")} == set(RIGHTS) - {"synaug-submitter"}
+    assert {each["metadata"]["name"] for each in documents if each["kind"].startswith("Role")} == set(RIGHTS) - {
+        "synaug-submitter"
+    }
 
 
 @pytest.mark.parametrize("values", [STORE | {"submitters": ["a"]}, *map(scenario, SCENARIOS)])
@@ -76,28 +85,43 @@ def test_the_executors_token_has_the_name_that_argo_looks_for():
         if document["kind"] == "WorkflowTemplate":
             spec = document["spec"]
             used = {spec["serviceAccountName"], spec["executor"]["serviceAccountName"]}
-            assert used | {each["serviceAccountName"] for each in spec["templates"] if "serviceAccountName" in each} <= accounts
+            assert (
+                used | {each["serviceAccountName"] for each in spec["templates"] if "serviceAccountName" in each}
+                <= accounts
+            )
 
 
 def test_accounts_carry_the_workload_identity_of_the_store_but_not_the_executor():
     role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/synaug"}
     documents = rendered(STORE | {"serviceAccounts": {"stage": {"annotations": role}}})
     found = {each["metadata"]["name"]: each for each in documents if each["kind"] == "ServiceAccount"}
-    assert {name for name, each in found.items() if each["metadata"].get("annotations") == role} == {"synaug-stage", "synaug-launcher"}
-    assert [name for name, each in found.items() if each["automountServiceAccountToken"] is not False] == ["synaug-launcher"]
+    assert {name for name, each in found.items() if each["metadata"].get("annotations") == role} == {
+        "synaug-stage",
+        "synaug-launcher",
+    }
+    assert [name for name, each in found.items() if each["automountServiceAccountToken"] is not False] == [
+        "synaug-launcher"
+    ]
 
 
 def test_the_templates_tell_the_client_version_and_ui():
     documents = rendered(STORE | {"argo": {"uiUrl": "https://argo.example.com", "namespace": "workflows"}})
     templates = [each for each in documents if each["kind"] == "WorkflowTemplate"]
-    assert {each["metadata"]["name"] for each in templates} == {f"synaug-{name}" for name in ("run", "plan", "import", "preview", "fetch")}
+    assert {each["metadata"]["name"] for each in templates} == {
+        f"synaug-{name}" for name in ("run", "plan", "import", "preview", "fetch")
+    }
     for each in templates:
         annotations = each["metadata"]["annotations"]
         assert annotations["synaug/version"] == __version__
         assert annotations["synaug/ui-url"] == "https://argo.example.com"
         assert annotations["synaug/argo-namespace"] == "workflows"
-        assert each["spec"].get("podGC") == (None if each["metadata"]["name"] == "synaug-fetch" else {"strategy": "OnPodSuccess"})
-        assert each["spec"]["ttlStrategy"] == {"secondsAfterSuccess": 7 * 24 * 3600, "secondsAfterFailure": 28 * 24 * 3600}
+        assert each["spec"].get("podGC") == (
+            None if each["metadata"]["name"] == "synaug-fetch" else {"strategy": "OnPodSuccess"}
+        )
+        assert each["spec"]["ttlStrategy"] == {
+            "secondsAfterSuccess": 7 * 24 * 3600,
+            "secondsAfterFailure": 28 * 24 * 3600,
+        }
 
 
 def test_chart_and_package_have_one_version():

@@ -16,7 +16,9 @@ SCRIPT = CHART / "files" / "check.py"
 def check(**environment: str) -> subprocess.CompletedProcess:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "AWS_", "SYNAUG_"))}
     root = str(CHART.parents[1])
-    return subprocess.run([sys.executable, SCRIPT], env=inherited | {"PYTHONPATH": root} | environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, SCRIPT], env=inherited | {"PYTHONPATH": root} | environment, capture_output=True, text=True
+    )
 
 
 @pytest.fixture
@@ -73,7 +75,9 @@ class Refusing(BaseHTTPRequestHandler):
 def test_a_token_that_the_hub_refuses_is_permanent_and_names_the_secret(store):
     with HTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        done = check(SYNAUG_STORE=store.as_uri(), HF_TOKEN="hf_wrong", HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
+        done = check(
+            SYNAUG_STORE=store.as_uri(), HF_TOKEN="hf_wrong", HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}"
+        )
         server.shutdown()
     assert done.returncode == 4
     assert done.stdout.splitlines()[1].endswith("put a valid token into the Secret of models.tokenSecret")

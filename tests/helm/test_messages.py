@@ -37,7 +37,9 @@ def notes(values: dict, folder: Path) -> str:
     """Only an install shows them, for which helm wants a cluster: here a manifest of a copy of the chart includes them."""
     chart = folder / "synaug"
     shutil.copytree(CHART, chart)
-    (chart / "templates" / "shown.yaml").write_text('notes: {{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}')
+    (chart / "templates" / "shown.yaml").write_text(
+        'notes: {{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}'
+    )
     done = template(values, "--show-only", "templates/shown.yaml", chart=chart)
     assert done.returncode == 0, done.stderr
     return yaml.safe_load(done.stdout)["notes"]
@@ -45,8 +47,13 @@ def notes(values: dict, folder: Path) -> str:
 
 def test_notes_lead_to_the_next_commands_in_this_namespace(tmp_path):
     text = notes(STORE, tmp_path)
-    commands = ["helm test synaug -n team --logs", "make import NAMESPACE=team", "make preview NAMESPACE=team", "make plan NAMESPACE=team",
-                "make submit NAMESPACE=team"]  # fmt: skip
+    commands = [
+        "helm test synaug -n team --logs",
+        "make import NAMESPACE=team",
+        "make preview NAMESPACE=team",
+        "make plan NAMESPACE=team",
+        "make submit NAMESPACE=team",
+    ]
     places = [text.index(command) for command in commands]
     assert places == sorted(places)
     assert "kubectl -n argo port-forward service/argo-server 2746" in text
@@ -60,7 +67,11 @@ def test_notes_say_what_will_not_work_yet(tmp_path):
 
 
 def test_notes_name_the_accounts_of_a_workload_identity(tmp_path):
-    role = {"serviceAccounts": {"stage": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/synaug"}}}}
+    role = {
+        "serviceAccounts": {
+            "stage": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/synaug"}}
+        }
+    }
     text = notes(STORE | role, tmp_path)
     assert "system:serviceaccount:team:synaug-stage and\nsystem:serviceaccount:team:synaug-launcher" in text
     assert "No credentials" not in text
@@ -68,9 +79,11 @@ def test_notes_name_the_accounts_of_a_workload_identity(tmp_path):
 
 def test_notes_are_silent_about_what_is_set(tmp_path):
     values = {
-        "store": {"url": "s3://bucket", "secret": "keys"}, "image": {"repository": "registry.example.com/synaug"}, "submitters": ["team"],
+        "store": {"url": "s3://bucket", "secret": "keys"},
+        "image": {"repository": "registry.example.com/synaug"},
+        "submitters": ["team"],
         "argo": {"uiUrl": "https://argo.example.com"},
-    }  # fmt: skip
+    }
     text = notes(values, tmp_path)
     assert "https://argo.example.com/workflows/team" in text
     for word in ("make images", "No credentials", "Nobody but you", "port-forward"):

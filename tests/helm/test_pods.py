@@ -8,14 +8,42 @@ import yaml
 
 from synaug import __version__
 from synaug.__main__ import parser_of
-from tests.helm.chart import CHART, DEVELOPMENT, SCENARIOS, SECRETS, STORE, Pod, one, pods, rendered, scenario, training_job
+from tests.helm.chart import (
+    CHART,
+    DEVELOPMENT,
+    SCENARIOS,
+    SECRETS,
+    STORE,
+    Pod,
+    one,
+    pods,
+    rendered,
+    scenario,
+    training_job,
+)
 from tests.helm.restricted import violations
 
-KINDS = {"plan", "prompts", "images", "index", "train", "worker", "evaluate", "report", "finish", "import", "preview", "fetch", "test"}
+KINDS = {
+    "plan",
+    "prompts",
+    "images",
+    "index",
+    "train",
+    "worker",
+    "evaluate",
+    "report",
+    "finish",
+    "import",
+    "preview",
+    "fetch",
+    "test",
+}
 GPU_KINDS = {"prompts", "images", "preview", "evaluate", "worker"}
 LIGHT_KINDS = {"index", "train", "report", "finish", "fetch", "test"}  # import no torch
 CASES = [pytest.param(STORE | SECRETS, id="defaults")]
-CASES += [pytest.param(scenario(path) | SECRETS, id=f"{path.parent.name}/{path.stem}") for path in (*SCENARIOS, DEVELOPMENT)]
+CASES += [
+    pytest.param(scenario(path) | SECRETS, id=f"{path.parent.name}/{path.stem}") for path in (*SCENARIOS, DEVELOPMENT)
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +66,11 @@ def test_every_pod_is_admitted_at_the_restricted_level(values):
 def test_every_pod_gets_the_pull_secrets_the_lost_node_tolerations_and_resources(values):
     for pod in pods(rendered(values)):
         assert pod.spec["imagePullSecrets"] == [{"name": "registry"}], pod.name
-        lost = {each["key"]: each["tolerationSeconds"] for each in pod.spec["tolerations"] if each.get("effect") == "NoExecute"}
+        lost = {
+            each["key"]: each["tolerationSeconds"]
+            for each in pod.spec["tolerations"]
+            if each.get("effect") == "NoExecute"
+        }
         assert lost == {"node.kubernetes.io/not-ready": 60, "node.kubernetes.io/unreachable": 60}, pod.name
         for container in [*pod.spec.get("initContainers", ()), *pod.spec["containers"]]:
             assert {"cpu", "memory"} <= set(container["resources"]["requests"]), f"{pod.name}: {container['name']}"
@@ -70,8 +102,13 @@ def test_gpu_pods_ask_for_the_resource_and_stay_where_they_are(defaults):
     for kind, pod in by_kind(defaults).items():
         resources = pod.main["resources"]
         expected = "1" if kind in GPU_KINDS else None
-        assert (resources["requests"].get("nvidia.com/gpu"), resources["limits"].get("nvidia.com/gpu")) == (expected, expected), pod.name
-        assert ({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod.spec["tolerations"]) == (kind in GPU_KINDS)
+        assert (resources["requests"].get("nvidia.com/gpu"), resources["limits"].get("nvidia.com/gpu")) == (
+            expected,
+            expected,
+        ), pod.name
+        assert ({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod.spec["tolerations"]) == (
+            kind in GPU_KINDS
+        )
         if kind in GPU_KINDS:
             assert pod.metadata["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false", pod.name
             assert pod.metadata["annotations"]["karpenter.sh/do-not-disrupt"] == "true", pod.name
@@ -93,7 +130,9 @@ def test_pods_that_ask_for_a_gpu_compute_on_it_or_fail(defaults):
                 arguments = ["--store", "s3://b", "--run", "first", "--arm", "naive", "--seed", "0", *arguments]
             assert parser_of(name).parse_intermixed_args(arguments).overrides == ["compute.device=cuda"], pod.name
     for values in ({"gpu": {"device": "auto"}}, {"gpu": {"resource": ""}}):
-        assert not [pod.name for pod in pods(rendered(STORE | values)) if "compute.device=cuda" in pod.main.get("args", ())], values
+        assert not [
+            pod.name for pod in pods(rendered(STORE | values)) if "compute.device=cuda" in pod.main.get("args", ())
+        ], values
     on_cpu = by_kind(rendered(STORE | {"pods": {"images": {"gpus": 0}}}))["images"]
     assert "compute.device=cuda" not in on_cpu.main["args"]
 
@@ -122,8 +161,10 @@ def test_the_gpu_pool_selects_nodes_and_goes_to_plan_with_the_number_of_gpus():
 
 
 def test_a_kinds_own_node_labels_win_over_the_gpus_and_those_over_the_defaults():
-    values = {"gpu": {"nodeSelector": {"pool": "gpu", "zone": "a"}},
-              "pods": {"default": {"nodeSelector": {"pool": "cpu"}}, "prompts": {"nodeSelector": {"pool": "small-gpu"}}}}  # fmt: skip
+    values = {
+        "gpu": {"nodeSelector": {"pool": "gpu", "zone": "a"}},
+        "pods": {"default": {"nodeSelector": {"pool": "cpu"}}, "prompts": {"nodeSelector": {"pool": "small-gpu"}}},
+    }
     found = {kind: pod.spec["nodeSelector"] for kind, pod in by_kind(rendered(STORE | values)).items()}
     assert found["index"] == {"pool": "cpu"}
     assert found["images"] == {"pool": "gpu", "zone": "a"}
@@ -139,7 +180,9 @@ def test_without_limits_nothing_is_held_back(defaults):
 def test_argo_expressions_come_through_as_they_were_rendered(defaults):
     for name in ("run", "plan", "import", "preview", "fetch"):
         source = yaml.safe_load((CHART / "files" / f"{name}.yaml").read_text())
-        assert _without_chart_values(one(defaults, "WorkflowTemplate", f"synaug-{name}")) == _without_chart_values(source)
+        assert _without_chart_values(one(defaults, "WorkflowTemplate", f"synaug-{name}")) == _without_chart_values(
+            source
+        )
 
 
 def _without_chart_values(document: dict) -> dict:
@@ -155,7 +198,9 @@ def _without_chart_values(document: dict) -> dict:
             template.pop(field, None)
         template.get("metadata", {}).pop("annotations", None)
         if "args" in template.get("container", {}):
-            template["container"]["args"] = [each for each in template["container"]["args"] if not each.startswith("compute.")]
+            template["container"]["args"] = [
+                each for each in template["container"]["args"] if not each.startswith("compute.")
+            ]
         for field in ("image", "imagePullPolicy", "resources", "env", "volumeMounts", "ports"):
             template.get("container", {}).pop(field, None)
     return document
@@ -171,10 +216,15 @@ def test_the_small_image_goes_to_the_pods_without_torch_and_a_digest_wins():
 
 def test_credentials_come_from_the_named_keys_and_models_only_where_they_are_read():
     values = {
-        "store": {"url": "s3://bucket", "endpoint": "http://s3:7070", "secret": "keys", "ca": {"configMap": "ca"},
-                  "secretKeys": {"accessKeyId": "id", "sessionToken": "session"}},
+        "store": {
+            "url": "s3://bucket",
+            "endpoint": "http://s3:7070",
+            "secret": "keys",
+            "ca": {"configMap": "ca"},
+            "secretKeys": {"accessKeyId": "id", "sessionToken": "session"},
+        },
         "models": {"claim": "weights", "tokenSecret": {"name": "hub"}},
-    }  # fmt: skip
+    }
     for pod in pods(rendered(values)):
         env = {each["name"]: each.get("value") or each["valueFrom"]["secretKeyRef"] for each in pod.main["env"]}
         assert env["AWS_ACCESS_KEY_ID"] == {"name": "keys", "key": "id"}, pod.name
@@ -186,12 +236,18 @@ def test_credentials_come_from_the_named_keys_and_models_only_where_they_are_rea
         assert claims == ([{"claimName": "weights", "readOnly": True}] if loads else []), pod.name
         assert (env.get("HF_TOKEN") == {"name": "hub", "key": "token"}) == loads, pod.name
         assert (env.get("HF_HUB_CACHE") == "/models/hub") == loads, pod.name
-        assert (env.get("HF_HUB_OFFLINE") == "1") == loads, f"{pod.name}: nothing can be downloaded to a claim that is mounted read-only"
+        assert (env.get("HF_HUB_OFFLINE") == "1") == loads, (
+            f"{pod.name}: nothing can be downloaded to a claim that is mounted read-only"
+        )
 
 
 def test_values_of_a_kind_are_added_to_those_of_all_kinds():
-    own = {"env": [{"name": "A", "value": "own"}, {"name": "SYNAUG_STORE", "value": "s3://other"}], "nodeSelector": {"b": "2"},
-           "resources": {"limits": {"memory": "1Gi"}}, "deadlineHours": 0.5}  # fmt: skip
+    own = {
+        "env": [{"name": "A", "value": "own"}, {"name": "SYNAUG_STORE", "value": "s3://other"}],
+        "nodeSelector": {"b": "2"},
+        "resources": {"limits": {"memory": "1Gi"}},
+        "deadlineHours": 0.5,
+    }
     default = {"env": [{"name": "A", "value": "all"}, {"name": "B", "value": "all"}], "nodeSelector": {"a": "1"}}
     index = by_kind(documents := rendered(STORE | {"pods": {"default": default, "index": own}}))["index"]
     env = [(each["name"], each["value"]) for each in index.main["env"]]
@@ -204,8 +260,12 @@ def test_values_of_a_kind_are_added_to_those_of_all_kinds():
 
 
 def test_metrics_are_served_on_the_port_that_the_monitor_asks():
-    documents = rendered(STORE | {"metrics": {"port": 9999, "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}})
-    serving = {pod.kind for pod in pods(documents) if {"name": "metrics", "containerPort": 9999} in pod.main.get("ports", ())}
+    documents = rendered(
+        STORE | {"metrics": {"port": 9999, "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}}
+    )
+    serving = {
+        pod.kind for pod in pods(documents) if {"name": "metrics", "containerPort": 9999} in pod.main.get("ports", ())
+    }
     assert serving == {"prompts", "images", "worker"}
     monitor = one(documents, "PodMonitor", "synaug")
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
@@ -218,10 +278,18 @@ def test_metrics_are_served_on_the_port_that_the_monitor_asks():
 def test_the_job_has_the_workers_processes_and_shared_memory_of_the_values():
     job = training_job(rendered(STORE | {"training": {"workers": 3, "processesPerWorker": 8, "sharedMemory": "64Gi"}}))
     spec = job["spec"]
-    assert (spec["elasticPolicy"]["minReplicas"], spec["elasticPolicy"]["maxReplicas"], spec["nprocPerNode"]) == (3, 3, "8")
+    assert (spec["elasticPolicy"]["minReplicas"], spec["elasticPolicy"]["maxReplicas"], spec["nprocPerNode"]) == (
+        3,
+        3,
+        "8",
+    )
     worker = spec["pytorchReplicaSpecs"]["Worker"]
     assert worker["replicas"] == 3
-    memory = [v["emptyDir"]["sizeLimit"] for v in worker["template"]["spec"]["volumes"] if v.get("emptyDir", {}).get("medium") == "Memory"]
+    memory = [
+        v["emptyDir"]["sizeLimit"]
+        for v in worker["template"]["spec"]["volumes"]
+        if v.get("emptyDir", {}).get("medium") == "Memory"
+    ]
     assert memory == ["64Gi"]
     assert worker["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "8"
 
@@ -239,8 +307,14 @@ def test_the_launcher_outlives_the_waiting_of_its_workers(defaults):
 
 
 def test_the_weights_of_the_hub_have_room_on_disk(defaults):
-    asked = {kind: pod.main["resources"]["requests"].get("ephemeral-storage") for kind, pod in by_kind(defaults).items()}
-    assert {kind: size for kind, size in asked.items() if size} == {"prompts": "24Gi", "images": "24Gi", "preview": "40Gi"}
+    asked = {
+        kind: pod.main["resources"]["requests"].get("ephemeral-storage") for kind, pod in by_kind(defaults).items()
+    }
+    assert {kind: size for kind, size in asked.items() if size} == {
+        "prompts": "24Gi",
+        "images": "24Gi",
+        "preview": "40Gi",
+    }
 
 
 def test_the_mounted_job_is_immutable_stays_on_upgrade_and_is_named_by_its_content():

@@ -42,7 +42,12 @@ def test_the_schema_knows_every_value():
             optional = path.startswith("pods.") and known is not None
             if (known is None or key not in values) and not optional:
                 found.append(here)
-            elif known and isinstance(values.get(key), dict) and "properties" in known and not here.endswith(".resources"):
+            elif (
+                known
+                and isinstance(values.get(key), dict)
+                and "properties" in known
+                and not here.endswith(".resources")
+            ):
                 found += unlike(known, values[key], here)
         return found
 
@@ -55,7 +60,9 @@ def test_the_schema_leaves_no_object_open():
         found = []
         if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
             more = schema.get("additionalProperties")
-            found += [path] if not isinstance(more, dict) or more.get("type") not in ("string", ["string", "number"]) else []
+            found += (
+                [path] if not isinstance(more, dict) or more.get("type") not in ("string", ["string", "number"]) else []
+            )
         for name, each in schema.get("properties", {}).items():
             found += loose(each, f"{path}.{name}".lstrip("."))
         return found + (loose(schema["items"], f"{path}[]") if "items" in schema else [])
@@ -113,7 +120,10 @@ def test_a_misspelled_value_is_refused_by_name(misspelled, field):
         ({"training": {"sharedMemory": "8"}}, "/training/sharedMemory"),
         ({"limits": {"gpus": "64"}}, "/limits/gpus"),
         ({"pods": {"images": {"deadlineHours": 0}}}, "/pods/images/deadlineHours"),
-        ({"pods": {"default": {"resources": {"limits": {"memory": "2 GiB"}}}}}, "/pods/default/resources/limits/memory"),
+        (
+            {"pods": {"default": {"resources": {"limits": {"memory": "2 GiB"}}}}},
+            "/pods/default/resources/limits/memory",
+        ),
         ({"pods": {"images": {"gpus": 2}}}, "/pods/images/gpus"),
         ({"submitters": "team"}, "/submitters"),
         ({"imagePullSecrets": ["registry"]}, "/imagePullSecrets/0"),
@@ -155,5 +165,7 @@ def test_helm_lint_finds_nothing(path):
 def merged(base: dict, more: dict) -> dict:
     result = copy.deepcopy(base)
     for key, value in more.items():
-        result[key] = merged(result[key], value) if isinstance(value, dict) and isinstance(result.get(key), dict) else value
+        result[key] = (
+            merged(result[key], value) if isinstance(value, dict) and isinstance(result.get(key), dict) else value
+        )
     return result

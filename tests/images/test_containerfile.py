@@ -66,14 +66,21 @@ def test_no_secret_is_copied_and_the_base_is_an_argument_with_a_pinned_default()
     (base,) = [line for line in instructions() if line.startswith("ARG BASE=")]
     name, _, tag = base.removeprefix("ARG BASE=").rpartition(":")
     assert "/" in name and tag and tag != "latest"
-    assert not [line for line in instructions() if line.startswith(("ARG", "ENV")) and ("INDEX" in line or "TOKEN" in line)]
+    assert not [
+        line for line in instructions() if line.startswith(("ARG", "ENV")) and ("INDEX" in line or "TOKEN" in line)
+    ]
 
 
 def test_the_build_sees_only_what_it_copies():
     ignore = (images.ROOT / ".dockerignore").read_text().splitlines()
     allowed = {line.removeprefix("!") for line in ignore if line.startswith("!")}
     assert "*" in ignore
-    copied = {part for line in instructions() if line.startswith("COPY ") and "--from" not in line for part in line.split()[1:-1]}
+    copied = {
+        part
+        for line in instructions()
+        if line.startswith("COPY ") and "--from" not in line
+        for part in line.split()[1:-1]
+    }
     assert copied == allowed
 
 
@@ -100,7 +107,9 @@ def test_pushed_digests_become_values_that_the_chart_takes(tmp_path):
     assert used == {f"{team}/synaug@{digests['stages']}", f"{team}/synaug-control@{digests['control']}"}
 
 
-@pytest.mark.parametrize("prefix", ["https://registry.example.com/team", "Registry.example.com/Team", "registry example"])
+@pytest.mark.parametrize(
+    "prefix", ["https://registry.example.com/team", "Registry.example.com/Team", "registry example"]
+)
 def test_a_push_prefix_that_is_none_is_refused(prefix, capsys):
     assert images.main(["--push", prefix]) == 2
     assert f"PUSH={prefix}: a registry and path in lower case without a scheme" in capsys.readouterr().err
@@ -110,5 +119,3 @@ def test_without_an_engine_it_says_which_are_taken(monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
     assert images.main([]) == 2
     assert "docker (with its daemon running) or buildah" in capsys.readouterr().err
-
-

@@ -46,7 +46,11 @@ def only_control(tmp_path_factory):
     shutil.copy(Path(__file__).with_name("refuse.py"), folder / "sitecustomize.py")
     held = closure(required())
     held.add("synaug")
-    refused = " ".join(name for name, owners in metadata.packages_distributions().items() if not held & {normal(owner) for owner in owners})
+    refused = " ".join(
+        name
+        for name, owners in metadata.packages_distributions().items()
+        if not held & {normal(owner) for owner in owners}
+    )
 
     def run(*arguments: str) -> subprocess.CompletedProcess:
         environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "REFUSED": refused}
@@ -71,8 +75,17 @@ def test_index_and_report_work_on_a_finished_run(only_control, tmp_path):
 
 
 def test_launcher_exit_handler_fetch_and_the_store_on_s3_have_their_packages(only_control):
-    modules = ["pipelines.commands.launch", "pipelines.commands.finish", "pipelines.commands.fetch", "pipelines.launcher.launcher", "pipelines.launcher.jobs",
-               "pipelines.operations.fetch", "kubernetes.client", "synaug.data.s3_store", "huggingface_hub"]  # fmt: skip
+    modules = [
+        "pipelines.commands.launch",
+        "pipelines.commands.finish",
+        "pipelines.commands.fetch",
+        "pipelines.launcher.launcher",
+        "pipelines.launcher.jobs",
+        "pipelines.operations.fetch",
+        "kubernetes.client",
+        "synaug.data.s3_store",
+        "huggingface_hub",
+    ]
     done = only_control("-c", f"import {', '.join(modules)}")
     assert done.returncode == 0, done.stderr
 

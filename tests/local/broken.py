@@ -23,11 +23,15 @@ from tests.planned import put_manifests
 CLASSES = ("bag", "coat", "dress", "shirt")
 RUN = "first"
 RUN_YAML = {
-    "classes": [{"id": c, "names": [c]} for c in CLASSES], "scale": "1x", "class_shards": 2,
-    "prompts": {"mix": {"plain": 1, "cd": 0, "sd": 0}}, "images": {"profile": "embedded", "batch_size": 4, "part_images": 100},
+    "classes": [{"id": c, "names": [c]} for c in CLASSES],
+    "scale": "1x",
+    "class_shards": 2,
+    "prompts": {"mix": {"plain": 1, "cd": 0, "sd": 0}},
+    "images": {"profile": "embedded", "batch_size": 4, "part_images": 100},
     "training": {"model": "resnet10t", "image_size": 32, "batch_size": 8, "steps": 2, "lr": 0.01},
-    "arms": {"real": {"kind": "real"}, "auxbn-1x": {"kind": "auxbn", "scale": "1x"}}, "tests": {"test": {"split": "train"}},
-}  # fmt: skip
+    "arms": {"real": {"kind": "real"}, "auxbn-1x": {"kind": "auxbn", "scale": "1x"}},
+    "tests": {"test": {"split": "train"}},
+}
 
 
 class Site:
@@ -42,9 +46,14 @@ class Site:
         for name in CLASSES:
             (self.folder / "photos" / name).mkdir(parents=True)
             for n in range(3):
-                Image.fromarray(draw.integers(0, 255, (32, 32, 3), np.uint8)).save(self.folder / "photos" / name / f"{n}.jpg")
+                Image.fromarray(draw.integers(0, 255, (32, 32, 3), np.uint8)).save(
+                    self.folder / "photos" / name / f"{n}.jpg"
+                )
         (self.folder / "run.yaml").write_text(yaml.safe_dump(RUN_YAML, sort_keys=False))
-        for command in (["import", f"{self.folder}/photos"], ["plan", "--config", f"{self.folder}/run.yaml", "--run", RUN]):
+        for command in (
+            ["import", f"{self.folder}/photos"],
+            ["plan", "--config", f"{self.folder}/run.yaml", "--run", RUN],
+        ):
             assert main([*command, "--store", self.store.url]) == 0
         return self
 
@@ -61,7 +70,14 @@ class Site:
 
 def prompts_exist(site: Site) -> None:
     for class_id in CLASSES:
-        text = {"class_id": class_id, "name": class_id, "senses": [], "chosen": "", "pools": {}, "plain": [f"a photo of a {class_id}"]}
+        text = {
+            "class_id": class_id,
+            "name": class_id,
+            "senses": [],
+            "chosen": "",
+            "pools": {},
+            "plain": [f"a photo of a {class_id}"],
+        }
         site.store.put(layout.prompts(RUN, class_id), json.dumps(text).encode())
 
 
@@ -124,7 +140,9 @@ def a_truncated_tar(site: Site) -> None:
 
 
 def two_classes_with_one_id(site: Site) -> None:
-    (site.folder / "run.yaml").write_text(yaml.safe_dump(RUN_YAML | {"classes": [{"id": "bag", "names": [n]} for n in ("bag", "sack")]}))
+    (site.folder / "run.yaml").write_text(
+        yaml.safe_dump(RUN_YAML | {"classes": [{"id": "bag", "names": [n]} for n in ("bag", "sack")]})
+    )
 
 
 def a_class_without_images(site: Site) -> None:

@@ -83,7 +83,9 @@ def site(tmp_path_factory) -> Site:
     return Site(tmp_path_factory.mktemp("site")).build()
 
 
-@pytest.mark.parametrize(("command", "code", "line", "breaking"), ROWS, ids=[f"{row[0].split()[0]}-{n}" for n, row in enumerate(ROWS)])
+@pytest.mark.parametrize(
+    ("command", "code", "line", "breaking"), ROWS, ids=[f"{row[0].split()[0]}-{n}" for n, row in enumerate(ROWS)]
+)
 def test_one_line_the_code_and_an_unchanged_store(site, tmp_path, monkeypatch, capfd, command, code, line, breaking):
     copy = site.copy(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -93,7 +95,9 @@ def test_one_line_the_code_and_an_unchanged_store(site, tmp_path, monkeypatch, c
             breaking(*([copy, patch] if len(inspect.signature(breaking).parameters) == 2 else [copy]))
         before = copy.content()
         capfd.readouterr()
-        coat = next(n for n, shard in enumerate(broken.open_run(copy.store, "first")[1].class_shards) if "coat" in shard)
+        coat = next(
+            n for n, shard in enumerate(broken.open_run(copy.store, "first")[1].class_shards) if "coat" in shard
+        )
         given = main([word.format(folder=tmp_path, store=copy.store.url, coat=coat) for word in command.split()])
     errors = capfd.readouterr().err.splitlines()
     shown = [text for text in errors if not re.match(r"(images|train|index)\S*: \d+/\d+ |Loading weights|$", text)]
@@ -113,4 +117,7 @@ def test_a_defect_is_70_and_asks_for_debug(site, capfd, monkeypatch):
     monkeypatch.setattr("synaug.cli.status.open_run", lambda *_: 1 // 0)
     assert main(["status", "--store", site.store.url, "--run", "first"]) == 70
     errors = capfd.readouterr().err
-    assert errors == "synaug status: unexpected ZeroDivisionError: integer division or modulo by zero (a defect of synaug; --debug shows where)\n"
+    assert (
+        errors
+        == "synaug status: unexpected ZeroDivisionError: integer division or modulo by zero (a defect of synaug; --debug shows where)\n"
+    )

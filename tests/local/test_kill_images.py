@@ -13,7 +13,9 @@ import pytest
 from synaug.data.store import open_store
 from tests.images_run import images_job
 
-EVENTS = 23  # of an uninterrupted run: each progress report, and each put of a tar, manifest or timing as it begins and ends
+EVENTS = (
+    23  # of an uninterrupted run: each progress report, and each put of a tar, manifest or timing as it begins and ends
+)
 POINTS = Random(7).sample(range(EVENTS), 10)
 
 
@@ -71,7 +73,11 @@ def start(context, folder: Path, at: int | None) -> tuple[int, int | None]:
 
 def objects(folder: Path) -> dict[str, bytes]:
     """Every file but the timing, temporary ones too."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file() and "timing" not in path.parts}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "timing" not in path.parts
+    }
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +88,9 @@ def whole(context, tmp_path_factory):
     return objects(folder)
 
 
-@pytest.mark.parametrize("at", [pytest.param(at, marks=() if n < 2 else pytest.mark.slow) for n, at in enumerate(POINTS)])
+@pytest.mark.parametrize(
+    "at", [pytest.param(at, marks=() if n < 2 else pytest.mark.slow) for n, at in enumerate(POINTS)]
+)
 def test_killed_and_continued_the_bytes_are_the_same(context, whole, tmp_path, at):
     folder = tmp_path / "store"
     assert start(context, folder, at)[0] == -signal.SIGKILL

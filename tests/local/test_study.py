@@ -14,17 +14,26 @@ from tests.local.test_whole_job import RUN_YAML, synaug
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = 24  # of a class: what `diagnose` wants at least
-ARMS = {"real": {"kind": "real"}, "naive-1x": {"kind": "naive", "scale": "1x"}, "auxbn-1x": {"kind": "auxbn", "scale": "1x"}}
+ARMS = {
+    "real": {"kind": "real"},
+    "naive-1x": {"kind": "naive", "scale": "1x"},
+    "auxbn-1x": {"kind": "auxbn", "scale": "1x"},
+}
 STUDY = {
-    "title": "Two generation seeds", "base": "base.yaml", "diagnose": ["one"],
+    "title": "Two generation seeds",
+    "base": "base.yaml",
+    "diagnose": ["one"],
     "runs": {"one": {"arms": ARMS}, "two": {"seed": 1, "arms": {"naive-1x": {"kind": "naive", "scale": "1x"}}}},
     "comparisons": {
         "scale": {
-            "title": "Accuracy", "real": ["one/real"], "arms": ["one/naive-1x", "two/naive-1x", "one/auxbn-1x"], "figure": "scale",
+            "title": "Accuracy",
+            "real": ["one/real"],
+            "arms": ["one/naive-1x", "two/naive-1x", "one/auxbn-1x"],
+            "figure": "scale",
             "differences": {"AuxBN over naive": ["one/auxbn-1x", "one/naive-1x"]},
         },
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -42,13 +51,19 @@ def folder(tmp_path) -> Path:
 def test_a_study_goes_on_where_it_was_stopped_and_draws_what_it_found(folder):
     store, out = str(folder / "store"), folder / "out"
     for split in ("train", "val"):
-        synaug("import", str(folder / split), "--store", store, "--split", split, "--classes", str(folder / "classes.yaml"))
+        synaug(
+            "import", str(folder / split), "--store", store, "--split", split, "--classes", str(folder / "classes.yaml")
+        )
     command = ["study", str(folder / "study.yaml"), "--store", store, "--out", str(out)]
     assert "two" in synaug(*command, "--plan") and not out.exists()
     synaug(*command, "--only", "one")
     drawing = [sys.executable, "-m", "synaug", *command, "--draw"]
     early = subprocess.run(drawing, cwd=ROOT, capture_output=True, text=True, env=dict(os.environ))
-    assert early.returncode == 3 and "run two of the study is not finished" in early.stderr and "--only two" in early.stderr
+    assert (
+        early.returncode == 3
+        and "run two of the study is not finished" in early.stderr
+        and "--only two" in early.stderr
+    )
     assert not out.exists()
 
     synaug(*command)

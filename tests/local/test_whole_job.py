@@ -21,16 +21,31 @@ from tests.weed import BUCKET
 ROOT = Path(__file__).parents[2]
 PHOTOS = 8
 RUN_YAML = {
-    "classes": "classes.yaml", "scale": "1x", "class_shards": 2, "threads": 1,
+    "classes": "classes.yaml",
+    "scale": "1x",
+    "class_shards": 2,
+    "threads": 1,
     "prompts": {"values": 2, "max_senses": 2, "sense_images": 4, "mix": {"plain": 0.5, "cd": 0.25, "sd": 0.25}},
     "images": {"profile": "embedded", "batch_size": 8, "part_images": 8, "guidance_scale_diversified": 1.5},
     "training": {
-        "model": "resnet18", "model_kwargs": {"layers": [1, 1, 1, 0], "channels": [16, 16, 32, 32], "stem_type": "deep", "stem_width": 8},
-        "image_size": 32, "test_crop": 1.0, "batch_size": 8, "steps": 6, "lr": 0.02, "augmentation": {"crop": "pad"},
+        "model": "resnet18",
+        "model_kwargs": {"layers": [1, 1, 1, 0], "channels": [16, 16, 32, 32], "stem_type": "deep", "stem_width": 8},
+        "image_size": 32,
+        "test_crop": 1.0,
+        "batch_size": 8,
+        "steps": 6,
+        "lr": 0.02,
+        "augmentation": {"crop": "pad"},
     },
-    "arms": {"real": {"kind": "real"}, "auxbn-1x": {"kind": "auxbn", "scale": "1x"}, "auxbn-2x": {"kind": "auxbn", "scale": "2x"}},
-    "seeds": [0, 1], "tests": {"held-out": {"split": "val", "domain": "in"}}, "compute": {"workers": 2},
-}  # fmt: skip
+    "arms": {
+        "real": {"kind": "real"},
+        "auxbn-1x": {"kind": "auxbn", "scale": "1x"},
+        "auxbn-2x": {"kind": "auxbn", "scale": "2x"},
+    },
+    "seeds": [0, 1],
+    "tests": {"held-out": {"split": "val", "domain": "in"}},
+    "compute": {"workers": 2},
+}
 
 
 @pytest.fixture
@@ -44,7 +59,12 @@ def folder(tmp_path) -> Path:
 def synaug(*arguments: str) -> str:
     """Stdout of a command that succeeds."""
     done = subprocess.run(
-        [sys.executable, "-m", "synaug", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600, env=dict(os.environ)
+        [sys.executable, "-m", "synaug", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=dict(os.environ),
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -64,7 +84,9 @@ def test_from_photos_to_the_report_on_s3(folder, s3_environment):
     url = f"s3://{BUCKET}/{uuid.uuid4().hex}"
     store = open_store(url)
     for split in ("train", "val"):
-        synaug("import", str(folder / split), "--store", url, "--split", split, "--classes", str(folder / "classes.yaml"))
+        synaug(
+            "import", str(folder / split), "--store", url, "--split", split, "--classes", str(folder / "classes.yaml")
+        )
     shown = synaug("run", "--config", str(folder / "run.yaml"), "--store", url, "--run", "first")
 
     assert "held-out" in shown and "auxbn-1x" in shown and "auxbn-2x" not in shown

@@ -22,7 +22,14 @@ NOW = "2026-11-24T10:00:00Z"
 
 
 def status(code: int, reason: str, message: str, **details) -> tuple[int, dict]:
-    answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason}
+    answer = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+    }
     return code, answer | {"code": code} | ({"details": details} if details else {})
 
 
@@ -77,7 +84,10 @@ class ApiServer:
         if found := re.fullmatch(r"/api/v1/namespaces/([^/]+)", path):
             return status(404, "NotFound", f'namespaces "{found[1]}" not found', name=found[1], kind="namespaces")
         if path.endswith("/pods"):
-            return 200, {"items": [pod for pod in self.pods if selected(pod, query.get("labelSelector"))], "metadata": {}}
+            return 200, {
+                "items": [pod for pod in self.pods if selected(pod, query.get("labelSelector"))],
+                "metadata": {},
+            }
         if path.endswith("/events"):
             return 200, {"items": self.events, "metadata": {}}
         if found := re.search(r"/pods/([^/]+)/log$", path):
@@ -97,11 +107,16 @@ class ApiServer:
         if namespace != self.namespace:
             held = {}
         if method == "GET" and name is None:
-            return 200, {"items": [item for item in held.values() if selected(item, query.get("labelSelector"))], "metadata": {}}
+            return 200, {
+                "items": [item for item in held.values() if selected(item, query.get("labelSelector"))],
+                "metadata": {},
+            }
         if method == "POST":
             return self._create(namespace, body)
         if name not in held:
-            return status(404, "NotFound", f'{kind}.argoproj.io "{name}" not found', name=name, group="argoproj.io", kind=kind)
+            return status(
+                404, "NotFound", f'{kind}.argoproj.io "{name}" not found', name=name, group="argoproj.io", kind=kind
+            )
         if method == "DELETE":
             self.remove(name)
             return 200, {"kind": "Status", "status": "Success"}
@@ -125,7 +140,11 @@ class ApiServer:
 
 
 def template(name: str, version: str) -> dict:
-    return {"kind": "WorkflowTemplate", "metadata": {"name": name, "annotations": {"synaug/version": version}}, "spec": {}}
+    return {
+        "kind": "WorkflowTemplate",
+        "metadata": {"name": name, "annotations": {"synaug/version": version}},
+        "spec": {},
+    }
 
 
 def selected(item: dict, selector: str | None) -> bool:
@@ -159,7 +178,9 @@ class Handler(BaseHTTPRequestHandler):
         api, name = self.server.api, query["fieldSelector"].removeprefix("metadata.name=")
         event = b""
         with api.changed:
-            if api.changed.wait_for(lambda: api.version > int(query["resourceVersion"]), timeout=int(query["timeoutSeconds"])):
+            if api.changed.wait_for(
+                lambda: api.version > int(query["resourceVersion"]), timeout=int(query["timeoutSeconds"])
+            ):
                 event = json.dumps({"type": "MODIFIED", "object": api.workflows.get(name, {})}).encode() + b"\n"
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
@@ -190,10 +211,12 @@ def serving(api: ApiServer):
 def kubeconfig(path, url: str, context: str = "test"):
     """Writes a kubeconfig with one context; returns its path."""
     config = {
-        "apiVersion": "v1", "kind": "Config", "current-context": context,
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": context,
         "clusters": [{"name": "c", "cluster": {"server": url}}],
         "users": [{"name": "u", "user": {"token": "a-token"}}],
         "contexts": [{"name": context, "context": {"cluster": "c", "user": "u"}}],
-    }  # fmt: skip
+    }
     path.write_text(yaml.safe_dump(config))
     return path

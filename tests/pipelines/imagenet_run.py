@@ -23,17 +23,29 @@ def shard_estimate() -> dict:
     stages["prompts"] |= {"total": 1000, "tasks": 500}
     stages["images"] |= {"total": 500 * SHARD, "tasks": 500}
     return estimate(
-        scale=6, images=500 * SHARD, images_left=500 * SHARD, rate=1.47, gpus=64, gpu_hours=1211.0, seconds=19 * 3600.0, price=2.56,
-        cost=3100.0, stages=stages,
-    )  # fmt: skip
+        scale=6,
+        images=500 * SHARD,
+        images_left=500 * SHARD,
+        rate=1.47,
+        gpus=64,
+        gpu_hours=1211.0,
+        seconds=19 * 3600.0,
+        price=2.56,
+        cost=3100.0,
+        stages=stages,
+    )
 
 
 def nodes() -> Nodes:
     made = Nodes(NAME)
     numbers = [f"{n:03d}" for n in range(500)]
     arms = [{"arm": arm, "seed": "0"} for arm in ("real", "auxbn-6x")]
-    made.add("plan", "Succeeded", attempt("Succeeded"), outputs=plan_outputs(shards=numbers, trainings=arms, evaluations=arms,
-                                                                           estimate=shard_estimate()))  # fmt: skip
+    made.add(
+        "plan",
+        "Succeeded",
+        attempt("Succeeded"),
+        outputs=plan_outputs(shards=numbers, trainings=arms, evaluations=arms, estimate=shard_estimate()),
+    )
     lost = [attempt("Error")] * 33 + [attempt("Failed", exit=170, line=STORE)] * 4
     for n, number in enumerate(numbers):
         inputs = {"shard": number}
@@ -41,8 +53,15 @@ def nodes() -> Nodes:
         if n == 88:
             made.add("images", "Failed", attempt("Failed", exit=4, line=TOKEN), inputs=inputs)
         elif n < 171:
-            summary = {"images": SHARD, "lost": 0, "made": SHARD, "seconds": SHARD / 1.61, "rate": 1.61, "device": "H100",
-                       "rejected": {"black": 2, "flagged": 5} if n else {"flagged": 48}}  # fmt: skip
+            summary = {
+                "images": SHARD,
+                "lost": 0,
+                "made": SHARD,
+                "seconds": SHARD / 1.61,
+                "rate": 1.61,
+                "device": "H100",
+                "rejected": {"black": 2, "flagged": 5} if n else {"flagged": 48},
+            }
             made.add("images", "Succeeded", *lost[n : n + 1], attempt("Succeeded", summary=summary), inputs=inputs)
         elif n < 232:
             made.add("images", "Running", attempt(progress=f"100/{SHARD}"), inputs=inputs)
@@ -51,22 +70,29 @@ def nodes() -> Nodes:
     return made
 
 
-def pod(name: str, phase: str, *, stage: str = "images", age: timedelta = timedelta(), node: str = "", labels=(), **status) -> dict:
+def pod(
+    name: str, phase: str, *, stage: str = "images", age: timedelta = timedelta(), node: str = "", labels=(), **status
+) -> dict:
     """node: of the Workflow."""
     return {
         "metadata": {
-            "name": name, "uid": name, "labels": {"synaug/stage": stage, **dict(labels)}, "creationTimestamp": text(NOW - age),
+            "name": name,
+            "uid": name,
+            "labels": {"synaug/stage": stage, **dict(labels)},
+            "creationTimestamp": text(NOW - age),
             "annotations": {NODE_ANNOTATION: node},
         },
         "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
         "status": {"phase": phase} | status,
-    }  # fmt: skip
+    }
 
 
 def running(name: str, since: datetime, *, container: str = "main", created: datetime | None = None, **more) -> dict:
     """One whose container runs since then, and waited before."""
     state = {"running": {"startedAt": text(since)}}
-    return pod(name, "Running", age=NOW - (created or since), containerStatuses=[{"name": container, "state": state}], **more)
+    return pod(
+        name, "Running", age=NOW - (created or since), containerStatuses=[{"name": container, "state": state}], **more
+    )
 
 
 def unschedulable(name: str, message: str, **more) -> dict:
@@ -75,7 +101,12 @@ def unschedulable(name: str, message: str, **more) -> dict:
 
 
 def event(pod: str, reason: str, message: str) -> dict:
-    return {"involvedObject": {"kind": "Pod", "name": pod, "uid": pod}, "reason": reason, "message": message, "lastTimestamp": text(NOW)}
+    return {
+        "involvedObject": {"kind": "Pod", "name": pod, "uid": pod},
+        "reason": reason,
+        "message": message,
+        "lastTimestamp": text(NOW),
+    }
 
 
 def snapshot() -> Snapshot:
@@ -87,4 +118,9 @@ def snapshot() -> Snapshot:
     pods = [running(f"images-{n}", begun, created=STARTED, node=f"{NAME}-images-{n}-0") for n in range(171, 232)]
     pods += [unschedulable(f"waits-{n}", full, age=timedelta(minutes=9)) for n in range(3)]
     scaler = "pod didn't trigger scale-up: 1 max node group size reached"
-    return Snapshot(workflow(NAME, "Running", nodes(), run="imagenet-6x"), NOW, pods, [event("waits-0", "NotTriggerScaleUp", scaler)])
+    return Snapshot(
+        workflow(NAME, "Running", nodes(), run="imagenet-6x"),
+        NOW,
+        pods,
+        [event("waits-0", "NotTriggerScaleUp", scaler)],
+    )

@@ -18,7 +18,11 @@ def strict(schema):
     if not isinstance(schema, dict):
         return schema
     made = {key: strict(value) for key, value in schema.items()}
-    if isinstance(made.get("properties"), dict) and "additionalProperties" not in made and made.get("type", "object") == "object":
+    if (
+        isinstance(made.get("properties"), dict)
+        and "additionalProperties" not in made
+        and made.get("type", "object") == "object"
+    ):
         made["additionalProperties"] = False
     return INT_OR_STRING if made.get("x-kubernetes-int-or-string") else made
 
@@ -48,7 +52,9 @@ def pytorch_job() -> Draft7Validator:
 
 def mistakes(validator: Draft7Validator, made: dict) -> list[str]:
     """One line each: where, and what."""
-    return sorted(f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in validator.iter_errors(made))
+    return sorted(
+        f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in validator.iter_errors(made)
+    )
 
 
 def _read(name: str) -> dict:

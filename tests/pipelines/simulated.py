@@ -19,7 +19,15 @@ REASON = "main: Error (exit code 170): s3://imagenet-synthetic-{:05d}/synaug did
 class Run:
     """The nodes of a run that has ended. retried: the share of pods that were tried twice."""
 
-    def __init__(self, spec: dict[str, Any], config: str, *, name: str = "imagenet-6x-4f2a", shards: int = 500, retried: float = 0.3):
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        config: str,
+        *,
+        name: str = "imagenet-6x-4f2a",
+        shards: int = 500,
+        retried: float = 0.3,
+    ):
         self.templates = {template["name"]: template for template in spec["templates"]}
         self.name, self.config, self.retried, self.nodes = name, config, retried, {}
         self.random = random.Random(0)
@@ -41,15 +49,32 @@ class Run:
             value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
         return f"{self.name}-{value}"
 
-    def node(self, kind: str, name: str, boundary: str | None, template: str, inputs: dict[str, str], **more) -> dict[str, Any]:
+    def node(
+        self, kind: str, name: str, boundary: str | None, template: str, inputs: dict[str, str], **more
+    ) -> dict[str, Any]:
         second = self.random.randrange(60)
         shown = name.removeprefix(f"{boundary}.") if boundary else name
-        node = {
-            "id": self.id(name), "name": name, "displayName": shown, "type": kind, "templateName": template,
-            "templateScope": "local/", "phase": "Succeeded", "startedAt": STARTED.format(second),
-            "finishedAt": FINISHED.format(second), "progress": "12800/12800",
-            "resourcesDuration": {"cpu": self.random.randrange(10**5), "memory": self.random.randrange(10**6), "nvidia.com/gpu": 3541},
-        } | ({"boundaryID": self.id(boundary)} if boundary else {}) | more  # fmt: skip
+        node = (
+            {
+                "id": self.id(name),
+                "name": name,
+                "displayName": shown,
+                "type": kind,
+                "templateName": template,
+                "templateScope": "local/",
+                "phase": "Succeeded",
+                "startedAt": STARTED.format(second),
+                "finishedAt": FINISHED.format(second),
+                "progress": "12800/12800",
+                "resourcesDuration": {
+                    "cpu": self.random.randrange(10**5),
+                    "memory": self.random.randrange(10**6),
+                    "nvidia.com/gpu": 3541,
+                },
+            }
+            | ({"boundaryID": self.id(boundary)} if boundary else {})
+            | more
+        )
         if inputs:
             node["inputs"] = {"parameters": [{"name": key, "value": value} for key, value in inputs.items()]}
         self.nodes[node["id"]] = node
@@ -64,8 +89,12 @@ class Run:
             shown = shown and shown.replace(f"{{{{inputs.parameters.{key}}}}}", value)
         parent["displayName"] = shown or parent["displayName"]
         for n in range(tries):
-            pod = self.node("Pod", f"{name}({n})", boundary, template, inputs, nodeFlag={"retried": True}, taskResultSynced=True)
-            pod["hostNodeName"] = f"gke-synaug-h100-pool-{self.random.getrandbits(32):08x}-{self.random.getrandbits(20):04x}"
+            pod = self.node(
+                "Pod", f"{name}({n})", boundary, template, inputs, nodeFlag={"retried": True}, taskResultSynced=True
+            )
+            pod["hostNodeName"] = (
+                f"gke-synaug-h100-pool-{self.random.getrandbits(32):08x}-{self.random.getrandbits(20):04x}"
+            )
             pod["outputs"] = {"exitCode": "0"}
             if n < tries - 1:
                 pod |= {"phase": "Failed", "message": REASON.format(self.random.randrange(10**5))}
@@ -121,20 +150,30 @@ def workflow(spec: dict[str, Any], submission: dict[str, Any], run: Run) -> dict
     stored = spec | submission["spec"]
     name = submission["spec"]["workflowTemplateRef"]["name"]
     templates = {
-        f"namespaced/{name}/{each['name']}": each | {"inputs": each.get("inputs", {}), "outputs": each.get("outputs", {}), "metadata": {
-            "labels": spec["podMetadata"]["labels"] | each.get("metadata", {}).get("labels", {}),
-        }}
+        f"namespaced/{name}/{each['name']}": each
+        | {
+            "inputs": each.get("inputs", {}),
+            "outputs": each.get("outputs", {}),
+            "metadata": {
+                "labels": spec["podMetadata"]["labels"] | each.get("metadata", {}).get("labels", {}),
+            },
+        }
         for each in spec["templates"]
-    }  # fmt: skip
+    }
     return submission | {
         "status": {
-            "phase": "Succeeded", "startedAt": STARTED.format(0), "finishedAt": FINISHED.format(0), "progress": "6400000/6400000",
+            "phase": "Succeeded",
+            "startedAt": STARTED.format(0),
+            "finishedAt": FINISHED.format(0),
+            "progress": "6400000/6400000",
             "conditions": [{"type": "PodRunning", "status": "False"}, {"type": "Completed", "status": "True"}],
             "resourcesDuration": {"cpu": 10**8, "memory": 10**9, "nvidia.com/gpu": 10**7},
             "artifactRepositoryRef": {"default": True, "artifactRepository": {}},
-            "storedTemplates": templates, "storedWorkflowTemplateSpec": stored, "nodes": run.nodes,
+            "storedTemplates": templates,
+            "storedWorkflowTemplateSpec": stored,
+            "nodes": run.nodes,
         },
-    }  # fmt: skip
+    }
 
 
 def size(made: dict[str, Any]) -> int:

@@ -44,7 +44,9 @@ def test_a_base_that_is_none_is_said(tmp_path, content):
     path = tmp_path / "training-job.yaml"
     if content is not None:
         path.write_text(content)
-    args = argparse.Namespace(store="s3://b", run="first", arm="a", seed=0, workflow="first-4f2a", uid="u", job=str(path))
+    args = argparse.Namespace(
+        store="s3://b", run="first", arm="a", seed=0, workflow="first-4f2a", uid="u", job=str(path)
+    )
     with pytest.raises(DataError, match=r"no PyTorchJob to start from.*helm upgrade"):
         launch.main(args)
 
@@ -52,5 +54,7 @@ def test_a_base_that_is_none_is_said(tmp_path, content):
 def test_a_stop_before_the_work_begins_ends_with_143():
     code = "import os, signal, sys; from pipelines import __main__ as m; from pipelines.commands import fetch; "
     code += "fetch.main = lambda args: os.kill(os.getpid(), signal.SIGTERM); sys.exit(m.main(sys.argv[1:]))"
-    done = subprocess.run([sys.executable, "-c", code, "fetch", "--store", "x", "--run", "first", "--what", "report"], capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "fetch", "--store", "x", "--run", "first", "--what", "report"], capture_output=True
+    )
     assert done.returncode == 143

@@ -9,7 +9,12 @@ import pytest
 from pipelines.__main__ import PEOPLE, PODS
 
 ROOT = Path(__file__).parents[2]
-LIGHT = {"kubernetes", "yaml", "rich", "pydantic"}  # and what these need; the Makefile's $(CLIENT) installs them and hera
+LIGHT = {
+    "kubernetes",
+    "yaml",
+    "rich",
+    "pydantic",
+}  # and what these need; the Makefile's $(CLIENT) installs them and hera
 HEAVY = ("torch", "boto3", "numpy", "PIL", "timm", "transformers", "diffusers", "hera")
 
 
@@ -23,7 +28,9 @@ def alone(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         "sys.exit(f'imports {heavy}' if heavy else code)"
     )
     env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PYTHONPATH": str(ROOT)} | environment
-    return subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in (*PEOPLE, *PODS))], ids=" ".join)
@@ -54,21 +61,40 @@ def test_an_unknown_command_names_the_nearest(client):
 
 def test_an_unknown_option_is_one_line(client):
     code, _, err = client("submit", "--scal", "6x")
-    assert (code, err) == (2, "submit: unrecognized arguments: --scal; `python -m pipelines submit --help` shows what is needed\n")
+    assert (code, err) == (
+        2,
+        "submit: unrecognized arguments: --scal; `python -m pipelines submit --help` shows what is needed\n",
+    )
 
 
-@pytest.mark.parametrize("target", ["import", "preview", "plan", "submit", "watch", "stop", "logs", "fetch-report", "render"])
+@pytest.mark.parametrize(
+    "target", ["import", "preview", "plan", "submit", "watch", "stop", "logs", "fetch-report", "render"]
+)
 def test_each_target_of_the_makefile_is_a_command_with_its_options(target):
     """What `make -n` would run parses."""
     given = {
-        "SOURCE": "s3://b/x.tar", "SPLIT": "val", "CLASSES": "imagenet-1k", "CONFIG": "run.yaml", "RUN": "first", "SCALE": "2x",
-        "IMAGES": "8", "NAMESPACE": "team", "KUBECONTEXT": "there", "YES": "1", "ARGS": "seed=1 compute.gpus=8", "ARM": "a",
-        "SEED": "1", "STAGE": "train",
-    }  # fmt: skip
+        "SOURCE": "s3://b/x.tar",
+        "SPLIT": "val",
+        "CLASSES": "imagenet-1k",
+        "CONFIG": "run.yaml",
+        "RUN": "first",
+        "SCALE": "2x",
+        "IMAGES": "8",
+        "NAMESPACE": "team",
+        "KUBECONTEXT": "there",
+        "YES": "1",
+        "ARGS": "seed=1 compute.gpus=8",
+        "ARM": "a",
+        "SEED": "1",
+        "STAGE": "train",
+    }
     shown = subprocess.run(
         ["make", "-n", "VENV=/nonexistent", target, *(f"{key}={value}" for key, value in given.items())],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     line = next(line for line in shown.splitlines() if f"-m pipelines {target}" in line)
     import shlex
 
@@ -83,5 +109,9 @@ def test_each_target_of_the_makefile_is_a_command_with_its_options(target):
 
 
 def test_no_module_is_over_300_lines():
-    long = {path.name: lines for path in (ROOT / "pipelines").rglob("*.py") if (lines := len(path.read_text().splitlines())) > 300}
+    long = {
+        path.name: lines
+        for path in (ROOT / "pipelines").rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > 300
+    }
     assert long == {}

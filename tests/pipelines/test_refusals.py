@@ -19,7 +19,9 @@ SERVER = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("answers", "expected", "line"), SERVER, ids=["no-crd", "401", "403-get", "anonymous", "403-create", "422", "503"])
+@pytest.mark.parametrize(
+    ("answers", "expected", "line"), SERVER, ids=["no-crd", "401", "403-get", "anonymous", "403-create", "422", "503"]
+)
 def test_what_the_server_refuses_is_one_line_with_its_fix(cluster, client, answers, expected, line):
     cluster.answers += answers
     code, _, err = client("submit", "--config", "demo")
@@ -46,7 +48,10 @@ def test_no_chart_says_how_to_install_it(cluster, client):
     cluster.templates.clear()
     code, _, err = client("submit", "--config", "demo")
     assert (code, err.count("\n")) == (3, 1)
-    assert "synaug is not installed in namespace 'synaug' of context test (no WorkflowTemplate synaug-run); install the chart: " in err
+    assert (
+        "synaug is not installed in namespace 'synaug' of context test (no WorkflowTemplate synaug-run); install the chart: "
+        in err
+    )
 
 
 def test_a_missing_namespace_is_told_from_a_missing_chart(cluster, client):
@@ -93,7 +98,9 @@ def test_the_token_of_the_kubeconfig_is_sent(cluster, client):
     assert cluster.tokens == {"Bearer a-token"}
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "kind: Config\n"], ids=["empty", "list", "broken", "no contexts"])
+@pytest.mark.parametrize(
+    "text", ["", "[1, 2]", "a: [", "kind: Config\n"], ids=["empty", "list", "broken", "no contexts"]
+)
 def test_a_file_that_is_no_kubeconfig_is_said_in_one_line(no_cluster, client, tmp_path, monkeypatch, text):
     (tmp_path / "bad").write_text(text)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "bad"))

@@ -11,8 +11,18 @@ CASES = [
     ("-1", "pod deleted", 0, True),
     ("-1", "The node was low on resource: memory.", 5, True),
     ("-1", "Pod was terminated in response to imminent node shutdown.", 0, True),
-    ("-1", 'pods "a-1" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false', 0, False),
-    ("-1", 'pods "a-1" is forbidden: error looking up service account synaug/x: serviceaccount "x" not found', 0, False),
+    (
+        "-1",
+        'pods "a-1" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false',
+        0,
+        False,
+    ),
+    (
+        "-1",
+        'pods "a-1" is forbidden: error looking up service account synaug/x: serviceaccount "x" not found',
+        0,
+        False,
+    ),
     ("-1", 'Pod "a-1" is invalid: spec.containers[1].resources.requests: Invalid value: "8"', 0, False),
     ("64", "main: Error (exit code 64)", 0, True),
     ("137", "main: OOMKilled (exit code 137)", 0, True),
@@ -40,7 +50,9 @@ def evaluated(expression: str, code: str, message: str, before: int) -> bool:
     """All variables are strings in Argo; `matches` searches; lists, `in` and == are Python's."""
     python = re.sub(r'([\w.]+) matches (".*?")', r"bool(search(\2, \1))", expression)
     python = python.replace("&&", " and ").replace("||", " or ").replace("!(", " not (")
-    return eval(python, {"search": re.search, "bool": bool}, {"lastRetry": LastRetry(code, message), "retries": str(before)})
+    return eval(
+        python, {"search": re.search, "bool": bool}, {"lastRetry": LastRetry(code, message), "retries": str(before)}
+    )
 
 
 @pytest.mark.parametrize("code, message, before, wanted", CASES)

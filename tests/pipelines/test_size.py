@@ -12,9 +12,18 @@ from tests.pipelines import schema, simulated
 KIB = 1024
 LIMIT = 512 * KIB
 ALWAYS = {
-    "displayName", "finishedAt", "id", "name", "phase", "progress", "resourcesDuration", "startedAt", "templateName", "templateScope",
+    "displayName",
+    "finishedAt",
+    "id",
+    "name",
+    "phase",
+    "progress",
+    "resourcesDuration",
+    "startedAt",
+    "templateName",
+    "templateScope",
     "type",
-}  # fmt: skip
+}
 SEEN = {  # further fields of the nodes of a run on the development cluster, Argo 3.7.18
     "DAG": {"boundaryID", "children", "inputs", "outboundNodes"},
     "TaskGroup": {"boundaryID", "children", "nodeFlag"},
@@ -30,11 +39,20 @@ def spec():
     made = render.objects()["run.yaml"]["spec"]
     for template in made["templates"]:
         if "container" in template:
-            template["container"]["env"] += [{"name": f"SYNAUG_SETTING_{n}", "value": "a value of some length"} for n in range(12)]
-            template["container"]["resources"] = {"limits": {"memory": "64Gi", "nvidia.com/gpu": "1"}, "requests": {"cpu": "8"}}
-            template["volumes"] = [{"name": f"volume-{n}", "persistentVolumeClaim": {"claimName": "weights"}} for n in range(3)]
+            template["container"]["env"] += [
+                {"name": f"SYNAUG_SETTING_{n}", "value": "a value of some length"} for n in range(12)
+            ]
+            template["container"]["resources"] = {
+                "limits": {"memory": "64Gi", "nvidia.com/gpu": "1"},
+                "requests": {"cpu": "8"},
+            }
+            template["volumes"] = [
+                {"name": f"volume-{n}", "persistentVolumeClaim": {"claimName": "weights"}} for n in range(3)
+            ]
             template["nodeSelector"] = {"cloud.google.com/gke-accelerator": "nvidia-h100-80gb"}
-            template["tolerations"] = [{"key": f"key-{n}", "operator": "Exists", "effect": "NoExecute"} for n in range(4)]
+            template["tolerations"] = [
+                {"key": f"key-{n}", "operator": "Exists", "effect": "NoExecute"} for n in range(4)
+            ]
     return made
 
 
@@ -43,8 +61,10 @@ def config():
     """A configuration of full size: a class list with names and glosses, in words that hardly repeat."""
     draw = random.Random(0)
     words = ["".join(draw.choices(string.ascii_lowercase, k=draw.randint(2, 11))) for _ in range(5000)]
-    lines = [f"- {{id: n{draw.randrange(10**8):08d}, names: [{draw.choice(words)}], gloss: {' '.join(draw.choices(words, k=9))}}}\n"
-             for _ in range(1000)]  # fmt: skip
+    lines = [
+        f"- {{id: n{draw.randrange(10**8):08d}, names: [{draw.choice(words)}], gloss: {' '.join(draw.choices(words, k=9))}}}\n"
+        for _ in range(1000)
+    ]
     return "".join(lines)[: workflow_request.CONFIG_BYTES]
 
 
@@ -61,7 +81,9 @@ def test_the_simulation_has_the_nodes_of_a_run(spec):
         kinds.setdefault(node["type"], []).append(node["name"].removeprefix(f"{run.name}."))
     assert {"shards.shard(0:000)", "shards.shard(1:001)", "trainings", "evaluations"} < set(kinds["DAG"])
     assert kinds["TaskGroup"] == ["shards.shard", "trainings.training", "evaluations.evaluate"]
-    assert {"shards.shard(0:000).images(0)", "trainings.training(0:arm:naive-1x,seed:0).train(0)", "onExit(0)"} < set(kinds["Pod"])
+    assert {"shards.shard(0:000).images(0)", "trainings.training(0:arm:naive-1x,seed:0).train(0)", "onExit(0)"} < set(
+        kinds["Pod"]
+    )
     reached = {child for node in run.nodes.values() for child in node.get("children", ())}
     assert reached | {run.name, run.id(f"{run.name}.onExit")} == set(run.nodes)
     assert schema.mistakes(schema.argo("Workflow"), made) == []
@@ -73,7 +95,9 @@ def test_simulated_nodes_have_the_fields_of_real_ones(spec):
     for node in run.nodes.values():
         if ".shards.shard" in node["name"]:
             found.setdefault("failed Pod" if node["phase"] == "Failed" else node["type"], []).append(set(node))
-    assert {kind: set.union(*fields) for kind, fields in found.items()} == {kind: ALWAYS | fields for kind, fields in SEEN.items()}
+    assert {kind: set.union(*fields) for kind, fields in found.items()} == {
+        kind: ALWAYS | fields for kind, fields in SEEN.items()
+    }
 
 
 @pytest.mark.parametrize("retried, limit", [(0.3, LIMIT), (1.0, 2 * LIMIT)])
@@ -81,7 +105,9 @@ def test_500_shards_with_retried_pods_and_a_full_configuration_fit(spec, config,
     run, made = whole(spec, config, retried=retried)
     pods = sum(node["type"] == "Pod" for node in run.nodes.values())
     packed = simulated.packed(made)
-    print(f"{pods} pods, {len(run.nodes)} nodes: {simulated.size(made) / KIB:.0f} KiB, packed {simulated.size(packed) / KIB:.0f} KiB")
+    print(
+        f"{pods} pods, {len(run.nodes)} nodes: {simulated.size(made) / KIB:.0f} KiB, packed {simulated.size(packed) / KIB:.0f} KiB"
+    )
     assert pods > 1000 * (1 + 0.9 * retried)
     assert "compressedNodes" in packed["status"]
     assert simulated.size(packed) < limit

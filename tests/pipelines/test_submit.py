@@ -60,7 +60,9 @@ def test_a_live_run_is_refused_before_anything_is_planned(cluster, client):
     cluster.put(workflow(RUN, "Running", Nodes(RUN), run="demo"))
     code, _, err = client("submit", "--config", "demo")
     assert code == 3
-    assert err.startswith(f"submit: {RUN} is running; `make watch RUN=demo` shows it, `make stop RUN=demo` stops it, then")
+    assert err.startswith(
+        f"submit: {RUN} is running; `make watch RUN=demo` shows it, `make stop RUN=demo` stops it, then"
+    )
     assert created(cluster) == []
 
 
@@ -95,7 +97,11 @@ def test_a_deletion_is_awaited(cluster, client):
         looked.append(RUN)
         if RUN in cluster.workflows and len(looked) > 2:
             cluster.remove(RUN)
-        return (200, cluster.workflows[RUN]) if RUN in cluster.workflows else status(404, "NotFound", "no", name=RUN, kind="workflows")
+        return (
+            (200, cluster.workflows[RUN])
+            if RUN in cluster.workflows
+            else status(404, "NotFound", "no", name=RUN, kind="workflows")
+        )
 
     cluster.answers += [("DELETE", f"/{RUN}$", deleted_later), ("GET", f"/workflows/{RUN}$", look)]
     assert client("submit", "--config", "demo")[0] == 0
@@ -126,8 +132,13 @@ def test_a_store_that_pods_cannot_reach_is_said_while_plan_is_tried_again(cluste
             return
         again = Nodes(name).add("plan", "Running", attempt("Failed", exit=170, line=line), attempt("Running"))
         cluster.put(made | {"status": workflow(name, "Running", again)["status"]})
-        done = Nodes(name).add("plan", "Succeeded", attempt("Failed", exit=170, line=line), attempt("Succeeded"),
-                               outputs=plan_outputs(estimate=estimate()))  # fmt: skip
+        done = Nodes(name).add(
+            "plan",
+            "Succeeded",
+            attempt("Failed", exit=170, line=line),
+            attempt("Succeeded"),
+            outputs=plan_outputs(estimate=estimate()),
+        )
         looks = iter(range(1))
 
         def later():
@@ -149,9 +160,18 @@ LIMITED = ("submit", "--config", "demo", "limits.cost=10", "compute.price=2")
 @pytest.mark.parametrize(
     ("forecast", "reason"),
     [
-        (whole(12.5, 2.0), "the run would cost 12.50, more than limits.cost 10.00; YES=1 spends it, or raise the limit"),
-        (whole(12.5, 2.0, ("train",)), "would cost at least 12.50 (train: unmeasured, make preview measures), more than limits.cost 10.00"),
-        (whole(0.0, 2.0, ("train",)), "the cost is unknown (train: unmeasured, make preview measures), and limits.cost is 10.00"),
+        (
+            whole(12.5, 2.0),
+            "the run would cost 12.50, more than limits.cost 10.00; YES=1 spends it, or raise the limit",
+        ),
+        (
+            whole(12.5, 2.0, ("train",)),
+            "would cost at least 12.50 (train: unmeasured, make preview measures), more than limits.cost 10.00",
+        ),
+        (
+            whole(0.0, 2.0, ("train",)),
+            "the cost is unknown (train: unmeasured, make preview measures), and limits.cost is 10.00",
+        ),
         (whole(), "the cost is unknown, since compute.price is not given, and limits.cost is 10.00"),
     ],
 )
@@ -204,7 +224,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "line"), BAD, ids=lambda value: " ".join(value)[:20] if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "line"), BAD, ids=lambda value: " ".join(value)[:20] if isinstance(value, list) else ""
+)
 def test_what_cannot_be_meant_is_one_line_and_exit_2(cluster, client, tmp_path, arguments, line):
     import re
 

@@ -108,7 +108,10 @@ def test_a_workflow_that_is_deleted_under_it_is_said(cluster, client):
 
     cluster.answers.append(("GET", "/pods$", gone))
     code, _, err = client("watch", "--run", "first")
-    assert (code, err) == (3, "watch: Workflow first-4f2a was deleted; what is done stays in the store, make submit goes on from it\n")
+    assert (code, err) == (
+        3,
+        "watch: Workflow first-4f2a was deleted; what is done stays in the store, make submit goes on from it\n",
+    )
 
 
 def test_pods_that_may_not_be_listed_end_it_with_the_missing_right(cluster, client):
@@ -136,7 +139,11 @@ def test_ctrl_c_leaves_the_run_going(cluster, client, monkeypatch):
 
 def test_without_a_run_s_name_the_newest_is_watched(cluster, client):
     older = run("Succeeded", **FINISHED)
-    older["metadata"] |= {"name": "other-1111", "labels": {"synaug/run": "other"}, "creationTimestamp": "2026-11-23T04:00:00Z"}
+    older["metadata"] |= {
+        "name": "other-1111",
+        "labels": {"synaug/run": "other"},
+        "creationTimestamp": "2026-11-23T04:00:00Z",
+    }
     plan = workflow("first-4f2a-plan", "Running", Nodes("p"), template="plan")
     plan["metadata"]["creationTimestamp"] = "2026-11-24T06:00:00Z"
     for made in (older, MADE, plan):
@@ -191,7 +198,9 @@ def test_stopping_what_has_ended_changes_nothing(cluster, client):
 
 def test_a_stopped_run_is_told_from_a_failed_one(cluster, client):
     ended = attempt("Failed", message="workflow shutdown with strategy: Stop")
-    stopped = run("Failed", ("images", "Failed", ended, {"shard": "001"}), **FINISHED, message="Stopped with strategy 'Stop'")
+    stopped = run(
+        "Failed", ("images", "Failed", ended, {"shard": "001"}), **FINISHED, message="Stopped with strategy 'Stop'"
+    )
     stopped["spec"]["shutdown"] = "Stop"
     cluster.put(stopped)
     code, _, err = client("watch", "--run", "first")

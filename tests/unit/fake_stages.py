@@ -36,7 +36,9 @@ def _images(job: Job) -> None:
     from tests.planned import put_manifests
 
     job.report(Progress("images", f"images-{job.shard:03d}", 1, 2, "image"))
-    plan = job.plan.model_copy(update={"class_shards": [s if n == job.shard else [] for n, s in enumerate(job.plan.class_shards)]})
+    plan = job.plan.model_copy(
+        update={"class_shards": [s if n == job.shard else [] for n, s in enumerate(job.plan.class_shards)]}
+    )
     for multiple in range(1, plan.scale + 1):
         put_manifests(job.store, plan, job.config, multiple, job.run)
 
@@ -57,9 +59,14 @@ def _train(job: Job) -> None:
 
 
 def _evaluate(job: Job) -> None:
-    tests = {name: {"split": test.split, "subset": test.subset, "domain": test.domain} for name, test in job.config.tests.items()}
+    tests = {
+        name: {"split": test.split, "subset": test.subset, "domain": test.domain}
+        for name, test in job.config.tests.items()
+    }
     trained = hashlib.sha256(job.store.get(layout.training(job.run, job.arm, job.seed, "done.json"))).hexdigest()
-    job.store.put(layout.evaluation(job.run, job.arm, job.seed), json.dumps({"tests": tests, "trained": trained}).encode())
+    job.store.put(
+        layout.evaluation(job.run, job.arm, job.seed), json.dumps({"tests": tests, "trained": trained}).encode()
+    )
 
 
 def _report(job: Job) -> None:
@@ -71,7 +78,12 @@ def _recorded(stage: str, work):
         began = time.monotonic()
         work(job)
         unit = job.shard if job.shard is not None else f"{job.arm}-{job.seed}"
-        record = {"began": began, "ended": time.monotonic(), "pid": os.getpid(), "preloaded": "tests.unit.fake_stages" in sys.modules}
+        record = {
+            "began": began,
+            "ended": time.monotonic(),
+            "pid": os.getpid(),
+            "preloaded": "tests.unit.fake_stages" in sys.modules,
+        }
         job.store.put(f"done/{stage}-{unit}.json", json.dumps(record).encode())
 
     return run

@@ -28,7 +28,13 @@ def one_thread():
 @pytest.fixture
 def tiny(tmp_path) -> dict:
     """Fields of `images:` for a small pipeline."""
-    return {"profile": "sd15", "model": str(tiny_diffusion.save_sd(tmp_path)), "width": 32, "height": 32, "num_inference_steps": 2}
+    return {
+        "profile": "sd15",
+        "model": str(tiny_diffusion.save_sd(tmp_path)),
+        "width": 32,
+        "height": 32,
+        "num_inference_steps": 2,
+    }
 
 
 @pytest.fixture
@@ -39,7 +45,9 @@ def tiny_xl(tmp_path) -> dict:
 
 def test_the_images_stage_against_the_bare_loop_and_where_its_time_goes():
     results = images.measure("embedded", images=6, batch=3, rounds=1, num_inference_steps=2)
-    assert [result.target for result in results[:4]] == [">= 0.95", "", "", ""] and all(result.value > 0 for result in results[:5])
+    assert [result.target for result in results[:4]] == [">= 0.95", "", "", ""] and all(
+        result.value > 0 for result in results[:5]
+    )
     shares = {result.name.rpartition(" ")[2]: result.value for result in results[5:]}
     assert tuple(shares) == images.PHASES and all(share > 0 for share in shares.values())
     assert 0 < sum(shares[phase] for phase in ("denoise", "decode", "copy", "wait")) <= 1
@@ -75,7 +83,11 @@ def test_levers_that_a_cpu_can_judge_are_measured():
 
 @pytest.mark.parametrize(
     "switch",
-    [pytest.param(s, id=s.name, marks=[pytest.mark.slow] * (s.name == "CUDA graphs")) for s in levers.SWITCHES if "alone" not in s.name],
+    [
+        pytest.param(s, id=s.name, marks=[pytest.mark.slow] * (s.name == "CUDA graphs"))
+        for s in levers.SWITCHES
+        if "alone" not in s.name
+    ],
 )
 def test_a_lever_changes_no_image_and_leaves_the_model_as_it_was(switch, tiny_xl, monkeypatch):
     """Compiled by dynamo alone, which is quicker; which backends of attention a CPU has differs."""
@@ -84,11 +96,15 @@ def test_a_lever_changes_no_image_and_leaves_the_model_as_it_was(switch, tiny_xl
     with images.bench(images=2, batch=2, **tiny_xl | {"dtype": "float32"}) as at, torch.inference_mode():
         bare = at.bare()
         expected = torch.cat(list(bare.batches()))
-        before = {name: (weight.dtype, weight.stride()) for name, weight in at.diffusion.pipeline.unet.named_parameters()}
+        before = {
+            name: (weight.dtype, weight.stride()) for name, weight in at.diffusion.pipeline.unet.named_parameters()
+        }
         with switch.on(at.diffusion):
             made = torch.cat(list(bare.batches()))
         assert torch.allclose(made.float(), expected, atol=0.05 if "bfloat16" in switch.name else 1e-4)
-        assert before == {name: (weight.dtype, weight.stride()) for name, weight in at.diffusion.pipeline.unet.named_parameters()}
+        assert before == {
+            name: (weight.dtype, weight.stride()) for name, weight in at.diffusion.pipeline.unet.named_parameters()
+        }
         assert not any(module._compiled_call_impl for module in at.diffusion.pipeline.unet.modules())
         assert torch.allclose(torch.cat(list(bare.batches())), expected, atol=1e-2)
 
@@ -110,8 +126,16 @@ def refusing(diffusion):
 
 
 def test_the_training_loop_fed_by_the_loader():
-    settings = {"model": "test_resnet", "image_size": 16, "batch_size": 8, "lr": 0.01, "augmentation": {"crop": "random-resized"}}
-    (result,) = feeding.measure("tiny", settings, size=(24, 20), tars=(2, 3), per_tar=8, steps=3, rounds=2, threads=1, device="cpu")
+    settings = {
+        "model": "test_resnet",
+        "image_size": 16,
+        "batch_size": 8,
+        "lr": 0.01,
+        "augmentation": {"crop": "random-resized"},
+    }
+    (result,) = feeding.measure(
+        "tiny", settings, size=(24, 20), tars=(2, 3), per_tar=8, steps=3, rounds=2, threads=1, device="cpu"
+    )
     assert result.target == ">= 0.95" and len(result.values) == 2 and all(value > 0 for value in result.values)
 
 
@@ -121,7 +145,11 @@ def test_what_takes_a_gpu_is_marked_as_not_yet_measured(tmp_path, monkeypatch, c
     assert __main__.main(["--only", "memory"]) == 0
     (file,) = (tmp_path / "bench-results").iterdir()
     missing = json.loads(file.read_text())["results"][0]
-    assert (missing["value"], missing["verdict"], missing["details"]) == (None, "not yet measured", {"needs": "an NVIDIA GPU"})
+    assert (missing["value"], missing["verdict"], missing["details"]) == (
+        None,
+        "not yet measured",
+        {"needs": "an NVIDIA GPU"},
+    )
     assert "not yet measured" in capsys.readouterr().out
     assert torch.__version__.partition("+")[0].replace(".", "-") in file.name
 
@@ -129,7 +157,9 @@ def test_what_takes_a_gpu_is_marked_as_not_yet_measured(tmp_path, monkeypatch, c
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 def test_the_bare_loop_makes_the_images_of_the_stage(guidance, tiny, tmp_path):
     """Else the stage would be held against another model, batch or number of steps."""
-    job = images_job(open_store(tmp_path / "store", create=True), images=3, batch_size=4, **tiny | {"guidance_scale": guidance})
+    job = images_job(
+        open_store(tmp_path / "store", create=True), images=3, batch_size=4, **tiny | {"guidance_scale": guidance}
+    )
     diffusion = open_diffusion(job.config, "cpu")
     todo = batches(recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images, 4)
     encoded = diffusion.encode(texts_of(todo))
@@ -144,12 +174,17 @@ def test_the_bare_loop_makes_the_images_of_the_stage(guidance, tiny, tmp_path):
     ("profile", "expected"),
     [
         ("sd15", {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480}),
-        ("sdxl", {"unet": 2_567_463_684, "vae": 83_653_863, "text_encoder": 123_060_480, "text_encoder_2": 694_659_840}),
+        (
+            "sdxl",
+            {"unet": 2_567_463_684, "vae": 83_653_863, "text_encoder": 123_060_480, "text_encoder_2": 694_659_840},
+        ),
     ],
 )
 def test_random_pipelines_are_of_the_true_size(profile, expected):
     with torch.device("meta"):
-        sizes = {name: sum(weight.numel() for weight in part.parameters()) for name, part in full_size.parts(profile).items()}
+        sizes = {
+            name: sum(weight.numel() for weight in part.parameters()) for name, part in full_size.parts(profile).items()
+        }
     assert sizes == expected
 
 
@@ -173,10 +208,16 @@ def test_memory_that_grows_is_seen(leak, verdict):
 @pytest.mark.parametrize(
     ("value", "target", "verdict"),
     [
-        (0.94, ">= 0.95", "FAIL"), (0.95, ">= 0.95", "pass"), (1.06, "<= 1.05", "FAIL"), (1.05, "<= 1.05", "pass"), (2, "== 1", "FAIL"),
-        (0, "== 1", "FAIL"), (1, "== 1", "pass"), (9, "", "reported"),
+        (0.94, ">= 0.95", "FAIL"),
+        (0.95, ">= 0.95", "pass"),
+        (1.06, "<= 1.05", "FAIL"),
+        (1.05, "<= 1.05", "pass"),
+        (2, "== 1", "FAIL"),
+        (0, "== 1", "FAIL"),
+        (1, "== 1", "pass"),
+        (9, "", "reported"),
     ],
-)  # fmt: skip
+)
 def test_the_verdict_is_that_of_the_median(value, target, verdict):
     assert Result(name="x", values=[-99, value, 99], target=target).verdict == verdict
 
@@ -187,8 +228,14 @@ def test_a_missed_target_exits_with_3_and_is_named(tmp_path, monkeypatch, capsys
     assert __main__.main(["--only", "memory", "--record", "Some CPU"]) == 3
     assert "target missed: memory is 1.200 ratio, <= 1.05 is asked for" in capsys.readouterr().err
     written = json.loads((tmp_path / "docs/bench/some-cpu.json").read_text())
-    assert written["results"][0]["values"] == [1.2, 1.1, 1.3] and written["hardware"]["cores"] and written["versions"]["torch"]
-    monkeypatch.setattr(memory, "run", lambda: [Result(name="memory", values=[1.0], target="<= 1.05"), Result(name="rate", values=[9])])
+    assert (
+        written["results"][0]["values"] == [1.2, 1.1, 1.3]
+        and written["hardware"]["cores"]
+        and written["versions"]["torch"]
+    )
+    monkeypatch.setattr(
+        memory, "run", lambda: [Result(name="memory", values=[1.0], target="<= 1.05"), Result(name="rate", values=[9])]
+    )
     assert __main__.main(["--only", "memory"]) == 0
 
 

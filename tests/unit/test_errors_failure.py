@@ -18,7 +18,11 @@ from synaug.errors_failure import describe
         (OSError(errno.ENOSPC, "No space left", "/store/x"), 3, "/store/x is full; make room"),
         (OSError(errno.EROFS, "Read-only", "/store/x"), 3, "/store/x is read-only"),
         (PermissionError(errno.EACCES, "denied", "/store/x"), 3, "no permission for /store/x"),
-        (ZeroDivisionError("division by zero"), 70, "unexpected ZeroDivisionError: division by zero (a defect of synaug; "),
+        (
+            ZeroDivisionError("division by zero"),
+            70,
+            "unexpected ZeroDivisionError: division by zero (a defect of synaug; ",
+        ),
     ],
 )
 def test_an_exception_is_one_line_and_a_code(error, code, line):

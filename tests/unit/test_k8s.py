@@ -18,7 +18,11 @@ from synaug.errors import UsageError
 
 def test_node_pods_and_services_share_the_one_network_without_overlap():
     settings = Settings(addresses=ADDRESSES)
-    assert (str(settings.node_address), str(settings.pods), str(settings.services)) == ("198.18.0.1", "198.18.128.0/17", "198.19.0.0/16")
+    assert (str(settings.node_address), str(settings.pods), str(settings.services)) == (
+        "198.18.0.1",
+        "198.18.128.0/17",
+        "198.19.0.0/16",
+    )
 
 
 @pytest.mark.parametrize(("addresses", "says"), [

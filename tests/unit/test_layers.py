@@ -13,7 +13,11 @@ HEAVY = ("torch", "boto3", "diffusers", "transformers", "timm", "open_clip", "ma
 
 
 def test_layers_hold():
-    command = [sys.executable, "-c", "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(cache_dir=None))"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(cache_dir=None))",
+    ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -27,7 +31,9 @@ def test_help_is_quick_and_complete(arguments):
         f"heavy = [m for m in {HEAVY!r} if m in sys.modules]\n"
         "sys.exit(f'imports {heavy}' if heavy else code)"
     )
-    result = subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert result.returncode == 0, result.stderr
     expected = [*STAGES, *COMMANDS] if arguments == ["--help"] else ["reads", "writes", "needs", "example"]
     assert [word for word in expected if word not in result.stdout.lower()] == []

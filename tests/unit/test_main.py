@@ -69,10 +69,13 @@ def test_a_run_that_costs_more_than_its_limit_asks(planned, capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "why"), [("rate: 1", "compute.price is not given"), ("price: 2", r"\(prompts, images: unmeasured, .*preview")]
+    ("given", "why"),
+    [("rate: 1", "compute.price is not given"), ("price: 2", r"\(prompts, images: unmeasured, .*preview")],
 )
 def test_a_limit_that_cannot_be_checked_asks(planned, capsys, tmp_path, given, why):
-    (tmp_path / "run.yaml").write_text(f"classes: [{{id: bag, names: [bag]}}]\ncompute: {{{given}}}\nlimits: {{cost: 1}}\n")
+    (tmp_path / "run.yaml").write_text(
+        f"classes: [{{id: bag, names: [bag]}}]\ncompute: {{{given}}}\nlimits: {{cost: 1}}\n"
+    )
     assert main(["run", "--config", str(tmp_path / "run.yaml"), "--store", planned.url, "--run", "dear"]) == 2
     assert re.search(rf"the cost is unknown.*{why}.*, and limits.cost is 1.00; --yes", capsys.readouterr().err)
 

@@ -68,5 +68,9 @@ def test_rejects_and_training_are_counted(monkeypatch):
     telemetry.training(step=50, images=6400, loss=1.5, accuracy=0.25, images_per_second=900.0)
     values = scrape(port)
     assert values['synaug_rejected_images_total{reason="black"}'] == 2
-    assert (values["synaug_train_step"], values["synaug_train_loss"], values["synaug_train_accuracy_ratio"]) == (50, 1.5, 0.25)
+    assert (values["synaug_train_step"], values["synaug_train_loss"], values["synaug_train_accuracy_ratio"]) == (
+        50,
+        1.5,
+        0.25,
+    )
     assert (values["synaug_train_images_total"], values["synaug_train_images_per_second"]) == (6400, 900)

@@ -15,7 +15,9 @@ def store() -> str:
     key = f"checks/{uuid.uuid4().hex}.txt"
     root.put(key, b"synaug")
     if root.get(key) != b"synaug" or key not in root.list("checks/"):
-        raise DataError(f"{root.url}: an object that was just written reads differently or is not listed; synaug needs a consistent store")
+        raise DataError(
+            f"{root.url}: an object that was just written reads differently or is not listed; synaug needs a consistent store"
+        )
     root.delete(key)
     return f"{root.url}: put, get, list and delete work"
 
@@ -25,7 +27,9 @@ def models() -> str:
     if claim:
         names = sorted(path.name for path in Path(claim).iterdir())
         if not names:
-            raise ModelError(f"the claim at {claim} is empty; put model folders, or a Hugging Face cache as `hub`, on it")
+            raise ModelError(
+                f"the claim at {claim} is empty; put model folders, or a Hugging Face cache as `hub`, on it"
+            )
         return f"{claim}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
     if os.environ.get("HF_HUB_OFFLINE"):
         return "offline: only the embedded models"
@@ -43,7 +47,9 @@ def hub() -> str:
         return f"the hub answers: {HfApi().model_info('timm/resnet50.a1_in1k', timeout=20).id}"
     except HfHubHTTPError as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"the hub refuses: {reason}; put a valid token into the Secret of models.tokenSecret") from error
+        raise ModelError(
+            f"the hub refuses: {reason}; put a valid token into the Secret of models.tokenSecret"
+        ) from error
     except (OSError, TransportError) as error:
         fix = "let pods reach it, or set models.claim, or models.offline for the embedded models only"
         raise TransientError(f"the hub is out of reach ({str(error).splitlines()[0]}); {fix}") from error

@@ -22,10 +22,14 @@ class OodSet:
 
 
 SETS = {
-    "ood-contexts": OodSet("test", 2000, 101, reported.contexts, f"test photos in other colours before {', '.join(reported.BACKGROUNDS)}"),
+    "ood-contexts": OodSet(
+        "test", 2000, 101, reported.contexts, f"test photos in other colours before {', '.join(reported.BACKGROUNDS)}"
+    ),
     "ood-noise": OodSet("test", 2000, 102, reported.noise, f"test photos with {', '.join(reported.NOISES)}"),
     "ood-sketch": OodSet("test", 2000, 103, reported.sketch, "test photos as ink strokes with hatching"),
-    "dev-ood-contexts": OodSet("dev", 1000, 201, tuning.contexts, f"dev photos in other colours before {', '.join(tuning.BACKGROUNDS)}"),
+    "dev-ood-contexts": OodSet(
+        "dev", 1000, 201, tuning.contexts, f"dev photos in other colours before {', '.join(tuning.BACKGROUNDS)}"
+    ),
     "dev-ood-noise": OodSet("dev", 1000, 202, tuning.noise, f"dev photos with {', '.join(tuning.NOISES)}"),
     "dev-ood-sketch": OodSet("dev", 1000, 203, tuning.sketch, "dev photos as chalk outlines with stipple"),
 }

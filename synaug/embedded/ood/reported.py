@@ -5,10 +5,19 @@ from scipy import ndimage
 
 SIDE = 32
 PALETTE = {
-    "maroon": (0.50, 0.02, 0.20), "olive": (0.46, 0.48, 0.10), "slate": (0.30, 0.38, 0.46), "lavender": (0.74, 0.68, 0.92),
-    "salmon": (0.96, 0.62, 0.50), "mint": (0.62, 0.94, 0.72), "rust": (0.70, 0.30, 0.06), "plum": (0.42, 0.12, 0.40),
-    "mustard": (0.76, 0.62, 0.08), "moss": (0.36, 0.54, 0.34), "denim": (0.28, 0.44, 0.66), "taupe": (0.60, 0.54, 0.48),
-}  # fmt: skip
+    "maroon": (0.50, 0.02, 0.20),
+    "olive": (0.46, 0.48, 0.10),
+    "slate": (0.30, 0.38, 0.46),
+    "lavender": (0.74, 0.68, 0.92),
+    "salmon": (0.96, 0.62, 0.50),
+    "mint": (0.62, 0.94, 0.72),
+    "rust": (0.70, 0.30, 0.06),
+    "plum": (0.42, 0.12, 0.40),
+    "mustard": (0.76, 0.62, 0.08),
+    "moss": (0.36, 0.54, 0.34),
+    "denim": (0.28, 0.44, 0.66),
+    "taupe": (0.60, 0.54, 0.48),
+}
 
 
 def cutout(photos: np.ndarray) -> np.ndarray:
@@ -16,7 +25,9 @@ def cutout(photos: np.ndarray) -> np.ndarray:
     alpha = np.empty_like(photos)
     for n, photo in enumerate(photos):
         regions, _ = ndimage.label(photo < 0.03)
-        outside = np.isin(regions, np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))) & (regions > 0)
+        outside = np.isin(
+            regions, np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
+        ) & (regions > 0)
         alpha[n] = ~outside
     return alpha
 
@@ -70,7 +81,14 @@ def clouds(x, y, rng):
     return (amount - amount.min()) / np.ptp(amount)
 
 
-BACKGROUNDS = {"brick": brick, "mosaic tiles": mosaic_tiles, "rings": rings, "zigzag": zigzag, "leaves": leaves, "clouds": clouds}
+BACKGROUNDS = {
+    "brick": brick,
+    "mosaic tiles": mosaic_tiles,
+    "rings": rings,
+    "zigzag": zigzag,
+    "leaves": leaves,
+    "clouds": clouds,
+}
 
 
 def contexts(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -5,10 +5,19 @@ from scipy import ndimage
 
 EDGE = 32
 INKS = {
-    "coral": (0.98, 0.46, 0.34), "indigo": (0.30, 0.04, 0.54), "lime": (0.66, 0.92, 0.12), "magenta": (0.86, 0.10, 0.62),
-    "khaki": (0.72, 0.70, 0.44), "cyan": (0.10, 0.72, 0.94), "umber": (0.34, 0.20, 0.22), "jade": (0.04, 0.66, 0.44),
-    "lilac": (0.82, 0.56, 0.86), "petrol": (0.10, 0.34, 0.48), "tan": (0.82, 0.64, 0.44), "wine": (0.56, 0.12, 0.30),
-}  # fmt: skip
+    "coral": (0.98, 0.46, 0.34),
+    "indigo": (0.30, 0.04, 0.54),
+    "lime": (0.66, 0.92, 0.12),
+    "magenta": (0.86, 0.10, 0.62),
+    "khaki": (0.72, 0.70, 0.44),
+    "cyan": (0.10, 0.72, 0.94),
+    "umber": (0.34, 0.20, 0.22),
+    "jade": (0.04, 0.66, 0.44),
+    "lilac": (0.82, 0.56, 0.86),
+    "petrol": (0.10, 0.34, 0.48),
+    "tan": (0.82, 0.64, 0.44),
+    "wine": (0.56, 0.12, 0.30),
+}
 
 
 def matte(photos: np.ndarray) -> np.ndarray:
@@ -53,7 +62,14 @@ def sunburst(u, v, rng):
     return (np.arctan2(v - rng.uniform(0.3, 1.3), u - rng.uniform(-0.3, 1.3)) * rays / np.pi % 1 < 0.5).astype(float)
 
 
-BACKGROUNDS = {"honeycomb": honeycomb, "lattice": lattice, "spiral": spiral, "confetti": confetti, "marble": marble, "sunburst": sunburst}
+BACKGROUNDS = {
+    "honeycomb": honeycomb,
+    "lattice": lattice,
+    "spiral": spiral,
+    "confetti": confetti,
+    "marble": marble,
+    "sunburst": sunburst,
+}
 
 
 def contexts(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -25,14 +25,19 @@ def trained(job: Job) -> dict[str, dict[int, str]]:
     found: dict[str, dict[int, str]] = {}
     for arm, own in job.config.arms.items():
         for seed in job.config.seeds if own.kind == "auxbn" else []:
-            if all(job.store.exists(layout.training(job.run, arm, seed, name)) for name in ("done.json", "aux.safetensors")):
+            if all(
+                job.store.exists(layout.training(job.run, arm, seed, name)) for name in ("done.json", "aux.safetensors")
+            ):
                 found.setdefault(arm, {})[seed] = digest(job.store, layout.training(job.run, arm, seed, "done.json"))
     return found
 
 
 def measure(job: Job, given: dict[str, dict[int, str]]) -> Branches:
     """given: as `trained` has it."""
-    return Branches(trained=given, arms={arm: {seed: layers(_model(job, arm, seed)) for seed in seeds} for arm, seeds in given.items()})
+    return Branches(
+        trained=given,
+        arms={arm: {seed: layers(_model(job, arm, seed)) for seed in seeds} for arm, seeds in given.items()},
+    )
 
 
 def layers(model: nn.Module) -> list[Layer]:
@@ -55,20 +60,29 @@ def _layer(name: str, main: nn.Module, aux: nn.Module) -> Layer:
     weight, bias = (getattr(main, part, None) for part in ("weight", "bias"))
     scale = None if weight is None else weight.double().norm()
     return Layer(
-        name=name, channels=len(difference), mean=float((square / ((of_main + of_aux) / 2)).sqrt().mean()),
-        variance=float((of_aux / of_main).log().mean()), divergence=float(divergence.mean()),
+        name=name,
+        channels=len(difference),
+        mean=float((square / ((of_main + of_aux) / 2)).sqrt().mean()),
+        variance=float((of_aux / of_main).log().mean()),
+        divergence=float(divergence.mean()),
         weight=None if scale is None else float((aux.weight - weight).double().norm() / scale),
         bias=None if scale is None or bias is None else float((aux.bias - bias).double().norm() / scale),
-    )  # fmt: skip
+    )
 
 
 def _model(job: Job, arm: str, seed: int) -> nn.Module:
     """The network with both branches, as it was at the end of its training."""
-    settings = TrainingSettings.model_validate(json.loads(job.store.get(layout.training(job.run, arm, seed, "settings.json")))["settings"])
+    settings = TrainingSettings.model_validate(
+        json.loads(job.store.get(layout.training(job.run, arm, seed, "settings.json")))["settings"]
+    )
     with torch.device("meta"):
-        model = auxbn.with_aux(timm.create_model(settings.model, num_classes=len(job.plan.classes), **settings.model_kwargs))
+        model = auxbn.with_aux(
+            timm.create_model(settings.model, num_classes=len(job.plan.classes), **settings.model_kwargs)
+        )
     model = model.to_empty(device="cpu")
-    main, aux = (load(job.store.get(layout.training(job.run, arm, seed, f"{name}.safetensors"))) for name in ("model", "aux"))
+    main, aux = (
+        load(job.store.get(layout.training(job.run, arm, seed, f"{name}.safetensors"))) for name in ("model", "aux")
+    )
     auxbn.load_plain(model, main)
     auxbn.load_aux(model, aux)
     return model.requires_grad_(False)

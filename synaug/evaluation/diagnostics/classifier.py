@@ -36,7 +36,11 @@ def find_classifier(job: Job, name: str | None) -> Classifier:
     Raises UsageError for a name of no such form or an arm that saw synthetic images, DataError for one that is not trained.
     """
     if name is None:
-        run, arms, seeds = job.run, [arm for arm, own in job.config.arms.items() if own.kind == "real"], job.config.seeds
+        run, arms, seeds = (
+            job.run,
+            [arm for arm, own in job.config.arms.items() if own.kind == "real"],
+            job.config.seeds,
+        )
         arm = arms[0] if arms else None
     else:
         run, arm, seeds = _parsed(job, name)
@@ -46,7 +50,9 @@ def find_classifier(job: Job, name: str | None) -> Classifier:
             if job.store.exists(layout.training(run, arm, seed, "done.json")):
                 return _read(job, run, arm, seed)
     if not arms:
-        raise DataError(f"run {run!r} has no arm of kind real; add one under `arms:`, or name another run's: --classifier RUN/ARM")
+        raise DataError(
+            f"run {run!r} has no arm of kind real; add one under `arms:`, or name another run's: --classifier RUN/ARM"
+        )
     command = f"synaug train --store {job.store.url} --run {run} --arm {arms[0]} --seed {seeds[0]}"
     raise DataError(f"no real arm is trained: run `{command}`, or name another run's with --classifier RUN/ARM")
 
@@ -60,16 +66,22 @@ def _parsed(job: Job, name: str) -> tuple[str, str, list[int]]:
     if arm not in config.arms:
         raise UsageError(f"--classifier {name}: run {run!r} has the arms {', '.join(config.arms) or '(none)'}")
     if config.arms[arm].kind not in REAL_ONLY:
-        raise UsageError(f"--classifier {name}: {arm} is trained on synthetic images, too; give an arm of kind {', '.join(REAL_ONLY)}")
+        raise UsageError(
+            f"--classifier {name}: {arm} is trained on synthetic images, too; give an arm of kind {', '.join(REAL_ONLY)}"
+        )
     if [entry.id for entry in plan.classes] != [entry.id for entry in job.plan.classes]:
-        raise DataError(f"--classifier {name}: run {run!r} has other classes than {job.run!r}; give a run of the same classes")
+        raise DataError(
+            f"--classifier {name}: run {run!r} has other classes than {job.run!r}; give a run of the same classes"
+        )
     return run, arm, [int(seed)] if seed else config.seeds
 
 
 def _read(job: Job, run: str, arm: str, seed: int) -> Classifier:
     settings = json.loads(job.store.get(layout.training(run, arm, seed, "settings.json")))["settings"]
     return Classifier(
-        name=f"{run}/{arm}/{seed}", trained=digest(job.store, layout.training(run, arm, seed, "done.json")),
-        settings=TrainingSettings.model_validate(settings), classes=len(job.plan.classes),
+        name=f"{run}/{arm}/{seed}",
+        trained=digest(job.store, layout.training(run, arm, seed, "done.json")),
+        settings=TrainingSettings.model_validate(settings),
+        classes=len(job.plan.classes),
         weights=job.store.get(layout.training(run, arm, seed, "model.safetensors")),
-    )  # fmt: skip
+    )

@@ -22,9 +22,14 @@ def inputs(job: Job, name: str, features: Features, *, reference: str, images_pe
     """Raises DataError when the run is not indexed or the reference not imported."""
     pools.load_index(job.store, job.run)
     return CoverageInputs(
-        features=name, model=features.model, reference=reference, real=image_sets.real_digest(job, reference),
-        synthetic=digest(job.store, layout.index(job.run)), scale=parse_scale(job.config.scale), images_per_class=images_per_class,
-    )  # fmt: skip
+        features=name,
+        model=features.model,
+        reference=reference,
+        real=image_sets.real_digest(job, reference),
+        synthetic=digest(job.store, layout.index(job.run)),
+        scale=parse_scale(job.config.scale),
+        images_per_class=images_per_class,
+    )
 
 
 def measure(job: Job, features: Features, given: CoverageInputs) -> View:
@@ -33,7 +38,9 @@ def measure(job: Job, features: Features, given: CoverageInputs) -> View:
     Raises DataError where no class holds enough images.
     """
     kinds, real = image_sets.synthetic(job, given.scale), image_sets.real(job, given.reference)
-    left_out = {kind: sum(_counts(tables).values()) for kind, tables in kinds.items() if _mean_count(job, tables) < FEWEST}
+    left_out = {
+        kind: sum(_counts(tables).values()) for kind, tables in kinds.items() if _mean_count(job, tables) < FEWEST
+    }
     sets = {ALL: [table for tables in kinds.values() for table in tables]}
     sets |= {kind: tables for kind, tables in kinds.items() if kind not in left_out}
     n, few = _sizes(job, sets, real, given)
@@ -42,7 +49,9 @@ def measure(job: Job, features: Features, given: CoverageInputs) -> View:
     def embedded(tables: image_sets.Tables, *, draw: int = 0) -> dict[int, Tensor]:
         """The first n images of each class, or the n after those."""
         nonlocal done
-        drawn = image_sets.held(image_sets.sample_tables(job, tables, lambda rank, label: label in n and rank // n[label] == draw))
+        drawn = image_sets.held(
+            image_sets.sample_tables(job, tables, lambda rank, label: label in n and rank // n[label] == draw)
+        )
         batches = []
         for batch in features.batches(drawn):
             batches.append(batch)
@@ -54,9 +63,13 @@ def measure(job: Job, features: Features, given: CoverageInputs) -> View:
     rows = {name: _row(job, reference, embedded(tables), ids) for name, tables in sets.items()}
     rows[REAL] = _row(job, reference, embedded(real, draw=1), ids)
     return View(
-        inputs=given, k=precision_recall.K, n={ids[label]: size for label, size in n.items()}, n_over_all=sum(_shares(n).values()), rows=rows,
+        inputs=given,
+        k=precision_recall.K,
+        n={ids[label]: size for label, size in n.items()},
+        n_over_all=sum(_shares(n).values()),
+        rows=rows,
         left_out=left_out | {ids[label]: size for label, size in few.items()},
-    )  # fmt: skip
+    )
 
 
 def _counts(tables: image_sets.Tables) -> Counter[int]:
@@ -67,7 +80,9 @@ def _mean_count(job: Job, tables: image_sets.Tables) -> float:
     return sum(_counts(tables).values()) / len(job.plan.classes)
 
 
-def _sizes(job: Job, sets: dict[str, image_sets.Tables], real: image_sets.Tables, given: CoverageInputs) -> tuple[dict[int, int], dict[int, int]]:
+def _sizes(
+    job: Job, sets: dict[str, image_sets.Tables], real: image_sets.Tables, given: CoverageInputs
+) -> tuple[dict[int, int], dict[int, int]]:
     """By label: images that every set can give, real twice; and the same of classes that hold too few. Raises DataError for all."""
     counts, of_real = [_counts(tables) for tables in sets.values()], _counts(real)
     least = {label: min(one[label] for one in counts) for label in range(len(job.plan.classes))}
@@ -98,6 +113,13 @@ def _row(job: Job, real: dict[int, Tensor], other: dict[int, Tensor], ids: list[
     device = find_device(job.config.compute.device)
     classes = {ids[label]: precision_recall.measure(real[label].to(device), other[label].to(device)) for label in real}
     shares = _shares({label: len(own) for label, own in real.items()})
-    everything = [torch.cat([side[label][:share] for label, share in shares.items()]).to(device) for side in (real, other)]
-    mean = {name: sum(getattr(one, name) for one in classes.values()) / len(classes) for name in CoverageMeasures.model_fields}
-    return CoverageRow(by_class=CoverageMeasures(**mean), over_all=precision_recall.measure(*everything), classes=classes)
+    everything = [
+        torch.cat([side[label][:share] for label, share in shares.items()]).to(device) for side in (real, other)
+    ]
+    mean = {
+        name: sum(getattr(one, name) for one in classes.values()) / len(classes)
+        for name in CoverageMeasures.model_fields
+    }
+    return CoverageRow(
+        by_class=CoverageMeasures(**mean), over_all=precision_recall.measure(*everything), classes=classes
+    )

@@ -11,7 +11,12 @@ from synaug.run.job import Job
 
 
 def diagnose(
-    job: Job, *, classifier: str | None = None, reference: str | None = None, features: Sequence[str] = DEFAULT, images: int = IMAGES
+    job: Job,
+    *,
+    classifier: str | None = None,
+    reference: str | None = None,
+    features: Sequence[str] = DEFAULT,
+    images: int = IMAGES,
 ) -> Findings:
     """Fidelity, coverage and branches of the run at its scale.
 
@@ -21,7 +26,9 @@ def diagnose(
     Raises DataError (not indexed, not trained, too few images), UsageError (unknown names, too low a number), ModelError (weights).
     """
     if images < coverage.FEWEST:
-        raise UsageError(f"--images {images}: give {coverage.FEWEST} or more; of fewer images of a class coverage says nothing")
+        raise UsageError(
+            f"--images {images}: give {coverage.FEWEST} or more; of fewer images of a class coverage says nothing"
+        )
     earlier, judge = load(job.store, job.run), find_classifier(job, classifier)
     spaces = {name: open_features(job, name, judge) for name in features}
     return Findings(
@@ -42,13 +49,17 @@ def _fidelity(job: Job, judge: Classifier, images: int, earlier: Fidelity | None
 
 def _coverage(job: Job, spaces: dict[str, Features], reference: str, images: int, earlier: Coverage | None) -> Coverage:
     """The asked views, each saved as soon as it is there, before those of other features or references that hold still."""
-    wanted = [coverage.inputs(job, name, space, reference=reference, images_per_class=images) for name, space in spaces.items()]
+    wanted = [
+        coverage.inputs(job, name, space, reference=reference, images_per_class=images)
+        for name, space in spaces.items()
+    ]
     places = {(given.features, given.reference) for given in wanted}
     known = earlier.views if earlier else []
     others = [
-        view for view in known
+        view
+        for view in known
         if (view.inputs.features, view.inputs.reference) not in places and view.inputs.synthetic == wanted[0].synthetic
-    ]  # fmt: skip
+    ]
     views = []
     for given in wanted:
         found = next((view for view in known if view.inputs == given), None)

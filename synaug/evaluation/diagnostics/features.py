@@ -100,7 +100,9 @@ def open_features(job: Job, name: str, classifier: Classifier) -> Features:
     if name == "classifier":
         return Trained(job, classifier)
     if not name.startswith(TIMM):
-        raise UsageError(f"--features {name!r} is unknown; give clip, classifier or {TIMM}NAME, like {TIMM}vit_small_patch14_dinov2")
+        raise UsageError(
+            f"--features {name!r} is unknown; give clip, classifier or {TIMM}NAME, like {TIMM}vit_small_patch14_dinov2"
+        )
     import timm
 
     if not timm.is_model(name.removeprefix(TIMM)):

@@ -17,12 +17,19 @@ from synaug.run.job import Job, Progress
 def inputs(job: Job, classifier: Classifier, *, images_per_class: int) -> FidelityInputs:
     """Raises DataError when the run is not indexed."""
     pools.load_index(job.store, job.run)
-    inside = {name: layout.real_split(test.split) for name, test in job.config.tests.items() if test.domain == "in" and not test.subset}
+    inside = {
+        name: layout.real_split(test.split)
+        for name, test in job.config.tests.items()
+        if test.domain == "in" and not test.subset
+    }
     return FidelityInputs(
-        classifier=classifier.name, trained=classifier.trained, synthetic=digest(job.store, layout.index(job.run)),
-        scale=parse_scale(job.config.scale), images_per_class=images_per_class,
+        classifier=classifier.name,
+        trained=classifier.trained,
+        synthetic=digest(job.store, layout.index(job.run)),
+        scale=parse_scale(job.config.scale),
+        images_per_class=images_per_class,
         tests={name: digest(job.store, key) for name, key in inside.items() if job.store.exists(key)},
-    )  # fmt: skip
+    )
 
 
 def measure(job: Job, classifier: Classifier, given: FidelityInputs) -> Fidelity:
@@ -43,13 +50,16 @@ def measure(job: Job, classifier: Classifier, given: FidelityInputs) -> Fidelity
 
     by_kind = {kind: counted(tables) for kind, tables in kinds.items()}
     by_test = {test: counted(tables) for test, tables in tests.items()}
-    everything = Counts(*(sum(getattr(one, column) for one in by_kind.values()) for column in ("images", "top1", "top5")))
+    everything = Counts(
+        *(sum(getattr(one, column) for one in by_kind.values()) for column in ("images", "top1", "top5"))
+    )
     by_class = zip(ids, everything.top1.tolist(), everything.images.tolist(), strict=True)
     return Fidelity(
-        inputs=given, kinds={name: _accuracy(one) for name, one in ({ALL: everything} | by_kind).items()},
+        inputs=given,
+        kinds={name: _accuracy(one) for name, one in ({ALL: everything} | by_kind).items()},
         classes={class_id: Accuracy(top1=right / n, n=n) for class_id, right, n in by_class if n},
         real={name: _accuracy(one) for name, one in by_test.items()},
-    )  # fmt: skip
+    )
 
 
 def _accuracy(counts: Counts) -> Accuracy:
@@ -67,6 +77,11 @@ def _drawn(job: Job, given: FidelityInputs) -> tuple[dict[str, image_sets.Tables
     kinds: dict[str, image_sets.Tables] = {}
     for (kind, _), table in zip(pool, image_sets.sample_tables(job, [table for _, table in pool], few), strict=True):
         kinds.setdefault(kind, []).append(table)
-    tests = {name: image_sets.sample_tables(job, image_sets.real(job, job.config.tests[name].split), few) for name in given.tests}
+    tests = {
+        name: image_sets.sample_tables(job, image_sets.real(job, job.config.tests[name].split), few)
+        for name in given.tests
+    }
     kinds, tests = ({name: image_sets.held(tables) for name, tables in sets.items()} for sets in (kinds, tests))
-    return {kind: tables for kind, tables in kinds.items() if tables}, {test: tables for test, tables in tests.items() if tables}
+    return {kind: tables for kind, tables in kinds.items() if tables}, {
+        test: tables for test, tables in tests.items() if tables
+    }

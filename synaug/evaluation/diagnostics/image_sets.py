@@ -37,7 +37,9 @@ def real_digest(job: Job, split: str) -> str:
 
 def sample_tables(job: Job, tables: Tables, wanted: Callable[[int, int], bool]) -> Tables:
     """Those with wanted(rank, label), by one seeded draw: a table for each given one. Images of no class of the run are left out."""
-    return pools.sample_per_class(tables, lambda rank, label: label >= 0 and wanted(rank, label), purpose="diagnose", seed=job.config.seed)
+    return pools.sample_per_class(
+        tables, lambda rank, label: label >= 0 and wanted(rank, label), purpose="diagnose", seed=job.config.seed
+    )
 
 
 def held(tables: Tables) -> Tables:

@@ -19,7 +19,9 @@ BLOCK = 1024  # rows of distances held at once
 def measure(real: Tensor, synthetic: Tensor, *, k: int = K) -> CoverageMeasures:
     """real, synthetic: (n, d) each, equally many. Raises ValueError for other shapes, or n <= k. Memory: O(n * BLOCK) float64."""
     if real.shape != synthetic.shape or len(real) <= k:
-        raise ValueError(f"real {tuple(real.shape)}, synthetic {tuple(synthetic.shape)}: equal shapes are needed, and more than {k} rows")
+        raise ValueError(
+            f"real {tuple(real.shape)}, synthetic {tuple(synthetic.shape)}: equal shapes are needed, and more than {k} rows"
+        )
     center = real.double().mean(0)  # distances by matrix products lose digits far from the origin
     real, synthetic = real.double() - center, synthetic.double() - center
     real_radius, synthetic_radius = _radii(real, k), _radii(synthetic, k)
@@ -33,8 +35,11 @@ def measure(real: Tensor, synthetic: Tensor, *, k: int = K) -> CoverageMeasures:
         recalled += int((distances < synthetic_radius).any(1).sum())
     n = len(real)
     return CoverageMeasures(
-        precision=int((balls > 0).sum()) / n, recall=recalled / n, density=int(balls.sum()) / (k * n), coverage=covered / n,
-    )  # fmt: skip
+        precision=int((balls > 0).sum()) / n,
+        recall=recalled / n,
+        density=int(balls.sum()) / (k * n),
+        coverage=covered / n,
+    )
 
 
 def _radii(points: Tensor, k: int) -> Tensor:

@@ -70,7 +70,9 @@ class View(FrozenModel):
     n: dict[str, int] = Field(description="Images of each of the two sets, by class id")
     n_over_all: int
     rows: dict[str, CoverageRow] = Field(description="all, the prompt kinds, and real: real against other real images")
-    left_out: dict[str, int] = Field(description="Class ids and prompt kinds that hold too few images, and how many there are")
+    left_out: dict[str, int] = Field(
+        description="Class ids and prompt kinds that hold too few images, and how many there are"
+    )
 
     @property
     def size(self) -> str:
@@ -91,7 +93,9 @@ class Layer(FrozenModel):
     mean: float = Field(description="|difference of the running means| / pooled standard deviation")
     variance: float = Field(description="ln(aux variance / main variance): below 0 synthetic images vary less")
     divergence: float = Field(description="Symmetric KL divergence of the two Gaussians, nats")
-    weight: float | None = Field(description="Norm of the difference of the scales / norm of main's scales; null without affine parameters")
+    weight: float | None = Field(
+        description="Norm of the difference of the scales / norm of main's scales; null without affine parameters"
+    )
     bias: float | None = Field(description="Norm of the difference of the shifts / norm of main's scales")
 
 
@@ -104,7 +108,11 @@ def seed_mean(seeds: dict[int, list[Layer]]) -> list[Layer]:
     """Every layer's mean over the training seeds."""
     measures = ("mean", "variance", "divergence", "weight", "bias")
     return [
-        of[0].model_copy(update={name: fmean(getattr(one, name) for one in of) for name in measures if getattr(of[0], name) is not None})
+        of[0].model_copy(
+            update={
+                name: fmean(getattr(one, name) for one in of) for name in measures if getattr(of[0], name) is not None
+            }
+        )
         for of in zip(*seeds.values(), strict=True)
     ]
 

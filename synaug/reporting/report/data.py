@@ -15,7 +15,12 @@ from synaug.run.job import open_run
 from synaug.run.plan import Plan
 from synaug.run.results import Results, load_results
 
-STAGES = {"prompts": "classes", "images": "images", "train": "steps", "evaluate": "images"}  # and what their rates count
+STAGES = {
+    "prompts": "classes",
+    "images": "images",
+    "train": "steps",
+    "evaluate": "images",
+}  # and what their rates count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +46,10 @@ class ReportData:
     def names(self) -> dict[str, str]:
         """Class id to a name that tells it from the others."""
         names = [entry.name for entry in self.plan.classes]
-        return {entry.id: entry.name if names.count(entry.name) == 1 else f"{entry.name} ({entry.id})" for entry in self.plan.classes}
+        return {
+            entry.id: entry.name if names.count(entry.name) == 1 else f"{entry.name} ({entry.id})"
+            for entry in self.plan.classes
+        }
 
     @property
     def real_images(self) -> int:
@@ -62,18 +70,25 @@ def gather(store: Store, run: str, config: Config, plan: Plan, *, join: tuple[st
         joined[name] = load_results(store, name, its_config)
     written = set(store.list(layout.run_folder(run)))
     prompts = [layout.prompts(run, entry.id) for entry in plan.classes]
-    trainings = {(arm, seed): layout.training(run, arm, seed, "done.json") for arm in config.arms for seed in config.seeds}
+    trainings = {
+        (arm, seed): layout.training(run, arm, seed, "done.json") for arm in config.arms for seed in config.seeds
+    }
     found = schema.load(store, run)
     of = {one.inputs.synthetic for one in (found.fidelity, *(found.coverage.views if found.coverage else [])) if one}
     return ReportData(
-        store=store, run=run, config=config, plan=plan, results=load_results(store, run, config),
+        store=store,
+        run=run,
+        config=config,
+        plan=plan,
+        results=load_results(store, run, config),
         prompts=[ClassPrompts.model_validate_json(store.get(key)) for key in prompts if key in written],
         index=Index.model_validate_json(store.get(layout.index(run))) if layout.index(run) in written else None,
         timings={stage: _timings(store, run, stage, written) for stage in STAGES},
         trainings={unit: json.loads(store.get(key)) for unit, key in trainings.items() if key in written},
         joined=joined,
-        findings=found, outdated_findings=bool(of) and of != {schema.digest(store, layout.index(run))},
-    )  # fmt: skip
+        findings=found,
+        outdated_findings=bool(of) and of != {schema.digest(store, layout.index(run))},
+    )
 
 
 def _timings(store: Store, run: str, stage: str, written: set[str]) -> dict[str, dict]:

@@ -20,7 +20,10 @@ def _against_scale(facts: ReportData, test: str, number: int) -> Figure:
         if values := results.accuracies(arm, test):
             own, one = results.first(arm), mean_with_interval(values.values())
             by_kind.setdefault(own.kind, []).append((own.scale or 0, arm, one))
-            said.append(f"{arm} {points(one.mean)}%" + ("" if one.low is None else f" ({points(one.low)} to {points(one.high)})"))
+            said.append(
+                f"{arm} {points(one.mean)}%"
+                + ("" if one.low is None else f" ({points(one.low)} to {points(one.high)})")
+            )
     mixed = [kind for kind in by_kind if kind not in REAL_KINDS]
     scales = sorted({scale for kind in mixed for scale, _, _ in by_kind[kind]}) or [1]
     aside = 0.05 * max(1, scales[-1] - scales[0])  # kinds stand beside each other, so that their bars can be told apart
@@ -36,7 +39,15 @@ def _against_scale(facts: ReportData, test: str, number: int) -> Figure:
     axes.set_xlabel("synthetic images for each real one", color=INK)
     axes.set_ylabel("top-1 accuracy, %", color=INK)
     axes.grid(axis="y", color=GRID, linewidth=0.7)
-    axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(-0.12, 1.0), ncols=3, columnspacing=1.2, handlelength=1.6)
+    axes.legend(
+        frameon=False,
+        labelcolor=INK,
+        loc="lower left",
+        bbox_to_anchor=(-0.12, 1.0),
+        ncols=3,
+        columnspacing=1.2,
+        handlelength=1.6,
+    )
     says = f"Top-1 accuracy on {test} (and 95% interval): {'; '.join(said)}."
     return Figure(f"{test}, {domain}", inline(axes.figure, number, says), says)
 
@@ -75,7 +86,11 @@ def gain_figures(facts: ReportData) -> list[Figure]:
 
 
 def listed_baselines(facts: ReportData, test: str) -> str:
-    found = {better_real(facts.results, arm, test) for arm in facts.results.arms if facts.results.first(arm).kind not in REAL_KINDS}
+    found = {
+        better_real(facts.results, arm, test)
+        for arm in facts.results.arms
+        if facts.results.first(arm).kind not in REAL_KINDS
+    }
     return " or ".join(sorted(name for name in found if name))
 
 
@@ -85,12 +100,22 @@ def class_figures(facts: ReportData, arms: list[str]) -> list[Figure]:
     figures = []
     for n, arm in enumerate(arms if tests else []):
         kind = facts.results.first(arm).kind
-        found = [(class_id, class_gain(facts.results, arm, tests[0], class_id)) for class_id in facts.results.test(tests[0]).per_class]
-        rows = sorted(((facts.names[class_id], kind, one) for class_id, one in found if one), key=lambda row: -row[2].mean)
+        found = [
+            (class_id, class_gain(facts.results, arm, tests[0], class_id))
+            for class_id in facts.results.test(tests[0]).per_class
+        ]
+        rows = sorted(
+            ((facts.names[class_id], kind, one) for class_id, one in found if one), key=lambda row: -row[2].mean
+        )
         if len(rows) > MOST_CLASSES:
             rows = rows[: MOST_CLASSES // 2] + rows[-MOST_CLASSES // 2 :]
         if rows:
-            figures.append(_forest(rows, 70 + n, f"{arm} on {tests[0]}", label=f"points over {better_real(facts.results, arm, tests[0])}"))
+            figures.append(
+                _forest(
+                    rows,
+                    70 + n,
+                    f"{arm} on {tests[0]}",
+                    label=f"points over {better_real(facts.results, arm, tests[0])}",
+                )
+            )
     return figures
-
-

@@ -29,7 +29,10 @@ def gains(facts: ReportData, domain: str, arms: list[str]) -> list[tuple[str, st
 
 def headline(facts: ReportData) -> str:
     """Counts the comparisons of the largest scale that show a gain or a loss."""
-    found = {where: gains(facts, domain, largest_arms(facts)) for domain, where in (("in", "in domain"), ("out", "out of domain"))}
+    found = {
+        where: gains(facts, domain, largest_arms(facts))
+        for domain, where in (("in", "in domain"), ("out", "out of domain"))
+    }
     found = {where: [verdict(one) for _, _, one in several] for where, several in found.items() if several}
     if not found:
         return "Nothing to compare yet"
@@ -50,7 +53,9 @@ def _of(n: int, total: int) -> str:
 
 
 def done(facts: ReportData) -> str:
-    made = f"{facts.synthetic_images:,} synthetic images" if facts.index else f"synthetic images at {facts.config.scale}"
+    made = (
+        f"{facts.synthetic_images:,} synthetic images" if facts.index else f"synthetic images at {facts.config.scale}"
+    )
     kinds = {facts.results.first(arm).kind for arm in facts.results.arms}
     seeds = len({seed for _, seed in facts.results.evaluations})
     model = sorted({facts.results.first(arm).model for arm in facts.results.arms})
@@ -67,7 +72,10 @@ def result(facts: ReportData) -> list[str]:
         inside, outside = gains(facts, "in", [arm]), gains(facts, "out", [arm])
         parts = []
         for _, test, one in inside:
-            mean, baseline = mean_with_interval(facts.results.accuracies(arm, test).values()).mean, better_real(facts.results, arm, test)
+            mean, baseline = (
+                mean_with_interval(facts.results.accuracies(arm, test).values()).mean,
+                better_real(facts.results, arm, test),
+            )
             against = mean_with_interval(facts.results.accuracies(baseline, test).values()).mean
             parts.append(f"{points(mean)}% on {test} against {points(against)}% of {baseline}, {change(one)}")
         if outside:
@@ -82,7 +90,11 @@ def made(facts: ReportData) -> list[str]:
     mix, images = facts.config.prompts.mix, facts.config.images
     told = []
     if "llm" in models and "clip" in models:
-        senses = "chose what each class name means" if facts.config.prompts.senses else "was not asked what a class name means"
+        senses = (
+            "chose what each class name means"
+            if facts.config.prompts.senses
+            else "was not asked what a class name means"
+        )
         told.append(f"{capital(models['llm'].name)} wrote scenes; with {models['clip'].name} it {senses}.")
     if "diffusion" in models:
         guidance = f" at guidance {images.guidance_scale:g}" if images.guidance_scale is not None else ""
@@ -109,7 +121,10 @@ def _split(facts: ReportData) -> str:
     for name, arm in facts.config.arms.items():
         if arm.kind in MIXED:
             by_share.setdefault(settings_of(facts.config, name).synthetic_share, []).append(name)
-    parts = {share: "half" if share == 0.5 else f"{100 * share:g}%" for share in by_share or [facts.config.training.synthetic_share]}
+    parts = {
+        share: "half" if share == 0.5 else f"{100 * share:g}%"
+        for share in by_share or [facts.config.training.synthetic_share]
+    }
     if len(parts) == 1:
         return f"mixed arms take {next(iter(parts.values()))} of each batch from the synthetic images"
     told = [f"{parts[share]} with {listed(names)}" for share, names in by_share.items()]
@@ -156,14 +171,18 @@ def not_worked(facts: ReportData) -> list[str]:
         told.append(f"{listed(waiting)} {'waits' if len(waiting) == 1 else 'wait'} for a larger scale.")
     flagged = [facts.names[one.class_id] for one in facts.prompts if one.flagged]
     if flagged:
-        told.append(f"The sense of {listed(flagged[:6])}{' and others' if len(flagged) > 6 else ''} was chosen by a small margin.")
+        told.append(
+            f"The sense of {listed(flagged[:6])}{' and others' if len(flagged) > 6 else ''} was chosen by a small margin."
+        )
     fallen = [facts.names[one.class_id] for one in facts.prompts if one.fallback]
     if fallen:
         told.append(f"{count(len(fallen), 'class')} fell back to the plain name in part: {listed(fallen[:6])}.")
     if facts.index:
         rejects = sum(facts.index.rejects.values())
         if rejects or facts.index.lost:
-            told.append(f"{count(rejects, 'attempt')} rejected and made again, {count(len(facts.index.lost), 'image')} given up.")
+            told.append(
+                f"{count(rejects, 'attempt')} rejected and made again, {count(len(facts.index.lost), 'image')} given up."
+            )
         if facts.index.truncated_prompts:
             told.append(f"{count(facts.index.truncated_prompts, 'prompt')} longer than the text encoder reads.")
     return told or ["Nothing that the run can know of."]
@@ -174,7 +193,9 @@ def _auxbn_against_naive(facts: ReportData, wanted: str, words: str) -> list[str
     results, told = facts.results, []
     for arm in results.arms:
         if partner := _naive_twin(facts, arm):
-            differences = {test: paired(results.accuracies(arm, test), results.accuracies(partner, test)) for test in results.tests}
+            differences = {
+                test: paired(results.accuracies(arm, test), results.accuracies(partner, test)) for test in results.tests
+            }
             found = [f"{test} ({brief(one)})" for test, one in differences.items() if verdict(one) == wanted]
             if found:
                 told.append(f"{arm} is {words.format(partner=partner, tests=listed(found))}")
@@ -185,9 +206,13 @@ def _naive_twin(facts: ReportData, arm: str) -> str | None:
     """The evaluated naive arm that differs from an auxbn arm in nothing but the kind."""
 
     def rest(name: str) -> dict:
-        return {key: value for key, value in resolve_arm(facts.config, name).frozen().items() if key not in ("arm", "kind")}
+        return {
+            key: value for key, value in resolve_arm(facts.config, name).frozen().items() if key not in ("arm", "kind")
+        }
 
     results = facts.results
     if results.first(arm).kind != "auxbn":
         return None
-    return next((name for name in results.arms if results.first(name).kind == "naive" and rest(name) == rest(arm)), None)
+    return next(
+        (name for name in results.arms if results.first(name).kind == "naive" and rest(name) == rest(arm)), None
+    )

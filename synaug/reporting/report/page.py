@@ -15,22 +15,43 @@ from synaug.run.results import Results
 def render(facts: ReportData) -> str:
     """HTML, in one piece without references to anything outside."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("synaug.reporting", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.PackageLoader("synaug.reporting", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+    )
     environment.filters |= {
-        "points": points, "signed": signed, "interval": interval, "change": change, "duration": duration, "listed": listed,
+        "points": points,
+        "signed": signed,
+        "interval": interval,
+        "change": change,
+        "duration": duration,
+        "listed": listed,
         "verdict": verdict,
-    }  # fmt: skip
+    }
     environment.globals |= {"count": count}
     top = narrative.largest_arms(facts)
     return environment.get_template("page.html").render(
-        facts=facts, story=narrative, rows=_rows(facts), scale_figures=figures.scale_figures(facts), gain_figures=figures.gain_figures(facts),
-        class_figures=figures.class_figures(facts, top), class_table=_class_table(facts, top), sheets=samples.class_sheets(facts),
-        branch_figures=branch_figures(facts.findings.branches, 100), strips=samples.test_strips(facts), joined=_joined(facts),
-        trainings=_trainings(facts), times=_times(facts), versions=_versions(facts), shot_tables=_shot_tables(facts),
-        thirds=frequency_groups.relative(facts.plan.real_counts), configuration=dump_config(facts.config), method=statistics.METHOD,
-    )  # fmt: skip
+        facts=facts,
+        story=narrative,
+        rows=_rows(facts),
+        scale_figures=figures.scale_figures(facts),
+        gain_figures=figures.gain_figures(facts),
+        class_figures=figures.class_figures(facts, top),
+        class_table=_class_table(facts, top),
+        sheets=samples.class_sheets(facts),
+        branch_figures=branch_figures(facts.findings.branches, 100),
+        strips=samples.test_strips(facts),
+        joined=_joined(facts),
+        trainings=_trainings(facts),
+        times=_times(facts),
+        versions=_versions(facts),
+        shot_tables=_shot_tables(facts),
+        thirds=frequency_groups.relative(facts.plan.real_counts),
+        configuration=dump_config(facts.config),
+        method=statistics.METHOD,
+    )
 
 
 def _cell(results: Results, arm: str, test: str, measure: str) -> MeanWithInterval | None:
@@ -43,13 +64,15 @@ def _rows(facts: ReportData) -> list[dict]:
     results = facts.results
     return [
         {
-            "arm": arm, "kind": results.first(arm).kind, "seeds": sum(name == arm for name, _ in results.evaluations),
+            "arm": arm,
+            "kind": results.first(arm).kind,
+            "seeds": sum(name == arm for name, _ in results.evaluations),
             "top1": [_cell(results, arm, test, "top1") for test in results.tests],
             "top5": [_cell(results, arm, test, "top5") for test in results.tests],
             "gains": [statistics.gain(results, arm, test) for test in results.tests],
         }
         for arm in results.arms
-    ]  # fmt: skip
+    ]
 
 
 def _class_table(facts: ReportData, arms: list[str]) -> dict | None:
@@ -61,7 +84,9 @@ def _class_table(facts: ReportData, arms: list[str]) -> dict | None:
         return None
     rows = []
     for class_id, n in results.test(test).per_class_n.items():
-        cells = [mean_with_interval(results.class_accuracies(arm, test, class_id).values()) for arm in (baseline, *arms)]
+        cells = [
+            mean_with_interval(results.class_accuracies(arm, test, class_id).values()) for arm in (baseline, *arms)
+        ]
         gains = [statistics.class_gain(results, arm, test, class_id) for arm in arms]
         rows.append({"name": facts.names[class_id], "id": class_id, "n": n, "cells": cells, "gains": gains})
     return {"test": test, "baseline": baseline, "arms": arms, "rows": rows}
@@ -71,13 +96,18 @@ def _shot_tables(facts: ReportData) -> list[dict]:
     """Accuracy on the classes with many, medium and few real images, a table a test set; none where all have equally many."""
     results, counts = facts.results, facts.plan.real_counts
     groups, spans = frequency_groups.groups(counts), frequency_groups.spans(counts)
-    heads = [{"name": name, "classes": len(ids), "fewest": spans[name][0], "most": spans[name][1]} for name, ids in groups.items()]
+    heads = [
+        {"name": name, "classes": len(ids), "fewest": spans[name][0], "most": spans[name][1]}
+        for name, ids in groups.items()
+    ]
     tables = []
     for test in results.tests if groups else []:
         rows = []
         for arm in results.arms:
             found = [frequency_groups.accuracies(results, arm, test, ids) for ids in groups.values()]
-            rows.append({"arm": arm, "cells": [mean_with_interval(values.values()) if values else None for values in found]})
+            rows.append(
+                {"arm": arm, "cells": [mean_with_interval(values.values()) if values else None for values in found]}
+            )
         tables.append({"test": test, "heads": heads, "rows": rows})
     return tables
 
@@ -86,12 +116,16 @@ def _joined(facts: ReportData) -> list[dict]:
     """A row for each arm of a joined run: its accuracies, and the paired difference to this run's arm of that name."""
     return [
         {
-            "run": run, "arm": arm, "top1": [_cell(other, arm, test, "top1") for test in facts.results.tests],
-            "difference": [paired(other.accuracies(arm, test), facts.results.accuracies(arm, test)) for test in facts.results.tests],
+            "run": run,
+            "arm": arm,
+            "top1": [_cell(other, arm, test, "top1") for test in facts.results.tests],
+            "difference": [
+                paired(other.accuracies(arm, test), facts.results.accuracies(arm, test)) for test in facts.results.tests
+            ],
         }
         for run, other in facts.joined.items()
         for arm in other.arms
-    ]  # fmt: skip
+    ]
 
 
 def _trainings(facts: ReportData) -> list[dict]:
@@ -100,7 +134,9 @@ def _trainings(facts: ReportData) -> list[dict]:
         done = [one for (name, _), one in facts.trainings.items() if name == arm]
         if done:
             rate = sum(one["images_per_second"] for one in done) / len(done)
-            rows.append(done[0] | {"arm": arm, "seeds": len(done), "seconds": sum(one["seconds"] for one in done), "rate": rate})
+            rows.append(
+                done[0] | {"arm": arm, "seeds": len(done), "seconds": sum(one["seconds"] for one in done), "rate": rate}
+            )
     return rows
 
 
@@ -114,10 +150,16 @@ def _times(facts: ReportData) -> list[dict]:
             for one in units:
                 for name, seconds in one.get("phases", {}).items():
                     phases[name] = phases.get(name, 0.0) + seconds
-            rows.append({
-                "stage": stage, "units": len(units), "seconds": sum(one["seconds"] for one in units), "unit": unit,
-                "rate": sum(rates) / len(rates) if rates else None, "phases": phases,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "stage": stage,
+                    "units": len(units),
+                    "seconds": sum(one["seconds"] for one in units),
+                    "unit": unit,
+                    "rate": sum(rates) / len(rates) if rates else None,
+                    "phases": phases,
+                }
+            )
     return rows
 
 

@@ -65,7 +65,12 @@ def picture(data: bytes, alt: str, **facts: str) -> Picture:
 
 def _drawn(tables: Iterable[TarTable], label: int, seed: int) -> list[tuple[TarTable, int]]:
     """Rows of a label, in a seeded order."""
-    rows = [(derive("sheet", seed, table.key[row]), table, row) for table in tables for row, of in enumerate(table.label) if of == label]
+    rows = [
+        (derive("sheet", seed, table.key[row]), table, row)
+        for table in tables
+        for row, of in enumerate(table.label)
+        if of == label
+    ]
     return [(table, row) for _, table, row in sorted(rows, key=lambda one: one[0])]
 
 
@@ -86,7 +91,8 @@ def class_sheets(facts: ReportData) -> list[ClassSheet]:
     for label in range(0, len(classes), -(-len(classes) // CLASSES)):
         name = facts.names[classes[label].id]
         photos = [
-            picture(_image(store, table, row), f"real {name}", key=table.key[row]) for table, row in _drawn(real, label, seed)[:REAL]
+            picture(_image(store, table, row), f"real {name}", key=table.key[row])
+            for table, row in _drawn(real, label, seed)[:REAL]
         ]
         sheets.append(ClassSheet(name, photos, _synthetic(store, parts, label, name, seed)))
     return [sheet for sheet in sheets if sheet.real or sheet.synthetic]
@@ -104,7 +110,9 @@ def _synthetic(store: Store, parts: list[Manifest], label: int, name: str, seed:
         files = sample_files(store, part, row)
         prompt = files.get("txt", b"").decode()
         image = next(files[extension] for extension in ("jpg", "png") if extension in files)
-        pictures.append(picture(image, f"synthetic {name}: {prompt}", kind=part.kind[row], prompt=prompt, key=part.key[row]))
+        pictures.append(
+            picture(image, f"synthetic {name}: {prompt}", kind=part.kind[row], prompt=prompt, key=part.key[row])
+        )
     return pictures
 
 
@@ -118,5 +126,7 @@ def test_strips(facts: ReportData) -> dict[str, list[Picture]]:
         strips[name] = []
         for label in range(0, len(classes), -(-len(classes) // TEST)):
             for table, row in _drawn(tables, label, facts.config.seed)[:1]:
-                strips[name].append(picture(_image(facts.store, table, row), f"{facts.names[classes[label].id]} in {name}"))
+                strips[name].append(
+                    picture(_image(facts.store, table, row), f"{facts.names[classes[label].id]} in {name}")
+                )
     return {name: strip for name, strip in strips.items() if strip}

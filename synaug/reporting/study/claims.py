@@ -28,7 +28,9 @@ class Statement:
     @property
     def pieces(self) -> list[str]:
         """`test +1.5 [+1.1, +1.8]` of each test set"""
-        return [f"{test} {brief(one)}" + ("" if one.low is not None else f" ({_without(one)})") for test, one in self.found]
+        return [
+            f"{test} {brief(one)}" + ("" if one.low is not None else f" ({_without(one)})") for test, one in self.found
+        ]
 
 
 def _without(one: Interval) -> str:
@@ -47,7 +49,9 @@ def not_shown(table: Table) -> list[Statement]:
 def statements(table: Table) -> list[Statement]:
     """Of all rows against real-only, then of all pairs."""
     told = [one for row in table.rows for one in _by_verdict(name(table, row), row.gain, tests(table), pair=False)]
-    return told + [one for pair in table.differences for one in _by_verdict(pair.label, pair.tests, tests(table), pair=True)]
+    return told + [
+        one for pair in table.differences for one in _by_verdict(pair.label, pair.tests, tests(table), pair=True)
+    ]
 
 
 def _by_verdict(subject: str, differences: dict, order: list[str], *, pair: bool) -> list[Statement]:
@@ -55,16 +59,19 @@ def _by_verdict(subject: str, differences: dict, order: list[str], *, pair: bool
     for test in order:
         if test in differences:
             found.setdefault(verdict(differences[test]), []).append((test, differences[test]))
-    return [Statement(subject, pair, one, tuple(found[one])) for one in ("gain", "loss", "open", "unknown") if one in found]
+    return [
+        Statement(subject, pair, one, tuple(found[one])) for one in ("gain", "loss", "open", "unknown") if one in found
+    ]
 
 
 def tally(table: Table, *, pair: bool) -> dict[str, int]:
     """How many differences are a gain, a loss, or not shown."""
     told = [(one.verdict, len(one.found)) for one in statements(table) if one.pair == pair]
     return {
-        "gain": sum(n for verdict, n in told if verdict == "gain"), "loss": sum(n for verdict, n in told if verdict == "loss"),
+        "gain": sum(n for verdict, n in told if verdict == "gain"),
+        "loss": sum(n for verdict, n in told if verdict == "loss"),
         "open": sum(n for verdict, n in told if verdict in ("open", "unknown")),
-    }  # fmt: skip
+    }
 
 
 def intervals(outcome: StudyOutcome) -> int:
@@ -74,7 +81,9 @@ def intervals(outcome: StudyOutcome) -> int:
 
 def first_table(outcome: StudyOutcome) -> Table | None:
     """What the headline is about: the first comparison drawn against scale, else the first."""
-    return next((table for table in outcome.tables if table.figure == "scale"), outcome.tables[0] if outcome.tables else None)
+    return next(
+        (table for table in outcome.tables if table.figure == "scale"), outcome.tables[0] if outcome.tables else None
+    )
 
 
 def leading(table: Table) -> OutcomeRow | None:
@@ -107,5 +116,7 @@ def _in_domain(table: Table, row: OutcomeRow, domain: str) -> str:
     where = DOMAINS[domain]
     if not shown:
         return f"nothing shown {where}"
-    told = f"{signed(shown[0])} points" if shown[0] == shown[-1] else f"{signed(shown[0])} to {signed(shown[-1])} points"
+    told = (
+        f"{signed(shown[0])} points" if shown[0] == shown[-1] else f"{signed(shown[0])} to {signed(shown[-1])} points"
+    )
     return f"{told} {where}" + ("" if len(shown) == len(found) else f" (shown on {len(shown)} of {len(found)} sets)")

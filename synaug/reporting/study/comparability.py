@@ -11,9 +11,19 @@ from synaug.reporting.study.reference import split_arm_ref
 
 TREATMENT = ("synthetic_weight", "synthetic_share")  # settings that only a mixed arm has a use for
 PER_MODEL = (  # what is tuned for a model: equal within one, free between two
-    "model", "model_kwargs", "pretrained", "optimizer", "lr", "weight_decay", "momentum", "warmup_steps", "ema", "amp",
-    "channels_last", "compile",
-)  # fmt: skip
+    "model",
+    "model_kwargs",
+    "pretrained",
+    "optimizer",
+    "lr",
+    "weight_decay",
+    "momentum",
+    "warmup_steps",
+    "ema",
+    "amp",
+    "channels_last",
+    "compile",
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,9 @@ def check_comparable(study: Study) -> None:
         for reference in comparison.real:
             if members[reference].kind not in REAL_KINDS:
                 kind = members[reference].kind
-                raise UsageError(f"comparison {name}: {reference} under `real` is of kind {kind}; allowed are real and real-half")
+                raise UsageError(
+                    f"comparison {name}: {reference} under `real` is of kind {kind}; allowed are real and real-half"
+                )
         every = list(members.values())
         for other in every[1:]:
             _refuse(name, every[0], other, _other_tests(comparison, every[0], other))
@@ -65,7 +77,12 @@ def check_comparable(study: Study) -> None:
                 _refuse_without_baseline(name, comparison, members, own)
         for first, second in comparison.differences.values():
             a, b = members[first], members[second]
-            _refuse(name, a, b, _unlike(a, b, apart=TREATMENT) + [f"real images, {line}" for line in differences(a.real, b.real)])
+            _refuse(
+                name,
+                a,
+                b,
+                _unlike(a, b, apart=TREATMENT) + [f"real images, {line}" for line in differences(a.real, b.real)],
+            )
 
 
 def baselines(comparison: Comparison, members: dict[str, Member], own: Member) -> list[Member]:
@@ -86,7 +103,9 @@ def _refuse_without_baseline(name: str, comparison: Comparison, members: dict[st
 def _other_tests(comparison: Comparison, a: Member, b: Member) -> list[str]:
     """Of the test sets that the comparison shows."""
     wanted = comparison.tests or sorted({*a.tests, *b.tests})
-    return differences({f"tests.{name}": a.tests.get(name) for name in wanted}, {f"tests.{name}": b.tests.get(name) for name in wanted})
+    return differences(
+        {f"tests.{name}": a.tests.get(name) for name in wanted}, {f"tests.{name}": b.tests.get(name) for name in wanted}
+    )
 
 
 def _unlike(a: Member, b: Member, *, apart: tuple[str, ...]) -> list[str]:

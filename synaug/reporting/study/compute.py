@@ -43,9 +43,13 @@ class Measured:
             state = read_state(store, run, config, plan)
             unfinished = [stage.stage for stage in state.stages.values() if stage.left and stage.stage != "report"]
             if unfinished:
-                raise DataError(f"run {run} of the study is not finished ({', '.join(unfinished)}); `{command}` goes on")
+                raise DataError(
+                    f"run {run} of the study is not finished ({', '.join(unfinished)}); `{command}` goes on"
+                )
             self.plans[run], self.results[run] = plan, load_results(store, run, config)
-            self.seconds[run] = {stage.stage: round(stage.seconds, 1) for stage in state.stages.values() if stage.seconds}
+            self.seconds[run] = {
+                stage.stage: round(stage.seconds, 1) for stage in state.stages.values() if stage.seconds
+            }
 
     def parameters(self, reference: str) -> int:
         """Of the arm's exported model, from the header of its weights."""
@@ -77,9 +81,14 @@ class Measured:
 def _refuse_another(run: str, planned: Config, config: Config) -> None:
     """The images in the store must be those that the study asks for."""
     table = identity_values(config)
-    old = {key: None if table[key] is None and key.endswith("revision") else value for key, value in identity_values(planned).items()}
+    old = {
+        key: None if table[key] is None and key.endswith("revision") else value
+        for key, value in identity_values(planned).items()
+    }
     if changed := difference(old, table):
-        raise DataError(f"run {run} in the store was made otherwise than the study asks: {changed}; name another run, or set it back")
+        raise DataError(
+            f"run {run} in the store was made otherwise than the study asks: {changed}; name another run, or set it back"
+        )
 
 
 def outcome(store: Store, study: Study) -> StudyOutcome:
@@ -88,17 +97,25 @@ def outcome(store: Store, study: Study) -> StudyOutcome:
     made_on, versions = machine.together(store, list(study.configs))
     runs = {
         run: RunFacts(
-            digest=plan.digest, real_images=sum(plan.real_counts.values()), synthetic_images=plan.estimate["images"],
-            changed=_flat(_own_changes(study, run)), seconds=measured.seconds[run],
+            digest=plan.digest,
+            real_images=sum(plan.real_counts.values()),
+            synthetic_images=plan.estimate["images"],
+            changed=_flat(_own_changes(study, run)),
+            seconds=measured.seconds[run],
         )
         for run, plan in measured.plans.items()
-    }  # fmt: skip
+    }
     return StudyOutcome(
-        titles=[part.title for part in study.parts], texts=[part.text for part in study.parts], files=[file.name for file in study.files],
-        machine=made_on, versions=versions, hours=round(sum(sum(facts.seconds.values()) for facts in runs.values()) / 3600, 2), runs=runs,
+        titles=[part.title for part in study.parts],
+        texts=[part.text for part in study.parts],
+        files=[file.name for file in study.files],
+        machine=made_on,
+        versions=versions,
+        hours=round(sum(sum(facts.seconds.values()) for facts in runs.values()) / 3600, 2),
+        runs=runs,
         tables=[_table(measured, name, comparison) for name, comparison in study.comparisons.items()],
         diagnostics={run: _diagnostics(store, run) for run in study.diagnose},
-    )  # fmt: skip
+    )
 
 
 def _diagnostics(store: Store, run: str) -> dict[str, Any]:
@@ -120,7 +137,9 @@ def _own_changes(study: Study, run: str) -> dict:
 def _flat(changes: dict, path: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in changes.items():
-        flat |= _flat(value, f"{path}{key}.") if isinstance(value, dict) and value else {f"{path}{key}": json.dumps(value)}
+        flat |= (
+            _flat(value, f"{path}{key}.") if isinstance(value, dict) and value else {f"{path}{key}": json.dumps(value)}
+        )
     return flat
 
 
@@ -135,28 +154,49 @@ def _table(measured: Measured, name: str, comparison: Comparison) -> Table:
         for label, (first, second) in comparison.differences.items()
     ]
     return Table(
-        name=name, title=comparison.title, text=comparison.text, figure=comparison.figure, tests=tests, rows=rows, differences=differences
+        name=name,
+        title=comparison.title,
+        text=comparison.text,
+        figure=comparison.figure,
+        tests=tests,
+        rows=rows,
+        differences=differences,
     )
 
 
 def _row(measured: Measured, comparison: Comparison, reference: str, tests: list[str]) -> OutcomeRow:
     run, arm = split_arm_ref(reference)
     own, seeds = measured.results[run].first(arm), {test: measured.accuracies(reference, test) for test in tests}
-    arm_settings = measured.study.configs[run].arms[arm].model_dump(mode="json", exclude_defaults=True, exclude={"kind", "scale"})
+    arm_settings = (
+        measured.study.configs[run].arms[arm].model_dump(mode="json", exclude_defaults=True, exclude={"kind", "scale"})
+    )
     return OutcomeRow(
-        arm=reference, kind=own.kind, scale=own.scale, model=own.model, parameters=measured.parameters(reference),
+        arm=reference,
+        kind=own.kind,
+        scale=own.scale,
+        model=own.model,
+        parameters=measured.parameters(reference),
         changed=_flat(_own_changes(measured.study, run)) | _flat(arm_settings),
         top1={test: interval(values.values()) for test, values in seeds.items()},
         gain={} if reference in comparison.real else _gains(measured, comparison, reference, tests),
-        shots=shot_accuracies(measured.results[run], measured.plans[run].real_counts, arm, tests), seeds=seeds,
-    )  # fmt: skip
+        shots=shot_accuracies(measured.results[run], measured.plans[run].real_counts, arm, tests),
+        seeds=seeds,
+    )
 
 
-def shot_accuracies(results: Results, real_counts: dict[str, int], arm: str, tests: list[str]) -> dict[str, dict[str, Interval]]:
+def shot_accuracies(
+    results: Results, real_counts: dict[str, int], arm: str, tests: list[str]
+) -> dict[str, dict[str, Interval]]:
     """Many-, medium- and few-shot accuracy by test set; empty where all classes have equally many real images."""
     groups = frequency_groups.groups(real_counts)
-    found = {test: {name: frequency_groups.accuracies(results, arm, test, ids) for name, ids in groups.items()} for test in tests if groups}
-    return {test: {name: interval(values.values()) for name, values in own.items() if values} for test, own in found.items()}
+    found = {
+        test: {name: frequency_groups.accuracies(results, arm, test, ids) for name, ids in groups.items()}
+        for test in tests
+        if groups
+    }
+    return {
+        test: {name: interval(values.values()) for name, values in own.items() if values} for test, own in found.items()
+    }
 
 
 def _gains(measured: Measured, comparison: Comparison, reference: str, tests: list[str]) -> dict[str, Gain]:
@@ -184,5 +224,9 @@ def interval(values) -> Interval:
     sample = list(values)
     own = statistics.mean_with_interval(sample)
     return Interval(
-        mean=own.mean, std=own.std, n=own.n, bootstrap=statistics.bootstrap(sample), t=None if own.low is None else (own.low, own.high)
+        mean=own.mean,
+        std=own.std,
+        n=own.n,
+        bootstrap=statistics.bootstrap(sample),
+        t=None if own.low is None else (own.low, own.high),
     )

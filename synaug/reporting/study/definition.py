@@ -28,8 +28,12 @@ class Comparison(FrozenModel):
     title: str
     text: str = Field("", description="What is asked, in a sentence or two")
     arms: list[str] = Field([], description="Rows of the table")
-    real: list[str] = Field([], description="Real-only arms; gains are claimed against the better of those with the row's model")
-    differences: dict[str, tuple[str, str]] = Field({}, description="Label -> [A, B]: A minus B, paired by training seed")
+    real: list[str] = Field(
+        [], description="Real-only arms; gains are claimed against the better of those with the row's model"
+    )
+    differences: dict[str, tuple[str, str]] = Field(
+        {}, description="Label -> [A, B]: A minus B, paired by training seed"
+    )
     tests: list[str] | None = Field(None, description="Test sets; null: all")
     figure: str | None = Field(None, pattern="^(scale|gains|differences)$", description="Drawn beside the table")
 
@@ -45,7 +49,9 @@ class StudyFile(FrozenModel):
     title: str
     text: str = ""
     base: str = Field(description="Preset, or run.yaml beside this file, that every run starts from")
-    runs: dict[str, dict[str, Any]] = Field(description="Name -> what differs from the base, section by section", min_length=1)
+    runs: dict[str, dict[str, Any]] = Field(
+        description="Name -> what differs from the base, section by section", min_length=1
+    )
     comparisons: dict[str, Comparison] = Field({}, description="Name -> comparison")
     diagnose: list[str] = Field([], description="Runs whose images are looked at (`synaug diagnose`)")
 
@@ -84,7 +90,9 @@ def load_study(files: list[Path]) -> Study:
                 raise UsageError(f"{file}: run {run} has another base than in an earlier file; give it another name")
             if run in changes and (changed := differences(apart_from_arms(changes[run]), apart_from_arms(own))):
                 told = "; ".join(changed)
-                raise UsageError(f"{file}: runs.{run} is another than in an earlier file: {told}; only `arms` may differ; or rename it")
+                raise UsageError(
+                    f"{file}: runs.{run} is another than in an earlier file: {told}; only `arms` may differ; or rename it"
+                )
             changes[run] = _joined(changes.get(run, {}), own, f"{file}: runs.{run}")
     configs = {}
     for run, (text, folder) in bases.items():
@@ -103,7 +111,9 @@ def _read(file: Path) -> StudyFile:
         raise UsageError(f"there is no study file {str(file)!r}; docs/study/ has headline.yaml and others")
     data = read_yaml(file.read_text(), str(file))
     if not isinstance(data, dict):
-        raise UsageError(f"{file} holds no mapping; a study has title, base, runs and comparisons, like docs/study/headline.yaml")
+        raise UsageError(
+            f"{file} holds no mapping; a study has title, base, runs and comparisons, like docs/study/headline.yaml"
+        )
     try:
         return StudyFile.model_validate(data)
     except ValidationError as error:
@@ -125,7 +135,9 @@ def _base(file: Path, base: str) -> tuple[str, Path]:
         return (resources.files("synaug.config") / "presets" / f"{base}.yaml").read_text(), file.parent
     path = file.parent / base
     if not path.is_file():
-        raise UsageError(f"{file}: base: there is no {str(path)!r}; give a file beside the study, or a preset: {', '.join(PRESETS)}")
+        raise UsageError(
+            f"{file}: base: there is no {str(path)!r}; give a file beside the study, or a preset: {', '.join(PRESETS)}"
+        )
     return path.read_text(), path.parent
 
 
@@ -156,19 +168,27 @@ def _check_names(study: Study) -> None:
             run, arm = split_arm_ref(reference)
             if not REFERENCE.fullmatch(reference) or run not in study.configs:
                 known = ", ".join(study.configs)
-                raise UsageError(f"comparison {name}: {reference!r} names no run of the study; write RUN/ARM, runs: {known}")
+                raise UsageError(
+                    f"comparison {name}: {reference!r} names no run of the study; write RUN/ARM, runs: {known}"
+                )
             if arm not in study.configs[run].arms:
                 arms = ", ".join(study.configs[run].arms) or "none"
                 raise UsageError(f"comparison {name}: run {run} has no arm {arm!r}; it has {arms}")
             if arm not in active_arms(study.configs[run]):
                 scale = study.configs[run].scale
-                raise UsageError(f"comparison {name}: arm {reference} waits for a larger scale than {scale}; raise the run's scale")
+                raise UsageError(
+                    f"comparison {name}: arm {reference} waits for a larger scale than {scale}; raise the run's scale"
+                )
         for test in comparison.tests or ():
             for run in {split_arm_ref(reference)[0] for reference in comparison.references}:
                 if test not in study.configs[run].tests:
-                    raise UsageError(f"comparison {name}: run {run} has no test {test!r}; it has {', '.join(study.configs[run].tests)}")
+                    raise UsageError(
+                        f"comparison {name}: run {run} has no test {test!r}; it has {', '.join(study.configs[run].tests)}"
+                    )
     for run in study.diagnose:
         if run not in study.configs:
             raise UsageError(f"diagnose: {run!r} is no run of the study; runs: {', '.join(study.configs)}")
         if not any(arm.kind in REAL_KINDS for arm in study.configs[run].arms.values()):
-            raise UsageError(f"diagnose: run {run} has no arm on real images alone, which judges the others; add one of kind real")
+            raise UsageError(
+                f"diagnose: run {run} has no arm on real images alone, which judges the others; add one of kind real"
+            )

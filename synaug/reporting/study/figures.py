@@ -33,7 +33,9 @@ def gains_figure(table: Table, number: int) -> Figure | None:
 
 
 def differences_figure(table: Table, number: int) -> Figure | None:
-    marks = {test: [_pair_mark(pair.label, pair.tests.get(test)) for pair in table.differences] for test in tests(table)}
+    marks = {
+        test: [_pair_mark(pair.label, pair.tests.get(test)) for pair in table.differences] for test in tests(table)
+    }
     return _forests(table, marks, number, title="Differences of pairs of arms", label="points")
 
 
@@ -55,4 +57,8 @@ def _forests(table: Table, marks: dict[str, list[Mark]], number: int, *, title: 
     return Figure(title, inline(several[0].figure, number, says), says)
 
 
-DRAWN: dict[str, Callable[[Table, int], Figure | None]] = {"scale": scale_figure, "gains": gains_figure, "differences": differences_figure}
+DRAWN: dict[str, Callable[[Table, int], Figure | None]] = {
+    "scale": scale_figure,
+    "gains": gains_figure,
+    "differences": differences_figure,
+}

@@ -25,12 +25,13 @@ def together(several: list[Rates]) -> Rates:
     """The first that is known of each; trainings are known by their shape, so all count."""
     measured = [rates for rates in several if rates.start] or several
     return Rates(
-        workers=measured[0].workers, start=measured[0].start,
+        workers=measured[0].workers,
+        start=measured[0].start,
         prompts=next((rates.prompts for rates in several if rates.prompts), None),
         images=next((rates.images for rates in several if rates.images), None),
         train={name: pace for rates in reversed(several) for name, pace in rates.train.items()},
         evaluate={name: pace for rates in reversed(several) for name, pace in rates.evaluate.items()},
-    )  # fmt: skip
+    )
 
 
 def lines(found: dict[str, Forecast]) -> list[str]:

@@ -44,7 +44,9 @@ def _over(table: Table, row: OutcomeRow) -> str:
     for test in tests(table):
         if test in row.gain:
             on.setdefault(row.gain[test].against, []).append(test)
-    return next(iter(on)) if len(on) == 1 else " and ".join(f"{arm} on {listed(several)}" for arm, several in on.items())
+    return (
+        next(iter(on)) if len(on) == 1 else " and ".join(f"{arm} on {listed(several)}" for arm, several in on.items())
+    )
 
 
 def notes(table: Table) -> list[str]:
@@ -56,14 +58,20 @@ def notes(table: Table) -> list[str]:
 def details(table: Table, row: OutcomeRow) -> str:
     """What tells the row from the other rows and the base of its study, and its model where the table has several."""
     shared, several = _shared(table), len({(one.model, one.parameters) for one in table.rows}) > 1
-    told = {field: value for field, value in row.changed.items() if field not in shared and not (several and field == "settings.model")}
+    told = {
+        field: value
+        for field, value in row.changed.items()
+        if field not in shared and not (several and field == "settings.model")
+    }
     model = row.model + (f", {row.parameters / 1e6:.1f} M parameters" if row.parameters else "")
     return "; ".join(([model] if several else []) + ([_settings(told)] if told else []))
 
 
 def _shared(table: Table) -> dict[str, str]:
     first = table.rows[0].changed if table.rows else {}
-    return {field: value for field, value in first.items() if all(row.changed.get(field) == value for row in table.rows)}
+    return {
+        field: value for field, value in first.items() if all(row.changed.get(field) == value for row in table.rows)
+    }
 
 
 def _settings(changed: dict[str, str]) -> str:

@@ -10,7 +10,10 @@ from synaug.run import environment
 def record(store: Store, run: str) -> None:
     """After work was done on a run here."""
     known = read(store, run)
-    here = {"machine": environment.sentence(), "versions": {name: version for name, version in environment.versions().items() if version}}
+    here = {
+        "machine": environment.sentence(),
+        "versions": {name: version for name, version in environment.versions().items() if version},
+    }
     if here not in known:
         store.put(layout.timing(run, "study", "machines"), (json.dumps([*known, here], indent=1) + "\n").encode())
 

@@ -46,7 +46,9 @@ class OutcomeRow(FrozenModel):
     changed: dict[str, str] = Field(description="What tells its run and arm from the base, by field")
     top1: dict[str, Interval] = Field(description="By test set")
     gain: dict[str, Gain] = Field(description="By test set; empty for real-only arms")
-    shots: dict[str, dict[str, Interval]] = Field({}, description="Test set -> many, medium, few -> accuracy, where the real counts differ")
+    shots: dict[str, dict[str, Interval]] = Field(
+        {}, description="Test set -> many, medium, few -> accuracy, where the real counts differ"
+    )
     seeds: dict[str, dict[int, float]] = Field(description="Test set -> training seed -> top-1")
 
 

@@ -15,19 +15,36 @@ def render(template: str, outcome: StudyOutcome, drawn: dict[str, Figure]) -> st
     packages = ("synaug.reporting.study", "synaug.reporting")
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package, "templates") for package in packages]),
-        autoescape=template.endswith(".html"), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+        autoescape=template.endswith(".html"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
-    )  # fmt: skip
+    )
     environment.filters |= {
-        "points": points, "signed": signed, "interval": interval, "brief": brief, "duration": duration, "verdict": verdict,
-        "cell": cell, "cut": labels.cut, "decimal": decimal, "unbroken": unbroken,
-    }  # fmt: skip
+        "points": points,
+        "signed": signed,
+        "interval": interval,
+        "brief": brief,
+        "duration": duration,
+        "verdict": verdict,
+        "cell": cell,
+        "cut": labels.cut,
+        "decimal": decimal,
+        "unbroken": unbroken,
+    }
     environment.globals |= {"count": count}
     return environment.get_template(template).render(
-        outcome=outcome, drawn=drawn, label=labels, tell=claims, first=claims.first_table(outcome), domains=labels.DOMAINS,
-        diagnoses=_diagnoses(outcome), seed_mean=seed_mean,
+        outcome=outcome,
+        drawn=drawn,
+        label=labels,
+        tell=claims,
+        first=claims.first_table(outcome),
+        domains=labels.DOMAINS,
+        diagnoses=_diagnoses(outcome),
+        seed_mean=seed_mean,
         command=f"synaug study {' '.join(f'docs/study/{file}' for file in outcome.files)} --store work/study --out work/study-results",
-    )  # fmt: skip
+    )
 
 
 def _diagnoses(outcome: StudyOutcome) -> dict[str, tuple[Findings, list[Figure]]]:

@@ -76,7 +76,9 @@ def _panel(axes, table: Table, test: str, drawn: list[Curve], scales: list[int],
     span = max(1, scales[-1] - scales[0])
     ends: dict[str, tuple[float, str]] = {}
     for curve in drawn:
-        found = sorted([(row.scale or 0, row.top1[test]) for row in curve.rows if test in row.top1], key=lambda one: one[0])
+        found = sorted(
+            [(row.scale or 0, row.top1[test]) for row in curve.rows if test in row.top1], key=lambda one: one[0]
+        )
         if not found:
             continue
         if curve.kind in REAL_KINDS:
@@ -106,7 +108,12 @@ def _across(axes, curve: Curve, one: Interval, left: float, right: float) -> Non
 
 def _along(axes, curve: Curve, found: list[tuple[float, Interval]]) -> None:
     colour, thin = KIND_COLOURS[curve.kind], curve.again
-    look = {"color": colour, "marker": MARKERS[curve.kind], "markersize": 4 if thin else 6.5, "linewidth": 0.9 if thin else 1.9}
+    look = {
+        "color": colour,
+        "marker": MARKERS[curve.kind],
+        "markersize": 4 if thin else 6.5,
+        "linewidth": 0.9 if thin else 1.9,
+    }
     look["markerfacecolor"] = "none" if thin else colour
     axes.plot([at for at, _ in found], [100 * one.mean for _, one in found], linestyle=curve.dashes, **look)
     for at, one in found:
@@ -134,5 +141,8 @@ def _legend(table: Table, drawn: list[Curve]) -> str:
 
 def _in_words(table: Table, test: str) -> str:
     found = [(name(table, row), row.top1[test]) for row in table.rows if test in row.top1]
-    told = [f"{arm} {points(one.mean)}%" + ("" if one.low is None else f" ({points(one.low)} to {points(one.high)})") for arm, one in found]
+    told = [
+        f"{arm} {points(one.mean)}%" + ("" if one.low is None else f" ({points(one.low)} to {points(one.high)})")
+        for arm, one in found
+    ]
     return f"Top-1 accuracy on {test}, {DOMAINS[table.tests[test]]}, with 95% intervals: {'; '.join(told)}."

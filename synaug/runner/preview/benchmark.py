@@ -35,16 +35,24 @@ class PreviewBenchmark:
         done = self.crew.run(shard, [(*where, n, count) for n, count in enumerate(counts)], self.report)
         timings = [timing for timing, _, _ in done]
         whole = timings[0] | {
-            name: round(mean(timing[name] for timing in timings), 3) for name in ("rate", "seconds", "load_seconds", "warm_up_seconds")
+            name: round(mean(timing[name] for timing in timings), 3)
+            for name in ("rate", "seconds", "load_seconds", "warm_up_seconds")
         }  # of one process
         whole |= {name: sum(timing[name] for timing in timings) for name in ("images", "rejected")}
         whole["bytes_per_image"] = round(mean(timing["bytes_per_image"] for timing in timings))
         self.put("rate", whole)
         device = "cpu" if whole["device"].startswith("CPU") else "cuda"
-        self.put("machine", {
-            "device": device, "name": whole["device"], "workers": self.count, "shards": len(dealt), "start": round(self.crew.start, 3),
-            "images_load": whole["load_seconds"],
-        })  # fmt: skip
+        self.put(
+            "machine",
+            {
+                "device": device,
+                "name": whole["device"],
+                "workers": self.count,
+                "shards": len(dealt),
+                "start": round(self.crew.start, 3),
+                "images_load": whole["load_seconds"],
+            },
+        )
         made = [prompts for _, prompts, _ in done if prompts]
         if made:  # none where the run has its prompts files already
             load, classes = mean(one["phases"]["load"] for one in made), sum(one["classes"] for one in made)
@@ -63,13 +71,19 @@ class PreviewBenchmark:
             shapes.setdefault(shape(config, plan, arms.resolve_arm(config, name), self.pool), name)
         found, busy = {}, min(self.count, len(names) * len(config.seeds))
         for digest, name in shapes.items():
-            done = self.crew.run(training, [(self.job.store.url, self.job.run, self.overrides, name)] * busy, self.report)
+            done = self.crew.run(
+                training, [(self.job.store.url, self.job.run, self.overrides, name)] * busy, self.report
+            )
             if None in done:
                 yield f"{name}: unmeasured, its batch of images is too large for one device"
                 continue
-            found[digest] = {"arm": name} | {stage: _mean([one[stage] for one in done]) for stage in ("train", "evaluate")}
+            found[digest] = {"arm": name} | {
+                stage: _mean([one[stage] for one in done]) for stage in ("train", "evaluate")
+            }
             known = found[digest]["evaluate"]
-            evaluated = f"{known['each']:.3g} s an evaluation" if known else "evaluation unmeasured: a test set is not imported"
+            evaluated = (
+                f"{known['each']:.3g} s an evaluation" if known else "evaluation unmeasured: a test set is not imported"
+            )
             yield f"{name}: {1 / found[digest]['train']['each']:.3g} steps/s, {evaluated}, {busy} side by side"
         self.put("train", found)
 

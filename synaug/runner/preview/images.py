@@ -65,9 +65,16 @@ def trial(job: Job, images: int) -> Trial:
 
     now = versions(device)
     maker = PartMaker(
-        store=job.store, run=job.run, config=config, plan=job.plan, diffusion=diffusion, clip=clip, versions=now,
-        threads=1 if device.type == "cpu" else 4, done=progress,
-    )  # fmt: skip
+        store=job.store,
+        run=job.run,
+        config=config,
+        plan=job.plan,
+        diffusion=diffusion,
+        clip=clip,
+        versions=now,
+        threads=1 if device.type == "cpu" else 4,
+        done=progress,
+    )
     warm = time.perf_counter()
     try:
         maker.make(asked)
@@ -78,10 +85,15 @@ def trial(job: Job, images: int) -> Trial:
     timing = {
         "of": rate_of(config, job.plan.models, config.compute.pool or job.plan.pool),
         "rate": round(sum(batch.size for batch in todo) / seconds, 3),  # padding counts: whole parts hardly have any
-        "device": now["device"], "bytes_per_image": round(manifest.bytes / max(1, len(manifest.key))), "batch_size": manifest.batch_size,
-        "images": total, "rejected": len(manifest.rejects), "seconds": round(seconds, 3), "load_seconds": round(loaded - start, 3),
+        "device": now["device"],
+        "bytes_per_image": round(manifest.bytes / max(1, len(manifest.key))),
+        "batch_size": manifest.batch_size,
+        "images": total,
+        "rejected": len(manifest.rejects),
+        "seconds": round(seconds, 3),
+        "load_seconds": round(loaded - start, 3),
         "warm_up_seconds": round(warm - loaded, 3),
-    }  # fmt: skip
+    }
     return Trial(timing, [load_prompts(job.store, job.run, class_id)[0] for class_id in classes])
 
 
@@ -107,10 +119,17 @@ def rows(job: Job, real: int, images: list[int]) -> list[SheetRow]:
         manifest, wanted = _manifest(job, shard), {key_of(*one) for one in shown(classes, images[shard])}
         members = members_of(job.store.get(manifest.tar))
         for class_id in classes:
-            keys = sorted(key for key, owner in zip(manifest.key, manifest.class_id, strict=True) if owner == class_id and key in wanted)
+            keys = sorted(
+                key
+                for key, owner in zip(manifest.key, manifest.class_id, strict=True)
+                if owner == class_id and key in wanted
+            )
             pictures = [(Image.open(io.BytesIO(members[f"{key}.jpg"])), members[f"{key}.txt"].decode()) for key in keys]
             lines = chunks(pictures, COLUMNS) or [[]]
-            made[class_id] = [SheetRow(class_id if n == 0 else "", photos[class_id] if n == 0 else [], line) for n, line in enumerate(lines)]
+            made[class_id] = [
+                SheetRow(class_id if n == 0 else "", photos[class_id] if n == 0 else [], line)
+                for n, line in enumerate(lines)
+            ]
     return [row for class_id in job.plan.real_counts if class_id in made for row in made[class_id]]
 
 

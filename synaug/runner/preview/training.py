@@ -41,7 +41,15 @@ def _steps(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[dict, torch.nn.
     real = pools.real_pool(job.store, job.config, job.plan)
     counts = {"real": recipe.n_real} | ({"synthetic": recipe.n_synthetic} if recipe.n_synthetic else {})
     made = [
-        Source(name, real, lambda table: pools.fetch_tar(job.store, table), n=n, seed=0, window=recipe.window, settings=recipe.settings)
+        Source(
+            name,
+            real,
+            lambda table: pools.fetch_tar(job.store, table),
+            n=n,
+            seed=0,
+            window=recipe.window,
+            settings=recipe.settings,
+        )
         for name, n in counts.items()
     ]
     loader = Loader(made, recipe.settings, threads=job.config.compute.loader_threads)
@@ -59,7 +67,9 @@ def _steps(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[dict, torch.nn.
             loaded, warm = (now if done == 1 else loaded), (now if done <= WARM_UP else warm)
             if done >= WARM_UP + FEWEST and now - warm >= SECONDS:
                 break
-    timed, begin = (done - WARM_UP, warm) if done > WARM_UP else (done, begun)  # a training of a few steps is all warm-up
+    timed, begin = (
+        (done - WARM_UP, warm) if done > WARM_UP else (done, begun)
+    )  # a training of a few steps is all warm-up
     each = (_now(ranks.device) - begin) / timed
     batches.close()
     return {"load": max(0.0, (loaded or begun) - begun - each), "each": each, "cold": 0.0}, trainer.final

@@ -96,7 +96,9 @@ def test_elsewhere_a_configuration_must_be_given(no_cluster):
 
 def test_growth_keeps_the_workflow_s_name_and_another_identity_does_not(no_cluster):
     def name(*overrides, scale="1x"):
-        return options.read_job(Namespace(config="demo", run=None, scale=scale, overrides=overrides), ELSEWHERE).workflow
+        return options.read_job(
+            Namespace(config="demo", run=None, scale=scale, overrides=overrides), ELSEWHERE
+        ).workflow
 
     assert name() == name(scale="2x") == name("seeds=[0,1,2,3]", "compute.gpus=64")
     assert name() != name("seed=1")
@@ -117,4 +119,6 @@ def test_a_folder_s_name_becomes_a_run_s_name_or_is_refused(tmp_path, folder):
 
 def test_an_arm_that_argo_could_not_name_is_refused(no_cluster):
     with pytest.raises(UsageError, match="arm 'real_1'"):
-        options.read_job(Namespace(config="demo", run=None, scale=None, overrides=["arms={real_1: {kind: real}}"]), ELSEWHERE)
+        options.read_job(
+            Namespace(config="demo", run=None, scale=None, overrides=["arms={real_1: {kind: real}}"]), ELSEWHERE
+        )

@@ -79,7 +79,9 @@ def test_a_name_that_is_taken_is_no_error(server, jobs):
 
 
 def test_an_api_server_that_restarts_is_waited_for(server, jobs):
-    server.answers = {f"GET {JOBS}/a": [(None, ""), (503, "shutting down"), (429, "slow down"), (200, {"metadata": {}})]}
+    server.answers = {
+        f"GET {JOBS}/a": [(None, ""), (503, "shutting down"), (429, "slow down"), (200, {"metadata": {}})]
+    }
     assert jobs.get("a") == {"metadata": {}}
     assert len(server.asked) == 4
 
@@ -134,7 +136,13 @@ def test_jobs_of_a_workflow_pods_and_events_of_a_job(server, jobs):
 
 def test_the_end_of_a_workers_log_and_of_one_that_has_none(server, jobs):
     path = "GET /api/v1/namespaces/synaug/pods/a/log"
-    answers = [(200, "step 40\n"), (404, {"reason": "NotFound"}), (400, {"reason": "BadRequest"}), (502, "no route to host"), (None, "")]
+    answers = [
+        (200, "step 40\n"),
+        (404, {"reason": "NotFound"}),
+        (400, {"reason": "BadRequest"}),
+        (502, "no route to host"),
+        (None, ""),
+    ]
     server.answers = {path: [*answers]}
     assert [jobs.log("a", 100) for _ in answers] == ["step 40\n", "", "", "", ""]
     assert len(server.asked) == len(answers), "a log is not waited for: the verdict matters more"

@@ -69,7 +69,9 @@ class Jobs:
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    monkeypatch.setattr("synaug.stages.plan._resolvers", lambda: [lambda config, role=role: planned.INFO[role] for role in planned.INFO])
+    monkeypatch.setattr(
+        "synaug.stages.plan._resolvers", lambda: [lambda config, role=role: planned.INFO[role] for role in planned.INFO]
+    )
     monkeypatch.setattr(module, "LOOK", 0.01)
     monkeypatch.setattr(module, "TELL", 0.0)
     store = open_store(tmp_path / "store", create=True)
@@ -79,7 +81,9 @@ def run(tmp_path, monkeypatch):
 
 
 def launcher(store, jobs, arm="naive-2x") -> Launcher:
-    job = training_job.job(training_job.base(), store=store.url, run="first", arm=arm, seed=0, workflow="first-4f2a", uid=UID)
+    job = training_job.job(
+        training_job.base(), store=store.url, run="first", arm=arm, seed=0, workflow="first-4f2a", uid=UID
+    )
     return Launcher(jobs, job, store=store.url, run="first", arm=arm, seed=0, uid=UID)
 
 
@@ -89,8 +93,13 @@ def publish(store, arm="naive-2x", **changed):
 
 
 def checkpoint(store, step, arm="naive-2x"):
-    lines = [json.dumps({"step": n, "loss": 2.0 / n, "images_per_second": 400.0, "checkpoint_time": 1.0}) for n in range(1, step + 1)]
-    return lambda: store.put(layout.training("first", arm, 0, "metrics.jsonl"), "".join(line + "\n" for line in lines).encode())
+    lines = [
+        json.dumps({"step": n, "loss": 2.0 / n, "images_per_second": 400.0, "checkpoint_time": 1.0})
+        for n in range(1, step + 1)
+    ]
+    return lambda: store.put(
+        layout.training("first", arm, 0, "metrics.jsonl"), "".join(line + "\n" for line in lines).encode()
+    )
 
 
 def test_a_trained_arm_starts_nothing(run, capsys):
@@ -150,7 +159,9 @@ def again(n, number, **more):
 def test_workers_that_wait_for_a_peer_without_a_node_may_do_so_as_long_as_it_takes(run, capsys):
     jobs = Jobs()
     unscheduled = worker(1, "Pending")
-    unscheduled["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no GPU"}]
+    unscheduled["status"]["conditions"] = [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no GPU"}
+    ]
 
     def another():
         jobs.workers = [again(0, jobs.looks), unscheduled]

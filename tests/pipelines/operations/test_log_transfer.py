@@ -16,7 +16,12 @@ FINISHED = {"finishedAt": "2026-11-24T05:00:00Z"}
 def pod_for(name: str, node: str, phase: str = "Running", **state) -> dict:
     """A pod of a Workflow's node."""
     return {
-        "metadata": {"name": f"{name}-pod", "uid": "u", "labels": {ARGO_LABEL: name}, "annotations": {NODE_ANNOTATION: node}},
+        "metadata": {
+            "name": f"{name}-pod",
+            "uid": "u",
+            "labels": {ARGO_LABEL: name},
+            "annotations": {NODE_ANNOTATION: node},
+        },
         "spec": {"containers": [{"name": "main"}]},
         "status": {"phase": phase, "containerStatuses": [{"name": "main", "state": state or {"running": {}}}]},
     }
@@ -90,7 +95,9 @@ def test_a_log_that_is_cut_is_refused(cluster, client, tmp_path):
 
     def cut(made):
         create(made)
-        cluster.logs[f"{made['metadata']['name']}-pod"] = cluster.logs[f"{made['metadata']['name']}-pod"].replace(fetch.END, "")
+        cluster.logs[f"{made['metadata']['name']}-pod"] = cluster.logs[f"{made['metadata']['name']}-pod"].replace(
+            fetch.END, ""
+        )
 
     cluster.on_create = cut
     code, _, err = client("fetch-report", "--run", "first")
@@ -112,14 +119,18 @@ def test_preview_brings_the_contact_sheet(cluster, client, tmp_path):
 def test_import_sends_the_class_list_itself(cluster, client, tmp_path):
     serves(cluster)
     (tmp_path / "classes.yaml").write_text("- {id: a, names: [a]}\n- {id: b, names: [b]}\n")
-    code, out, err = client("import", "s3://b/train-{00..09}.tar", "--split", "val", "--classes", "classes.yaml", "--labels")
+    code, out, err = client(
+        "import", "s3://b/train-{00..09}.tar", "--split", "val", "--classes", "classes.yaml", "--labels"
+    )
     assert code == 0, err
     assert out == "imported s3://b/train-{00..09}.tar as split val; next: make preview, make plan\n"
     sent = next(body for method, _, body in cluster.requests if method == "POST")
     assert {p["name"]: p["value"] for p in sent["spec"]["arguments"]["parameters"]} == {
-        "source": "s3://b/train-{00..09}.tar", "split": "val", "labels": "labels",
+        "source": "s3://b/train-{00..09}.tar",
+        "split": "val",
+        "labels": "labels",
         "classes": "- {id: a, names: [a]}\n- {id: b, names: [b]}\n",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
@@ -149,8 +160,9 @@ def test_a_live_import_is_refused_with_what_to_do(cluster, client):
 
 
 def running(phase: str, last: dict) -> dict:
-    nodes = Nodes(NAME).add("plan", "Succeeded", attempt("Succeeded"),
-                            outputs=plan_outputs(shards=["017"], estimate=estimate()))  # fmt: skip
+    nodes = Nodes(NAME).add(
+        "plan", "Succeeded", attempt("Succeeded"), outputs=plan_outputs(shards=["017"], estimate=estimate())
+    )
     return workflow(NAME, phase, nodes.add("images", last["phase"], last, inputs={"shard": "017"}))
 
 
@@ -182,7 +194,9 @@ def test_a_failed_launcher_s_log_is_followed_by_its_workers_from_the_store(clust
     asked = serves(cluster, ("logs/train-real-0", b"Traceback\nloss is nan\n"))
     code, out, err = client("logs", "--run", "first", "--arm", "real")
     assert (code, asked) == (0, ["logs/train-real-0"]), err
-    assert out == ("train real seed 0: step 8/40\n--- the end of the log of its workers, from the store:\nTraceback\nloss is nan\n")
+    assert out == (
+        "train real seed 0: step 8/40\n--- the end of the log of its workers, from the store:\nTraceback\nloss is nan\n"
+    )
 
 
 def test_a_launcher_that_told_its_worker_s_log_needs_no_other(cluster, client):

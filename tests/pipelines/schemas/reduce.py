@@ -27,7 +27,9 @@ def references(schema) -> Iterator[str]:
 def bare(schema):
     """Without descriptions; a property may be called `description` too, and is no text."""
     if isinstance(schema, dict):
-        return {key: bare(value) for key, value in schema.items() if not (key == "description" and isinstance(value, str))}
+        return {
+            key: bare(value) for key, value in schema.items() if not (key == "description" and isinstance(value, str))
+        }
     return [bare(value) for value in schema] if isinstance(schema, list) else schema
 
 

@@ -81,7 +81,10 @@ def test_training_shows_the_launcher_s_newest_line():
     nodes.add("train", "Running", attempt(progress="1200/5000"), inputs={"arm": "auxbn-1x", "seed": "0"})
     line = "train auxbn-1x seed 0: step 1200/5000, loss 1.23, 412 images/s, 2/2 workers, checkpoint 35 s old"
     told = view.Snapshot(run, NOW, logs={"train-auxbn-1x-0": line})
-    assert "train   ..........  0/2\n        auxbn-1x seed 0: step 1200/5000, loss 1.23, 412 images/s, 2/2 workers" in shown(told)
+    assert (
+        "train   ..........  0/2\n        auxbn-1x seed 0: step 1200/5000, loss 1.23, 412 images/s, 2/2 workers"
+        in shown(told)
+    )
     assert "        auxbn-1x-0: step 1,200/5,000\n" in shown(view.Snapshot(run, NOW))
 
 
@@ -93,7 +96,9 @@ def test_training_left_takes_the_arms_to_come_for_as_long_as_the_one_that_runs()
     later, labels = NOW.replace(hour=5, minute=10), {"training.kubeflow.org/job-name": "first-4f2a-real-0"}
     launcher = running("launcher", STARTED, stage="train", node="first-4f2a-train-real-0-0")
     # the workers waited for an hour: 600 s for 100 steps, 1800 s for the rest, 2400 s for the other arm
-    workers = [running(f"worker-{n}", STARTED + HOUR, container="pytorch", created=STARTED, labels=labels) for n in range(2)]
+    workers = [
+        running(f"worker-{n}", STARTED + HOUR, container="pytorch", created=STARTED, labels=labels) for n in range(2)
+    ]
     assert "running 1 h 10 m   training left 1 h 10 m\n" in shown(view.Snapshot(run, later, [launcher, *workers]))
     # all were lost and one is back: how long they waited at first is not known any more, so rather too much than next to nothing
     back = running("worker-0", later, container="pytorch", created=later, labels=labels)
@@ -117,13 +122,23 @@ def test_pods_that_wait_for_a_node_cost_nothing_and_slow_nothing():
     stages = estimate()["stages"]
     stages["images"] |= {"total": 30_000, "tasks": 3}
     nodes, run = small(images=30_000, images_left=30_000, price=3.6, cost=30.0, stages=stages)
-    outputs = plan_outputs(shards=["000", "001", "002"], estimate=estimate(images=30_000, images_left=30_000, price=3.6, cost=30.0,
-                                                                         stages=stages))  # fmt: skip
+    outputs = plan_outputs(
+        shards=["000", "001", "002"],
+        estimate=estimate(images=30_000, images_left=30_000, price=3.6, cost=30.0, stages=stages),
+    )
     nodes.add("plan", "Succeeded", attempt("Succeeded"), outputs=outputs)
-    for number, state in (("000", attempt(progress="7200/10000")), ("001", attempt(progress="3600/10000")), ("002", attempt("Pending"))):
+    for number, state in (
+        ("000", attempt(progress="7200/10000")),
+        ("001", attempt(progress="3600/10000")),
+        ("002", attempt("Pending")),
+    ):
         nodes.add("images", "Running", state, inputs={"shard": number})
     pods = [running(f"{n}", STARTED + n * HOUR, created=STARTED, node=f"first-4f2a-images-{n:03d}-0") for n in range(2)]
-    pods.append(unschedulable("w", "0/2 nodes are available: 2 Insufficient nvidia.com/gpu.", node="first-4f2a-images-002-0", age=2 * HOUR))
+    pods.append(
+        unschedulable(
+            "w", "0/2 nodes are available: 2 Insufficient nvidia.com/gpu.", node="first-4f2a-images-002-0", age=2 * HOUR
+        )
+    )
     text = shown(view.Snapshot(run, STARTED + 2 * HOUR, pods))
     assert "0/3 shards  10,800/30,000  2 img/s (1 a GPU)  2 of 2 GPUs\n" in text  # 19,200 images at 2 a second
     assert text.startswith("first-4f2a   running 2 h   images left 2 h 40 m   images cost 10.80 of 30.00\n")
@@ -137,7 +152,11 @@ def test_a_run_whose_images_were_there_says_nothing_of_their_hours_and_cost():
 def test_before_a_gpu_is_there_the_time_left_is_the_plan_s():
     nodes, run = small(seconds=7200.0, price=3.6, cost=7.2)
     nodes.add("images", "Running", attempt("Pending"), inputs={"shard": "000"})
-    text = shown(view.Snapshot(run, STARTED + 3 * HOUR, [unschedulable("w", "0/2 nodes are available: 2 Insufficient nvidia.com/gpu.")]))
+    text = shown(
+        view.Snapshot(
+            run, STARTED + 3 * HOUR, [unschedulable("w", "0/2 nodes are available: 2 Insufficient nvidia.com/gpu.")]
+        )
+    )
     assert text.startswith("first-4f2a   running 3 h   images left 2 h (plan 2 h)   images cost 0.00 of 7.20\n")
 
 
@@ -145,9 +164,16 @@ def test_what_ended_costs_what_argo_measured_of_its_gpus():
     """Lost without a word: as long as its images take. Both were made an hour before they ran."""
     nodes, run = small(price=3600.0)
     summary = {"images": 80, "made": 80, "seconds": 40.0}
-    failed = attempt("Failed", exit=170, progress="20/80", resourcesDuration={"cpu": 99, "memory": 9, "nvidia.com/gpu": 30})
+    failed = attempt(
+        "Failed", exit=170, progress="20/80", resourcesDuration={"cpu": 99, "memory": 9, "nvidia.com/gpu": 30}
+    )
     nodes.add("images", "Running", failed, attempt("Error", progress="40/80"), attempt(), inputs={"shard": "000"})
-    nodes.add("images", "Succeeded", attempt("Succeeded", summary=summary, finishedAt="2026-11-24T05:00:40Z"), inputs={"shard": "001"})
+    nodes.add(
+        "images",
+        "Succeeded",
+        attempt("Succeeded", summary=summary, finishedAt="2026-11-24T05:00:40Z"),
+        inputs={"shard": "001"},
+    )
     assert "images cost 80.00\n" in shown(view.Snapshot(run, NOW))  # 30 s, 20 images at 2 a second, 40 s
 
 
@@ -164,17 +190,29 @@ def test_a_store_that_does_not_answer_is_said_while_it_is_tried_again():
 @pytest.mark.parametrize(
     ("pods", "events", "line"),
     [
-        ([pod("a", "Pending", containerStatuses=main_waits("ImagePullBackOff", "Back-off"))],
-         [], "pending 1 for 0 s   Back-off: the image cannot be pulled: image.repository, image.tag and imagePullSecrets of the chart"),
-        ([pod("a", "Pending", age=timedelta(minutes=3))], [event("a", "FailedMount", 'MountVolume failed: secret "store" not found')],
-         'pending 1 for 3 m   MountVolume failed: secret "store" not found'),
-        ([unschedulable("a", "0/1 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {gpu: true}.")],
-         [event("other", "NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached")],
-         "pending 1 for 0 s   0/1 nodes: insufficient cpu, node(s) had untolerated taint {gpu: true}\n"),
+        (
+            [pod("a", "Pending", containerStatuses=main_waits("ImagePullBackOff", "Back-off"))],
+            [],
+            "pending 1 for 0 s   Back-off: the image cannot be pulled: image.repository, image.tag and imagePullSecrets of the chart",
+        ),
+        (
+            [pod("a", "Pending", age=timedelta(minutes=3))],
+            [event("a", "FailedMount", 'MountVolume failed: secret "store" not found')],
+            'pending 1 for 3 m   MountVolume failed: secret "store" not found',
+        ),
+        (
+            [
+                unschedulable(
+                    "a", "0/1 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {gpu: true}."
+                )
+            ],
+            [event("other", "NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached")],
+            "pending 1 for 0 s   0/1 nodes: insufficient cpu, node(s) had untolerated taint {gpu: true}\n",
+        ),
         ([pod("a", "Pending", containerStatuses=main_waits("ContainerCreating", ""))], [], None),
     ],
     ids=["pull", "mount", "unschedulable", "starting"],
-)  # fmt: skip
+)
 def test_why_a_pod_waits_in_words(pods, events, line):
     text = shown(view.Snapshot(small()[1], NOW, pods, events))
     assert line in text if line else "pending" not in text
@@ -185,7 +223,10 @@ def test_a_used_up_quota_is_pending_with_its_reason():
     message = 'pods "x" is forbidden: exceeded quota: team, requested: requests.nvidia.com/gpu=1, used: 8, limited: 8'
     nodes.add("images", "Pending", attempt("Pending", message=message), inputs={"shard": "000"})
     text = shown(view.Snapshot(run, NOW))
-    assert "pending 1 for 6 h 12 m   exceeded quota: team, requested: requests.nvidia.com/gpu=1, used: 8, limited: 8\n" in text
+    assert (
+        "pending 1 for 6 h 12 m   exceeded quota: team, requested: requests.nvidia.com/gpu=1, used: 8, limited: 8\n"
+        in text
+    )
     assert "FAILED" not in text
 
 
@@ -206,7 +247,9 @@ FAILURES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("stage", "last", "what", "fix", "log"), FAILURES, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("stage", "last", "what", "fix", "log"), FAILURES, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_each_failure_has_its_line_and_its_fix(stage, last, what, fix, log):
     nodes, run = small("Failed", ended="2026-11-24T05:00:00Z")
     nodes.add(stage, "Failed", last, inputs={"shard": "001"}, message="No more retries left")
@@ -219,13 +262,29 @@ def test_each_failure_has_its_line_and_its_fix(stage, last, what, fix, log):
 
 
 RETRIES = [  # lines as synaug and the launcher write them
-    (170, "main: Error (exit code 170): the hub stays out of reach (timed out) and m is not in the local cache; run again", "hub"),
+    (
+        170,
+        "main: Error (exit code 170): the hub stays out of reach (timed out) and m is not in the local cache; run again",
+        "hub",
+    ),
     (170, "main: Error (exit code 170): the store file:///store failed at runs/a: Input/output error", "store"),
     (170, "main: Error (exit code 170): s3://b/p stayed busy or broken (503) at runs/a after 9 attempts", "store"),
-    (170, "main: Error (exit code 170): the PyTorchJob failed (w-0: rank 1 lost its peers (reset)); it goes on", "lost peer"),
-    (170, "main: Error (exit code 170): workers were started again 21 times and the arm did not come through", "lost peer"),
+    (
+        170,
+        "main: Error (exit code 170): the PyTorchJob failed (w-0: rank 1 lost its peers (reset)); it goes on",
+        "lost peer",
+    ),
+    (
+        170,
+        "main: Error (exit code 170): workers were started again 21 times and the arm did not come through",
+        "lost peer",
+    ),
     (170, "main: Error (exit code 170): the Kubernetes API server stays out of reach to list pods: 503", "API server"),
-    (170, "main: Error (exit code 170): no progress for 15 minutes (compute.stall_minutes); run again to go on", "stalled"),
+    (
+        170,
+        "main: Error (exit code 170): no progress for 15 minutes (compute.stall_minutes); run again to go on",
+        "stalled",
+    ),
     (170, "main: Error (exit code 170)", "exit 170"),
     (137, "main: OOMKilled (exit code 137)", "out of memory"),
     (137, "main: Error (exit code 137)", "killed"),
@@ -250,7 +309,9 @@ def test_what_a_stop_ended_is_no_failure():
     """As Argo 3.7.18 leaves the pods of a stopped Workflow."""
     nodes, run = small("Failed", ended="2026-11-24T05:00:00Z")
     run["spec"]["shutdown"] = "Stop"
-    nodes.add("images", "Failed", attempt("Failed", message="workflow shutdown with strategy: Stop"), inputs={"shard": "001"})
+    nodes.add(
+        "images", "Failed", attempt("Failed", message="workflow shutdown with strategy: Stop"), inputs={"shard": "001"}
+    )
     text = shown(view.Snapshot(run, NOW))
     assert text.startswith("first-4f2a   stopped 1 h\n")
     assert "FAILED" not in text

@@ -18,9 +18,18 @@ from tests import planned
 
 VARIABLE = re.compile(r"\{\{(=?)\s*([^}]*)\}\}")
 VALUES = {
-    "shard": "017", "arm": "auxbn-1x", "seed": "0", "run": "first", "workflow.name": "first-4f2a", "workflow.uid": "u-1", "images": "20",
-    "what": "report", "source": "s3://bucket/train-{000..009}.tar", "split": "val", "labels": "no-labels",
-}  # fmt: skip
+    "shard": "017",
+    "arm": "auxbn-1x",
+    "seed": "0",
+    "run": "first",
+    "workflow.name": "first-4f2a",
+    "workflow.uid": "u-1",
+    "images": "20",
+    "what": "report",
+    "source": "s3://bucket/train-{000..009}.tar",
+    "split": "val",
+    "labels": "no-labels",
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +42,13 @@ def templates(made) -> dict:
 
 
 def pods(objects):
-    return [each for name, made in objects.items() if name != "training-job" for each in made["spec"]["templates"] if "container" in each]
+    return [
+        each
+        for name, made in objects.items()
+        if name != "training-job"
+        for each in made["spec"]["templates"]
+        if "container" in each
+    ]
 
 
 def ordered(dag) -> list[dict]:
@@ -47,14 +62,20 @@ def groups(by_name, name="run") -> list[list[str]]:
     found = []
     for task in ordered(by_name[name]["dag"]):
         template = by_name[task["template"]]
-        found.append([stage for group in groups(by_name, task["template"]) for stage in group] if "dag" in template else [task["template"]])
+        found.append(
+            [stage for group in groups(by_name, task["template"]) for stage in group]
+            if "dag" in template
+            else [task["template"]]
+        )
     return found
 
 
 def test_the_dag_is_the_flow_of_the_local_runner(objects, tmp_path, monkeypatch):
     store = open_store(tmp_path / "store", create=True)
     planned.put_real(store)
-    monkeypatch.setattr("synaug.stages.plan._resolvers", lambda: [lambda config, role=role: planned.INFO[role] for role in planned.INFO])
+    monkeypatch.setattr(
+        "synaug.stages.plan._resolvers", lambda: [lambda config, role=role: planned.INFO[role] for role in planned.INFO]
+    )
     plan, _ = planned.make_plan(store)
     local = [[task.stage for task in group[0]] for group in flow(planned.configuration(), plan)]
     cluster = groups(templates(objects["run"]))
@@ -69,7 +90,9 @@ def test_tasks_of_a_fan_out_say_what_the_plan_lists(objects):
     by_name = templates(objects["run"])
     tasks = {task["name"]: task for task in by_name["run"]["dag"]["tasks"]}
     for name, each in {"shards": "shard", "trainings": "training", "evaluations": "evaluate"}.items():
-        assert tasks[name]["arguments"]["parameters"] == [{"name": "left", "value": f"{{{{tasks.plan.outputs.parameters.{name}}}}}"}]
+        assert tasks[name]["arguments"]["parameters"] == [
+            {"name": "left", "value": f"{{{{tasks.plan.outputs.parameters.{name}}}}}"}
+        ]
         (task,) = by_name[name]["dag"]["tasks"]
         assert (task["template"], task["withParam"]) == (each, "{{inputs.parameters.left}}")
         wanted = [parameter["name"] for parameter in by_name[each]["inputs"]["parameters"]]
@@ -80,13 +103,29 @@ def test_tasks_of_a_fan_out_say_what_the_plan_lists(objects):
 def test_arms_train_one_after_another_also_while_one_waits_to_be_tried_again(objects):
     by_name = templates(objects["run"])
     assert by_name["trainings"]["parallelism"] == 1
-    assert "dag" in by_name[by_name["trainings"]["dag"]["tasks"][0]["template"]]  # Argo counts pods and dags; a pod in its backoff is none
+    assert (
+        "dag" in by_name[by_name["trainings"]["dag"]["tasks"][0]["template"]]
+    )  # Argo counts pods and dags; a pod in its backoff is none
 
 
 def test_what_people_send_passes_a_controller_that_runs_templates_only():
     """templateReferencing: Strict; ValidateUserOverrides (workflow/util/merge.go of Argo 3.7.18) has the list."""
-    allowed = {"arguments", "entrypoint", "shutdown", "suspend", "activeDeadlineSeconds", "priority", "ttlStrategy", "podGC",
-               "volumeClaimGC", "archiveLogs", "workflowMetadata", "workflowTemplateRef", "metrics", "artifactGC"}  # fmt: skip
+    allowed = {
+        "arguments",
+        "entrypoint",
+        "shutdown",
+        "suspend",
+        "activeDeadlineSeconds",
+        "priority",
+        "ttlStrategy",
+        "podGC",
+        "volumeClaimGC",
+        "archiveLogs",
+        "workflowMetadata",
+        "workflowTemplateRef",
+        "metrics",
+        "artifactGC",
+    }
     for name in names.TEMPLATES:
         sent = workflow_request.workflow(name, "first-4f2a", {"run": "first"}, "first")
         assert set(sent) == {"apiVersion", "kind", "metadata", "spec"}
@@ -101,7 +140,9 @@ def test_no_dag_fails_fast(objects):
 
 def filled(argument: str) -> str:
     argument = argument.replace("$(SYNAUG_STORE)", "s3://bucket/prefix")
-    return VARIABLE.sub(lambda found: "" if found[1] else VALUES[re.sub(r"^(workflow|inputs)\.parameters\.", "", found[2])], argument)
+    return VARIABLE.sub(
+        lambda found: "" if found[1] else VALUES[re.sub(r"^(workflow|inputs)\.parameters\.", "", found[2])], argument
+    )
 
 
 def test_every_pod_calls_a_command_that_exists_with_arguments_that_it_takes(objects):
@@ -118,7 +159,10 @@ def test_every_pod_calls_a_command_that_exists_with_arguments_that_it_takes(obje
             parser = argparse.ArgumentParser(exit_on_error=False)
             importlib.import_module(f"{program}.commands.{name}").add_arguments(parser)
         args = parser.parse_intermixed_args(arguments)
-        assert getattr(args, "run", "first") == "first" and getattr(args, "store", "s3://bucket/prefix") == "s3://bucket/prefix"
+        assert (
+            getattr(args, "run", "first") == "first"
+            and getattr(args, "store", "s3://bucket/prefix") == "s3://bucket/prefix"
+        )
         called.add((program, name))
     for_synaug = {("synaug", name) for name in (*STAGES, "import", "preview") if name != "train"}  # the PyTorchJob's
     assert called == for_synaug | {("pipelines", name) for name in ("launch", "finish", "fetch")}
@@ -139,7 +183,9 @@ def test_every_variable_is_given(objects):
 
 def test_units_are_named_as_in_the_store_and_in_the_form_that_argo_allows(objects):
     shown = {
-        each["name"]: filled(each["annotations"]["workflows.argoproj.io/display-name"]) for each in pods(objects) if "annotations" in each
+        each["name"]: filled(each["annotations"]["workflows.argoproj.io/display-name"])
+        for each in pods(objects)
+        if "annotations" in each
     }
     tasks = [Task(stage=stage, shard=17) for stage in ("prompts", "images")]
     tasks += [Task(stage=stage, arm="auxbn-1x", seed=0) for stage in ("train", "evaluate")]
@@ -156,12 +202,16 @@ def test_pods_are_what_the_restricted_level_admits(objects):
         else:
             spec = made["spec"]
             containers = [each["container"] for each in spec["templates"] if "container" in each]
-        assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["seccompProfile"] == {
+            "type": "RuntimeDefault"
+        }
         assert spec["automountServiceAccountToken"] is False
         for container in containers:
             context = container["securityContext"]
             assert context["allowPrivilegeEscalation"] is False and context["capabilities"] == {"drop": ["ALL"]}
-            assert context["readOnlyRootFilesystem"] and {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+            assert (
+                context["readOnlyRootFilesystem"] and {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+            )
         assert {"name": "tmp", "emptyDir": {}} in spec["volumes"]
 
 

@@ -87,7 +87,9 @@ def test_a_misspelled_field_is_refused_wherever_it_stands(objects, name):
     seen = set()
     for path in fields(objects[name]):
         shape = tuple("n" if isinstance(step, int) else step for step in path)
-        if shape in seen or (name == "training-job.yaml" and path[0] == "metadata"):  # there a CRD's metadata is the API server's to check
+        if shape in seen or (
+            name == "training-job.yaml" and path[0] == "metadata"
+        ):  # there a CRD's metadata is the API server's to check
             continue
         seen.add(shape)
         for validator in validators(name):

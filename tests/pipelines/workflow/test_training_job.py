@@ -9,7 +9,14 @@ from pipelines.workflow import training_job
 from synaug.__main__ import parser_of
 from tests.pipelines import schema
 
-GIVEN = {"store": "s3://bucket/prefix", "run": "first", "arm": "auxbn-1x", "seed": 0, "workflow": "first-4f2a", "uid": "u-1"}
+GIVEN = {
+    "store": "s3://bucket/prefix",
+    "run": "first",
+    "arm": "auxbn-1x",
+    "seed": 0,
+    "workflow": "first-4f2a",
+    "uid": "u-1",
+}
 
 
 @pytest.fixture
@@ -18,7 +25,9 @@ def base():
     made["spec"]["nprocPerNode"] = "8"
     container = made["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]
     container["args"].append("compute.device=cuda")
-    made["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["containers"].append({"name": "sidecar", "args": ["x"]})
+    made["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["containers"].append(
+        {"name": "sidecar", "args": ["x"]}
+    )
     return made
 
 
@@ -45,7 +54,10 @@ def test_a_job_goes_with_its_workflow_and_does_not_hold_it_up(base):
 def test_job_and_pods_are_found_by_workflow_run_and_stage(base):
     made = training_job.job(base, **GIVEN)
     wanted = {names.RUN_LABEL: "first", names.WORKFLOW_LABEL: "first-4f2a", names.STAGE_LABEL: "train"}
-    assert wanted.items() <= made["metadata"]["labels"].items() and wanted.items() <= worker(made)["metadata"]["labels"].items()
+    assert (
+        wanted.items() <= made["metadata"]["labels"].items()
+        and wanted.items() <= worker(made)["metadata"]["labels"].items()
+    )
     assert made["metadata"]["name"] == names.training_job("first-4f2a", "auxbn-1x", 0)
 
 
@@ -58,7 +70,9 @@ def test_the_base_is_left_as_it_was(base):
 def test_workers_rendezvous_without_a_master_and_are_started_again_by_exit_code():
     made = training_job.base()
     spec = made["spec"]
-    assert set(spec["pytorchReplicaSpecs"]) == {"Worker"}  # a Master would give workers an init container that *restricted* refuses
+    assert set(spec["pytorchReplicaSpecs"]) == {
+        "Worker"
+    }  # a Master would give workers an init container that *restricted* refuses
     assert spec["elasticPolicy"] == {"rdzvBackend": "c10d", "minReplicas": 2, "maxReplicas": 2, "maxRestarts": 0}
     assert spec["pytorchReplicaSpecs"]["Worker"]["restartPolicy"] == "ExitCode"
     assert spec["runPolicy"] == {"cleanPodPolicy": "Running"}

@@ -82,7 +82,9 @@ def test_weights_of_the_hub_are_those_of_the_pinned_commit(tmp_path, tiny, monke
     (repository / "refs" / "main").write_text(commits[1])
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setitem(pretrained._PRETRAINED, "synaug-tiny", {"ours": {"hf_hub": "nobody/tiny/", "mean": (0.1, 0.2, 0.3)}})
+    monkeypatch.setitem(
+        pretrained._PRETRAINED, "synaug-tiny", {"ours": {"hf_hub": "nobody/tiny/", "mean": (0.1, 0.2, 0.3)}}
+    )
     settings = config(model="synaug-tiny", pretrained="ours", revision=commits[0])
     assert resolve(settings).revision == commits[0]
     loaded = open_clip_model(settings)

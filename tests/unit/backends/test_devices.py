@@ -21,7 +21,9 @@ def test_a_gpu_is_taken_only_where_it_is(gpus, name):
     if int(name[5:] or 0) < gpus:
         assert find_device(name) == torch.device(name)
     else:
-        with pytest.raises(UsageError, match=rf"compute\.device='{name}', but this machine has {gpus} usable GPUs; give auto or cpu"):
+        with pytest.raises(
+            UsageError, match=rf"compute\.device='{name}', but this machine has {gpus} usable GPUs; give auto or cpu"
+        ):
             find_device(name)
 
 

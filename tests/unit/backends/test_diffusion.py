@@ -14,7 +14,11 @@ SEEDS = [11, 12, 13]
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
-    return {"sd15": tiny_diffusion.save_sd(folder), "sdxl": tiny_diffusion.save_sdxl(folder), "sdxl-turbo": folder / "sdxl"}
+    return {
+        "sd15": tiny_diffusion.save_sd(folder),
+        "sdxl": tiny_diffusion.save_sdxl(folder),
+        "sdxl-turbo": folder / "sdxl",
+    }
 
 
 def config(profile, folders, **settings):
@@ -53,9 +57,14 @@ def test_a_picture_hardly_depends_on_its_batch(model):
 def test_equals_diffusers_own_call(model):
     made = model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model)).pixels
     expected = model.pipeline(
-        PROMPTS, generator=[torch.Generator().manual_seed(s) for s in SEEDS], num_inference_steps=2, width=32, height=32,
-        guidance_scale=model.sampling.guidance_scale, output_type="pt",
-    ).images  # fmt: skip
+        PROMPTS,
+        generator=[torch.Generator().manual_seed(s) for s in SEEDS],
+        num_inference_steps=2,
+        width=32,
+        height=32,
+        guidance_scale=model.sampling.guidance_scale,
+        output_type="pt",
+    ).images
     assert torch.allclose(made.clamp(0, 1), expected, atol=1e-5)
 
 
@@ -75,7 +84,11 @@ def test_guidance_and_a_negative_prompt_change_the_picture(folders):
         model = open_diffusion(config("sd15", folders, **settings), "cpu")
         return model.generate(PROMPTS[:1], SEEDS[:1], guidance_scale=guidance(model, 1)).pixels
 
-    plain, guided, negative = first(guidance_scale=1.0), first(guidance_scale=8.0), first(guidance_scale=8.0, negative_prompt="snow")
+    plain, guided, negative = (
+        first(guidance_scale=1.0),
+        first(guidance_scale=8.0),
+        first(guidance_scale=8.0, negative_prompt="snow"),
+    )
     assert not torch.allclose(plain, guided, atol=1e-4) and not torch.allclose(guided, negative, atol=1e-5)
 
 
@@ -95,7 +108,9 @@ def test_sdxl_decodes_in_float32_whatever_the_denoiser(folders):
 
 def test_a_failed_allocation_of_the_cpu_is_out_of_memory(folders, monkeypatch):
     model = open_diffusion(config("sd15", folders), "cpu")
-    monkeypatch.setattr(model.pipeline.vae, "decode", lambda *a, **k: torch.empty(1 << 60, dtype=torch.uint8))  # a real refusal
+    monkeypatch.setattr(
+        model.pipeline.vae, "decode", lambda *a, **k: torch.empty(1 << 60, dtype=torch.uint8)
+    )  # a real refusal
     with pytest.raises(torch.OutOfMemoryError):
         model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model))
 

@@ -46,7 +46,9 @@ def answering(monkeypatch):
 
 
 def test_a_hub_that_is_out_of_reach_is_transient(answering):
-    with pytest.raises(TransientError, match=r"hub stays out of reach .*nobody/nothing at 'v1'.*run again.*images.model"):
+    with pytest.raises(
+        TransientError, match=r"hub stays out of reach .*nobody/nothing at 'v1'.*run again.*images.model"
+    ):
         hub.resolve("nobody/nothing", "v1", role="diffusion")
 
 

@@ -17,13 +17,17 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("llm")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<end>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<end>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
     tokenizer.train_from_iterator([LINES], trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>")
     fast.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant:"
     fast.save_pretrained(path)
     torch.manual_seed(0)
-    sizes = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
+    sizes = dict(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2
+    )
     LlamaForCausalLM(LlamaConfig(vocab_size=len(fast), eos_token_id=0, pad_token_id=0, **sizes)).save_pretrained(path)
     return path
 
@@ -56,9 +60,15 @@ def test_sharing_the_read_prompt_gives_the_answers_of_num_return_sequences(llm, 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         output = llm.model.generate(
-            **ids, do_sample=True, num_return_sequences=4, temperature=llm.temperature, top_p=llm.top_p, top_k=0, max_new_tokens=12,
+            **ids,
+            do_sample=True,
+            num_return_sequences=4,
+            temperature=llm.temperature,
+            top_p=llm.top_p,
+            top_k=0,
+            max_new_tokens=12,
             pad_token_id=llm.tokenizer.pad_token_id,
-        )  # fmt: skip
+        )
     expected = llm.tokenizer.batch_decode(output[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
     assert llm.generate(prompt, n=4, seed=3, max_tokens=12) == expected and len(set(expected)) > 1
 
@@ -69,7 +79,9 @@ def test_a_stop_text_ends_an_answer(llm):
 
 def test_likelihoods_do_not_depend_on_what_is_scored_beside(llm):
     texts = [" brown", " on a table in the garden"]
-    assert llm.log_likelihoods("cup:", texts) == pytest.approx([llm.log_likelihoods("cup:", [text])[0] for text in texts], abs=1e-4)
+    assert llm.log_likelihoods("cup:", texts) == pytest.approx(
+        [llm.log_likelihoods("cup:", [text])[0] for text in texts], abs=1e-4
+    )
 
 
 def test_a_small_model_is_known_as_one(llm):

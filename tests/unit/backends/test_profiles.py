@@ -22,7 +22,10 @@ def test_only_restricted_licences_ask():
 
 
 def test_the_guidance_of_diversified_prompts_follows_unless_given():
-    both, apart = sampling(Images(profile="sd15", guidance_scale=3.0)), sampling(Images(profile="sd15", guidance_scale_diversified=4.0))
+    both, apart = (
+        sampling(Images(profile="sd15", guidance_scale=3.0)),
+        sampling(Images(profile="sd15", guidance_scale_diversified=4.0)),
+    )
     assert (both.guidance_of("plain"), both.guidance_of("cd")) == (3.0, 3.0)
     assert (apart.guidance_of("plain"), apart.guidance_of("sd")) == (2.0, 4.0)
 
@@ -55,7 +58,9 @@ def test_no_guidance_asked_of_turbo_is_no_mistake():
 
 def test_the_embedded_profile_takes_other_weights_from_a_folder_that_holds_them(tmp_path):
     folder = tmp_path / "generator"
-    with pytest.raises(UsageError, match=r"images\.model=.* is no folder of generator weights \(unet/, scheduler/\)") as caught:
+    with pytest.raises(
+        UsageError, match=r"images\.model=.* is no folder of generator weights \(unet/, scheduler/\)"
+    ) as caught:
         sampling(Images(profile="embedded", model=str(folder)))
     assert "\n" not in str(caught.value)
     (folder / "unet").mkdir(parents=True)

@@ -8,7 +8,11 @@ def test_tables_are_printed_and_a_second_time_at_once(tmp_path, capsys):
     command = ["diagnose", "--store", str(tmp_path / "store"), "--run", "r", "--features", "classifier"]
     assert main(command) == 0
     first = capsys.readouterr()
-    assert "synthetic, all    25.0%  240" in first.out and "other real ones" in first.out and "Lowest: c0, 0.0% of 60" in first.out
+    assert (
+        "synthetic, all    25.0%  240" in first.out
+        and "other real ones" in first.out
+        and "Lowest: c0, 0.0% of 60" in first.out
+    )
     assert max(map(len, first.out.splitlines())) <= 80
     assert "diagnose-coverage-classifier: 480/480 images" in first.err
     assert main(command) == 0

@@ -81,7 +81,9 @@ def test_folders_named_after_synsets_get_their_names_and_glosses(tmp_path):
 def test_nothing_is_overwritten(tmp_path):
     images(tmp_path / "photos", ["cat"])
     (tmp_path / "classes.yaml").write_text("mine")
-    with pytest.raises(UsageError, match=r"classes\.yaml would be overwritten; move it away, or choose another folder with --into"):
+    with pytest.raises(
+        UsageError, match=r"classes\.yaml would be overwritten; move it away, or choose another folder with --into"
+    ):
         run_init(tmp_path / "photos", "--into", tmp_path)
     assert (tmp_path / "classes.yaml").read_text() == "mine"
     assert not (tmp_path / "run.yaml").exists()

@@ -23,7 +23,9 @@ def planned(tmp_path, monkeypatch):
     job = images_job(store, num_inference_steps=2)
     for class_id in NAMES:
         store.delete(layout.prompts("first", class_id))
-    job = replace(job, config=job.config.model_copy(update={"compute": job.config.compute.model_copy(update={"workers": 1})}))
+    job = replace(
+        job, config=job.config.model_copy(update={"compute": job.config.compute.model_copy(update={"workers": 1})})
+    )
     write_plan(job)  # one process: the test's own
     write_photos(store)
 
@@ -42,7 +44,12 @@ def test_shows_real_beside_synthetic_and_measures_the_rate(planned, capsys):
     sheet = Image.open(io.BytesIO(store.get(layout.preview("first", "contact-sheet.png"))))
     assert sheet.width > 900 and sheet.height > 600
     timing = json.loads(store.get(layout.timing("first", "preview", "rate")))
-    assert timing["rate"] > 0 and timing["bytes_per_image"] > 500 and timing["batch_size"] == 8 and timing["device"].startswith("CPU")
+    assert (
+        timing["rate"] > 0
+        and timing["bytes_per_image"] > 500
+        and timing["batch_size"] == 8
+        and timing["device"].startswith("CPU")
+    )
     out = capsys.readouterr().out
     assert 'bag: bag, "thing that is worn", margin 0.123' in out and "images/s" in out and "contact-sheet.png" in out
 
@@ -61,7 +68,10 @@ def test_a_second_preview_replaces_the_first(planned):
     first = set(store.list(layout.preview("first", "")))
     assert main([*arguments, "--classes", "shirt"]) == 0
     second = set(store.list(layout.preview("first", "")))
-    assert layout.preview("first", "prompts/bag.json") in first - second and layout.preview("first", "prompts/shirt.json") in second
+    assert (
+        layout.preview("first", "prompts/bag.json") in first - second
+        and layout.preview("first", "prompts/shirt.json") in second
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +89,9 @@ def test_what_cannot_be_meant_is_refused_in_one_line(planned, capsys, extra, lin
     before = {key: store.get(key) for key in store.list("runs/")}
     assert main([*arguments, *extra]) == 2
     assert capsys.readouterr().err.strip() == line
-    assert {key: store.get(key) for key in store.list("runs/") if key != layout.log("first", "preview", "all")} == before
+    assert {
+        key: store.get(key) for key in store.list("runs/") if key != layout.log("first", "preview", "all")
+    } == before
 
 
 def test_a_begun_run_is_previewed_with_images_of_the_preview_s_own(planned):

@@ -30,7 +30,12 @@ def test_an_image_comes_out_again_alone_close_to_the_stored_one(url, tmp_path, c
 
 
 def test_exact_gives_the_same_bytes(url, tmp_path, capsys):
-    assert main(["show", "shirt-0000001", "--store", url, "--run", "first", "--exact", "--output", str(tmp_path / "a.png")]) == 0
+    assert (
+        main(
+            ["show", "shirt-0000001", "--store", url, "--run", "first", "--exact", "--output", str(tmp_path / "a.png")]
+        )
+        == 0
+    )
     assert "gives the same bytes" in capsys.readouterr().out
 
 
@@ -40,8 +45,22 @@ def test_exact_notices_that_something_changed(url, tmp_path, capsys):
         changed.put(key, store.get(key))
     name = layout.synthetic_manifest("first", 1, 0, 0)
     manifest = Manifest.model_validate_json(store.get(name))
-    changed.put(name, manifest.model_copy(update={"batch_size": 3, "versions": {"torch": "0.1"}}).model_dump_json().encode())
-    code = main(["show", "shirt-0000001", "--store", changed.url, "--run", "first", "--exact", "--output", str(tmp_path / "a.png")])
+    changed.put(
+        name, manifest.model_copy(update={"batch_size": 3, "versions": {"torch": "0.1"}}).model_dump_json().encode()
+    )
+    code = main(
+        [
+            "show",
+            "shirt-0000001",
+            "--store",
+            changed.url,
+            "--run",
+            "first",
+            "--exact",
+            "--output",
+            str(tmp_path / "a.png"),
+        ]
+    )
     captured = capsys.readouterr()
     assert "torch 0.1 -> " in captured.out
     assert (code, "gives the same bytes" in captured.out) in ((0, True), (3, False))

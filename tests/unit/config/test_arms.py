@@ -47,7 +47,9 @@ def test_the_share_of_synthetic_images_is_rounded_to_whole_ones(kind):
 
 @pytest.mark.parametrize("share, images", [(0.05, 0), (0.95, 8)])
 def test_a_split_that_leaves_one_side_empty_is_refused(share, images):
-    with pytest.raises(UsageError, match=f"synthetic_share {share} of batch_size 8 is {images} images; a batch needs 1 to 7"):
+    with pytest.raises(
+        UsageError, match=f"synthetic_share {share} of batch_size 8 is {images} images; a batch needs 1 to 7"
+    ):
         recipe({"kind": "naive"}, synthetic_share=share)
 
 
@@ -66,13 +68,18 @@ def test_changes_are_refused_with_the_difference():
     old = recipe({"kind": "naive", "scale": "1x"}).frozen()
     arms.refuse_changes(old, recipe({"kind": "naive", "scale": "1x"}).frozen(), where="there")
     new = recipe({"kind": "naive", "scale": "2x", "settings": {"augmentation": {"flip": True}}}).frozen()
-    with pytest.raises(DataError, match=r"scale: 1 -> 2; settings\.augmentation\.flip: False -> True; set them back, or name another arm"):
+    with pytest.raises(
+        DataError,
+        match=r"scale: 1 -> 2; settings\.augmentation\.flip: False -> True; set them back, or name another arm",
+    ):
         arms.refuse_changes(old, new, where="there")
 
 
 def test_another_oracle_split_is_another_training():
     def frozen(oracle):
-        return arms.resolve_arm(helpers.config({"a": {"kind": "oracle"}}).model_copy(update={"oracle": oracle}), "a").frozen()
+        return arms.resolve_arm(
+            helpers.config({"a": {"kind": "oracle"}}).model_copy(update={"oracle": oracle}), "a"
+        ).frozen()
 
     assert recipe({"kind": "naive"}).frozen()["oracle"] is None
     with pytest.raises(DataError, match="oracle: 'more' -> 'others'"):

@@ -10,9 +10,18 @@ from synaug.config.load import load_config
 
 ROOT = Path(__file__).parents[3]
 IDENTITY_OUTSIDE_IMAGES_AND_PROMPTS = {
-    "seed", "classes", "context", "real.train", "real.per_class", "real.largest_to_smallest", "counts", "max_scale", "shard_hours",
-    "class_shards", "threads",
-}  # fmt: skip
+    "seed",
+    "classes",
+    "context",
+    "real.train",
+    "real.per_class",
+    "real.largest_to_smallest",
+    "counts",
+    "max_scale",
+    "shard_hours",
+    "class_shards",
+    "threads",
+}
 
 
 @pytest.mark.parametrize("field", list(fields()), ids=lambda field: field.path)
@@ -26,9 +35,22 @@ def test_kinds_are_those_of_the_design():
     elsewhere = {p for p, k in kinds.items() if k == "identity" and p.split(".")[0] not in ("images", "prompts")}
     assert elsewhere == IDENTITY_OUTSIDE_IMAGES_AND_PROMPTS
     assert {p.split(".")[0] for p, k in kinds.items() if k == "growable"} == {
-        "scale", "index", "training", "loader", "arms", "seeds", "tests", "oracle",
-    }  # fmt: skip
-    assert kinds["images.batch_size"] == kinds["images.part_images"] == kinds["images.revision"] == kinds["prompts.llm.model"] == "identity"
+        "scale",
+        "index",
+        "training",
+        "loader",
+        "arms",
+        "seeds",
+        "tests",
+        "oracle",
+    }
+    assert (
+        kinds["images.batch_size"]
+        == kinds["images.part_images"]
+        == kinds["images.revision"]
+        == kinds["prompts.llm.model"]
+        == "identity"
+    )
     assert kinds["compute.device"] == kinds["compute.price"] == "execution"
 
 

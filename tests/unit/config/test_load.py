@@ -15,7 +15,9 @@ def test_presets_load(preset, monkeypatch, tmp_path):
 
 
 def test_overrides_are_yaml_and_win():
-    config = load_config("demo", ["images.guidance_scale=2.0", "seeds=[4, 5]", "images.revision=null", "arms.real.kind=real-half"])
+    config = load_config(
+        "demo", ["images.guidance_scale=2.0", "seeds=[4, 5]", "images.revision=null", "arms.real.kind=real-half"]
+    )
     assert (config.images.guidance_scale, config.seeds, config.images.revision) == (2.0, [4, 5], None)
     assert config.arms["real"].kind == "real-half"
 

@@ -27,7 +27,9 @@ def test_two_classes_of_one_name_stay_apart(name, meanings):
 
 
 def test_classes_come_from_a_file_beside_run_yaml_or_inline(tmp_path):
-    (tmp_path / "birds.yaml").write_text("- {id: crane, names: [crane, Grus grus], gloss: a bird}\n- {id: 'no-2', names: owl}\n")
+    (tmp_path / "birds.yaml").write_text(
+        "- {id: crane, names: [crane, Grus grus], gloss: a bird}\n- {id: 'no-2', names: owl}\n"
+    )
     from_file = load_classes(Config(classes="birds.yaml"), tmp_path)
     crane, owl = from_file
     assert (crane.id, crane.names, crane.gloss) == ("crane", ["crane", "Grus grus"], "a bird")
@@ -71,7 +73,14 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("Café (big)", "Cafe-big"), ("T-shirt_top", "T-shirt_top"), ("a.b", "a-b"), ("n02012849", "n02012849"), ("_x", "x"), ("!!", "")],
+    [
+        ("Café (big)", "Cafe-big"),
+        ("T-shirt_top", "T-shirt_top"),
+        ("a.b", "a-b"),
+        ("n02012849", "n02012849"),
+        ("_x", "x"),
+        ("!!", ""),
+    ],
 )
 def test_a_slug_is_fit_for_an_id(name, expected):
     assert slug(name) == expected

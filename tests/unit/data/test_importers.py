@@ -54,7 +54,8 @@ def test_a_folder_is_imported_by_class_id_byte_for_byte(store_url, tmp_path, cap
     assert "train: 8 images of 2 classes in 1 tars" in capsys.readouterr().out
     found = images_by_class(open_store(store_url), "train", entries("cat", "big-dog"))
     assert found == {
-        name: {path.read_bytes() for path in (folder / source).iterdir()} for name, source in (("cat", "cat"), ("big-dog", "big dog"))
+        name: {path.read_bytes() for path in (folder / source).iterdir()}
+        for name, source in (("cat", "cat"), ("big-dog", "big dog"))
     }
     run_import(folder, "--store", store_url)
     assert "already imported" in capsys.readouterr().out
@@ -84,7 +85,9 @@ def test_folders_are_matched_with_a_class_list_by_id_in_any_order(store_url, tmp
 
 def test_a_csv_is_imported(store_url, tmp_path):
     image_folder(tmp_path / "photos", ["x"])
-    (tmp_path / "list.csv").write_text("label,path\ncat,photos/x/0.jpg\n dog,photos/x/1.png\ncat,photos/x/2.jpg\n".replace(" dog", "dog"))
+    (tmp_path / "list.csv").write_text(
+        "label,path\ncat,photos/x/0.jpg\n dog,photos/x/1.png\ncat,photos/x/2.jpg\n".replace(" dog", "dog")
+    )
     run_import(tmp_path / "list.csv", "--store", store_url)
     found = images_by_class(open_store(store_url), "train", entries("cat", "dog"))
     assert {class_id: len(images) for class_id, images in found.items()} == {"cat": 2, "dog": 1}
@@ -120,7 +123,10 @@ def test_folders_that_cannot_be_told_apart_or_are_no_class_are_refused(tmp_path)
         run_import(image_folder(tmp_path / "d", ["5"]), *store, "--labels", "--classes", tmp_path / "classes.yaml")
     image_folder(tmp_path / "e" / "train", ["cat"])
     image_folder(tmp_path / "e" / "val", ["cat"])
-    with pytest.raises(UsageError, match=r"holds the splits train, val, not classes; import each: `synaug import .*e/train --split train`"):
+    with pytest.raises(
+        UsageError,
+        match=r"holds the splits train, val, not classes; import each: `synaug import .*e/train --split train`",
+    ):
         run_import(tmp_path / "e", *store)
     (tmp_path / "f").mkdir()
     with pytest.raises(DataError, match="holds no images in sub-folders"):
@@ -245,7 +251,9 @@ def test_an_import_that_was_killed_and_repeated_equals_one_that_was_not(store_ur
     folder = image_folder(tmp_path / "photos", ["cat", "dog", "owl"], images=120)
     arguments = ["--tar-bytes", "20000"]
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(folder), "--store", store_url, *arguments], stderr=subprocess.DEVNULL, env=dict(os.environ)
+        [sys.executable, "-c", COMMAND, str(folder), "--store", store_url, *arguments],
+        stderr=subprocess.DEVNULL,
+        env=dict(os.environ),
     )
     store = open_store(store_url)
     while process.poll() is None and sum(key.endswith(".tar") for key in store.list("real/")) < tars_there:

@@ -16,7 +16,9 @@ from synaug.stages import index
 from tests.made_run import COUNTS, KINDS, made_job, make_images
 from tests.pictures import jpeg
 
-CLASSES = [ClassEntry(id=class_id, names=["x"]) for class_id in ("owl", "crane", "cat")]  # another order than the split's
+CLASSES = [
+    ClassEntry(id=class_id, names=["x"]) for class_id in ("owl", "crane", "cat")
+]  # another order than the split's
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ def test_labels_are_matched_by_class_id(real_store):
 def test_real_counts_are_in_label_order_and_a_class_without_images_is_named(real_store):
     config = Config(classes=[])
     assert list(pools.real_counts(real_store, config, CLASSES).items()) == [("owl", 30), ("crane", 60), ("cat", 12)]
-    with pytest.raises(DataError, match=r"no real image of dodo in the split 'train'; import some, or take the class out"):
+    with pytest.raises(
+        DataError, match=r"no real image of dodo in the split 'train'; import some, or take the class out"
+    ):
         pools.real_counts(real_store, config, [*CLASSES, ClassEntry(id="dodo", names=["dodo"])])
 
 
@@ -70,7 +74,11 @@ def test_per_class_depends_on_the_seed_of_the_run(real_store):
 def test_a_long_tail_is_exponential_in_label_order_and_nested(real_store):
     assert Counter(label for label, _ in keys(real(real_store, largest_to_smallest=9))) == {0: 30, 1: 20, 2: 7}
     assert keys(real(real_store, largest_to_smallest=30)) < keys(real(real_store, largest_to_smallest=9))
-    assert Counter(label for label, _ in keys(real(real_store, per_class=10, largest_to_smallest=100))) == {0: 10, 1: 1, 2: 1}
+    assert Counter(label for label, _ in keys(real(real_store, per_class=10, largest_to_smallest=100))) == {
+        0: 10,
+        1: 1,
+        2: 1,
+    }
 
 
 def test_the_tail_of_a_hundred_equal_classes_has_the_ratio_asked_for():
@@ -111,7 +119,9 @@ def synthetic(job, **how):
 
 def test_a_scale_draws_from_its_multiples(made):
     one, two = keys(synthetic(made, scale=1)), keys(synthetic(made, scale=2))
-    assert {parse_key(key) for _, key in one} == {(class_id, i) for class_id, count in COUNTS.items() for i in range(count)}
+    assert {parse_key(key) for _, key in one} == {
+        (class_id, i) for class_id, count in COUNTS.items() for i in range(count)
+    }
     assert one < two
     assert len(two) == 2 * len(one)
     assert {label for label, key in two if key.startswith("n03126707")} == {1}
@@ -119,7 +129,9 @@ def test_a_scale_draws_from_its_multiples(made):
 
 def test_an_arm_may_select_prompt_kinds(made):
     for kind in KINDS:
-        assert {parse_key(key)[1] % 3 for _, key in keys(synthetic(made, scale=2, prompt_kinds=[kind]))} == {KINDS.index(kind)}
+        assert {parse_key(key)[1] % 3 for _, key in keys(synthetic(made, scale=2, prompt_kinds=[kind]))} == {
+            KINDS.index(kind)
+        }
     assert len(keys(synthetic(made, scale=2, prompt_kinds=KINDS))) == 2 * sum(COUNTS.values())
 
 

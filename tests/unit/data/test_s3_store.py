@@ -66,14 +66,24 @@ def test_a_404_for_an_unknown_access_key_is_a_matter_of_credentials(s3_store, we
 
 def test_a_missing_bucket_is_named(s3_environment):
     store = open_store("s3://no-such-bucket/x")
-    for use in (lambda: store.put("y", b"1"), lambda: store.exists("y"), lambda: store.get("y"), lambda: store.size("y")):
+    for use in (
+        lambda: store.put("y", b"1"),
+        lambda: store.exists("y"),
+        lambda: store.get("y"),
+        lambda: store.size("y"),
+    ):
         with pytest.raises(DataError, match=r"no store at .*no bucket 'no-such-bucket'"):
             use()
 
 
 def test_an_endpoint_that_is_not_there_is_transient(s3_store, other_s3_environment):
     other_s3_environment(AWS_ENDPOINT_URL=f"http://127.0.0.1:{free_ports(1)[0]}", AWS_MAX_ATTEMPTS="2")
-    for use in (lambda: s3_store.get("x"), lambda: s3_store.put("x", b"1"), lambda: s3_store.exists("x"), lambda: list(s3_store.list(""))):
+    for use in (
+        lambda: s3_store.get("x"),
+        lambda: s3_store.put("x", b"1"),
+        lambda: s3_store.exists("x"),
+        lambda: list(s3_store.list("")),
+    ):
         with pytest.raises(TransientError, match="stayed out of reach after 2 attempts"):
             use()
 
@@ -89,7 +99,11 @@ def test_a_server_that_always_fails_is_transient(s3_store, weed, other_s3_enviro
     (tmp_path / "big").write_bytes(bytes(20 << 20))
     with FaultyProxy(weed.endpoint, percent=100, kinds=(kind,)) as proxy:
         other_s3_environment(AWS_ENDPOINT_URL=proxy.endpoint, AWS_MAX_ATTEMPTS="2")
-        for use in (lambda: s3_store.get("x"), lambda: s3_store.put("x", b"1"), lambda: s3_store.put("x", tmp_path / "big")):
+        for use in (
+            lambda: s3_store.get("x"),
+            lambda: s3_store.put("x", b"1"),
+            lambda: s3_store.put("x", tmp_path / "big"),
+        ):
             with pytest.raises(TransientError):
                 use()
         assert proxy.requests >= 6
@@ -100,7 +114,11 @@ def test_a_body_that_always_breaks_off_is_transient(s3_store, weed, other_s3_env
     with FaultyProxy(weed.endpoint, percent=100, kinds=("cut",)) as proxy:
         other_s3_environment(AWS_ENDPOINT_URL=proxy.endpoint, AWS_MAX_ATTEMPTS="2")
         path = tmp_path / "x"
-        for use in (lambda: s3_store.get("x"), lambda: s3_store.get("x", start=2, length=6), lambda: s3_store.download("x", path)):
+        for use in (
+            lambda: s3_store.get("x"),
+            lambda: s3_store.get("x", start=2, length=6),
+            lambda: s3_store.download("x", path),
+        ):
             with pytest.raises(TransientError, match="out of reach"):
                 use()
     assert list(tmp_path.iterdir()) == []
@@ -122,7 +140,9 @@ def test_nothing_is_lost_when_a_tenth_of_the_requests_fail(s3_store, weed, other
         assert proxy.faults >= 15
 
 
-def test_an_import_and_an_index_over_a_failing_endpoint_equal_those_on_disk(s3_store, weed, other_s3_environment, tmp_path):
+def test_an_import_and_an_index_over_a_failing_endpoint_equal_those_on_disk(
+    s3_store, weed, other_s3_environment, tmp_path
+):
     samples = [Sample(f"s{n:03d}", n % 3, jpeg(n)) for n in range(60)]
     stores = [open_store(tmp_path / "store", create=True), s3_store]
     with FaultyProxy(weed.endpoint, percent=10, seed=1) as proxy:
@@ -151,7 +171,8 @@ def test_an_abandoned_upload_leaves_nothing_once_it_was_repeated(s3_store, weed,
     (tmp_path / "big").write_bytes(data)
     with StallingProxy(weed.endpoint, percent=0) as proxy:
         process = subprocess.Popen(
-            [sys.executable, "-c", PUT_BIG, s3_store.url, str(tmp_path / "big")], env=os.environ | {"AWS_ENDPOINT_URL": proxy.endpoint}
+            [sys.executable, "-c", PUT_BIG, s3_store.url, str(tmp_path / "big")],
+            env=os.environ | {"AWS_ENDPOINT_URL": proxy.endpoint},
         )
         assert proxy.stalled.wait(30)
         process.send_signal(signal.SIGKILL)

@@ -25,7 +25,9 @@ def test_a_packed_split_holds_every_image_once_byte_for_byte(store):
     assert real == packed.split
     assert (real.classes, real.samples, real.per_label, real.tars) == (CLASSES, 60, {0: 20, 1: 20, 2: 20}, len(tables))
     assert real.tars > 2
-    read = {key: (label, image) for table in tables for key, label, image in read_images(fetch_tar(store, table), table)}
+    read = {
+        key: (label, image) for table in tables for key, label, image in read_images(fetch_tar(store, table), table)
+    }
     assert read == {sample.key: (sample.label, sample.source) for sample in samples()}
 
 
@@ -61,7 +63,9 @@ def test_an_equal_split_is_left_alone_and_another_one_refused(store):
     other = samples()
     other[7] = Sample("s007", 0, jpeg(1000), "7.jpg")  # one image has another content
     for changed in (other, samples()[:-1], [*samples()[:-1], Sample("s059", 0, jpeg(59), "59.jpg")]):
-        with pytest.raises(DataError, match=r"'train' .*was imported from other images \(60 in 1 tars\); choose another --split"):
+        with pytest.raises(
+            DataError, match=r"'train' .*was imported from other images \(60 in 1 tars\); choose another --split"
+        ):
             pack(store, "train", changed, classes=CLASSES)
     with pytest.raises(DataError, match="other images"):
         pack(store, "train", samples(), classes=["dog", "cat", "owl"])

@@ -104,8 +104,14 @@ def test_what_is_no_key_is_refused(store, key, use):
 
 
 def test_a_store_that_is_not_there_is_named(store_url, store):
-    missing = open_store(store_url + "-elsewhere") if not store_url.startswith("s3:") else open_store("s3://no-such-bucket/x")
-    for use in (lambda: missing.exists("real/train.json"), lambda: missing.get("real/train.json"), lambda: list(missing.list("real/"))):
+    missing = (
+        open_store(store_url + "-elsewhere") if not store_url.startswith("s3:") else open_store("s3://no-such-bucket/x")
+    )
+    for use in (
+        lambda: missing.exists("real/train.json"),
+        lambda: missing.get("real/train.json"),
+        lambda: list(missing.list("real/")),
+    ):
         with pytest.raises(DataError, match="no store at"):
             use()
 
@@ -149,7 +155,11 @@ def test_a_folder_may_be_given_as_url_or_path(tmp_path, monkeypatch):
 
 def test_a_referenced_tar_is_located_outside_of_the_store(store):
     assert locate(store, "real/x.tar") == (store, "real/x.tar")
-    for tar, url in (("/data/train-0.tar", "/data"), ("file:///data/train-0.tar", "/data"), ("s3://other/a/b/train-0.tar", "s3://other/a/b")):
+    for tar, url in (
+        ("/data/train-0.tar", "/data"),
+        ("file:///data/train-0.tar", "/data"),
+        ("s3://other/a/b/train-0.tar", "s3://other/a/b"),
+    ):
         where, key = locate(store, tar)
         assert (where.url, key) == (url, "train-0.tar")
     assert locate(store, "s3://other/train-0.tar")[0].url == "s3://other"

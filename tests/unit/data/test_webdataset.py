@@ -45,7 +45,9 @@ def test_members_are_plain_files_without_owner_or_time(tmp_path):
     with tarfile.open(tmp_path / "a.tar") as archive:
         members = archive.getmembers()
     assert [member.name.partition(".")[2] for member in members] == ["jpg", "cls", "txt", "json"] * 7
-    assert {(m.uid, m.gid, m.uname, m.gname, m.mtime, m.mode, m.pax_headers == {}) for m in members} == {(0, 0, "", "", 0, 0o644, True)}
+    assert {(m.uid, m.gid, m.uname, m.gname, m.mtime, m.mode, m.pax_headers == {}) for m in members} == {
+        (0, 0, "", "", 0, 0o644, True)
+    }
 
 
 def test_webdataset_reads_it(tmp_path):
@@ -72,9 +74,14 @@ def test_a_scan_reads_foreign_tars(tmp_path):
     """GNU format, folders, members in another order, extensions in capitals, and files that are no part of a sample."""
     with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT) as archive:
         for name, data in [
-            ("./train/b.cls", b"1\n"), ("./train/b.JPEG", b"BB"), ("./train/a.png", b"A"), ("./train/a.cls", b"0"),
-            ("./train/a.seg.png", b"-"), ("notes.txt", b"hello"), ("./train/._b.cls", b"junk"),
-        ]:  # fmt: skip
+            ("./train/b.cls", b"1\n"),
+            ("./train/b.JPEG", b"BB"),
+            ("./train/a.png", b"A"),
+            ("./train/a.cls", b"0"),
+            ("./train/a.seg.png", b"-"),
+            ("notes.txt", b"hello"),
+            ("./train/._b.cls", b"junk"),
+        ]:
             member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
@@ -101,7 +108,9 @@ def test_reading_a_tar_that_is_shorter_than_its_table_is_refused(tmp_path):
         list(read_images((tmp_path / "a.tar").read_bytes()[: table.offset[-1] + 5], table))
 
 
-@pytest.mark.parametrize(("cls", "line"), [(b"dog", "label of sample a is 'dog'"), (b"-1", "is '-1'"), (None, r"sample a has no \.cls")])
+@pytest.mark.parametrize(
+    ("cls", "line"), [(b"dog", "label of sample a is 'dog'"), (b"-1", "is '-1'"), (None, r"sample a has no \.cls")]
+)
 def test_a_sample_without_a_label_is_refused(tmp_path, cls, line):
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         for name, data in [("a.jpg", b"A"), ("a.cls", cls)]:

@@ -42,7 +42,9 @@ def test_import_writes_a_split_whose_labels_are_class_ids(store):
     datasets.import_split(store, "train")
     table = split_pool(store, "train", list(reversed(datasets.classes())))[0]
     tiles, labels, positions = datasets.photos("train")
-    by_key = {f"train-{position:06d}": (tile, label) for position, tile, label in zip(positions, tiles, labels, strict=True)}
+    by_key = {
+        f"train-{position:06d}": (tile, label) for position, tile, label in zip(positions, tiles, labels, strict=True)
+    }
     for key, label, data in list(read_images(store.get(table.tar), table))[:50]:
         tile, its_label = by_key[key]
         assert label == 9 - its_label

@@ -11,9 +11,16 @@ from synaug.config import Config
 from synaug.config.images import Images
 from synaug.errors import ModelError
 
-PROMPTS = ["a photo of an ankle boot", "a photo of a bag, on a red background", "a photo of a dress", "a line drawing of a t-shirt"] * 2
+PROMPTS = [
+    "a photo of an ankle boot",
+    "a photo of a bag, on a red background",
+    "a photo of a dress",
+    "a line drawing of a t-shirt",
+] * 2
 SEEDS = list(range(8))
-TOLERANCE = 8 / 255  # of one channel of a pixel; measured 2.3 at most, 0.11 in the mean, of 255: bfloat16 rounds by matrix shape
+TOLERANCE = (
+    8 / 255
+)  # of one channel of a pixel; measured 2.3 at most, 0.11 in the mean, of 255: bfloat16 rounds by matrix shape
 ROOT = Path(__file__).parents[3]
 CONFIG = Config(images=Images(profile="embedded", num_inference_steps=6))
 
@@ -40,7 +47,10 @@ def test_makes_32_pixel_pictures_within_the_range(model):
 @pytest.mark.parametrize("guidance", [1.0, 1.5])
 def test_a_picture_agrees_over_batch_sizes_within_the_tolerance(model, guidance):
     together = model.generate(PROMPTS, SEEDS, guidance_scale=[guidance] * 8).pixels
-    apart = [model.generate([p], [s], guidance_scale=[guidance]).pixels[0] for p, s in zip(PROMPTS[:4], SEEDS[:4], strict=True)]
+    apart = [
+        model.generate([p], [s], guidance_scale=[guidance]).pixels[0]
+        for p, s in zip(PROMPTS[:4], SEEDS[:4], strict=True)
+    ]
     differences = (together[:4] - torch.stack(apart)).abs()
     print(f"guidance {guidance}: max {differences.max() * 255:.3f}, mean {differences.mean() * 255:.4f} of 255")
     assert differences.max() < TOLERANCE and differences.mean() < TOLERANCE / 16
@@ -75,7 +85,9 @@ print(hashlib.sha256(pixels.numpy().tobytes()).hexdigest())
 
 def test_another_process_gives_the_same_bits(model):
     pixels = model.generate(PROMPTS, SEEDS, guidance_scale=[1.5] * 8).pixels
-    run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=200, check=True, cwd=ROOT)
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=200, check=True, cwd=ROOT
+    )
     assert run.stdout.split()[-1] == hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
 
 

@@ -15,13 +15,22 @@ from synaug.embedded.ood import reported, tuning
 MODULES = {"reported": reported, "tuning": tuning, "seen": contexts}
 COLOURS = {"reported": reported.PALETTE, "tuning": tuning.INKS, "seen": contexts.COLOURS}
 SEEN_WORDS = {
-    *contexts.PATTERNS, *contexts.MATERIALS, *contexts.STYLES, *contexts.LIGHTS, *contexts.SCENES,
-    *(texture for _, _, texture in contexts.SCENES.values()), "striped wall", "polka dot wallpaper", "fading backdrop",
-}  # fmt: skip
+    *contexts.PATTERNS,
+    *contexts.MATERIALS,
+    *contexts.STYLES,
+    *contexts.LIGHTS,
+    *contexts.SCENES,
+    *(texture for _, _, texture in contexts.SCENES.values()),
+    "striped wall",
+    "polka dot wallpaper",
+    "fading backdrop",
+}
 PAIRS = list(combinations(MODULES, 2))
 WORDS = {
-    "reported": {*reported.BACKGROUNDS, *reported.NOISES}, "tuning": {*tuning.BACKGROUNDS, *tuning.NOISES}, "seen": SEEN_WORDS,
-}  # fmt: skip
+    "reported": {*reported.BACKGROUNDS, *reported.NOISES},
+    "tuning": {*tuning.BACKGROUNDS, *tuning.NOISES},
+    "seen": SEEN_WORDS,
+}
 
 
 def functions(module) -> dict[str, str]:
@@ -55,7 +64,7 @@ def test_colours_differ_by_name_and_visibly_by_value(one, other):
     assert not COLOURS[one].keys() & COLOURS[other].keys()
     distances = {
         (a, b): np.linalg.norm(np.subtract(x, y)) for a, x in COLOURS[one].items() for b, y in COLOURS[other].items()
-    }  # fmt: skip
+    }
     closest = min(distances, key=distances.get)
     assert distances[closest] > 0.1, closest
 
@@ -101,5 +110,8 @@ def test_garments_can_still_be_told_from_the_ground(name):
     padded = np.pad(tiles[:24], ((0, 0), (2, 2), (2, 2))) / 255
     drawn = np.clip(one.draw(padded, np.random.default_rng(0)), 0, 1)
     inside = padded > 0.1
-    apart = [np.abs(picture[mask].mean(0) - picture[~mask].mean(0)).max() for picture, mask in zip(drawn, inside, strict=True)]
+    apart = [
+        np.abs(picture[mask].mean(0) - picture[~mask].mean(0)).max()
+        for picture, mask in zip(drawn, inside, strict=True)
+    ]
     assert np.median(apart) > 0.08

@@ -52,7 +52,9 @@ def test_folders_0_1_10_2_are_matched_by_id_or_integer_not_by_sorted_name(store,
     for n in range(12):
         (tmp_path / "photos" / str(n)).mkdir(parents=True)
         coloured(n).save(tmp_path / "photos" / str(n) / "one.png")
-    samples, ids = importers.to_samples(importers.read_folder(tmp_path / "photos"), tmp_path / "photos", labels=labels, classes=classes)
+    samples, ids = importers.to_samples(
+        importers.read_folder(tmp_path / "photos"), tmp_path / "photos", labels=labels, classes=classes
+    )
     pack(store, "v2", samples, classes=ids)
     assert top1_of(store, "v2", classes, ReadsColours(12)) == 1.0
 
@@ -77,7 +79,9 @@ def test_two_classes_of_one_name_stay_apart(store):
 def test_a_set_may_hold_a_part_of_the_classes_and_images_of_others(store):
     ids = ["a", "b", "c", "d"]
     packed(store, "part", ids, [1, 2, 3])
-    classes = [ClassEntry(id=one, names=[one]) for one in ("d", "c", "b")]  # not a, which the split lists too; other order
+    classes = [
+        ClassEntry(id=one, names=[one]) for one in ("d", "c", "b")
+    ]  # not a, which the split lists too; other order
     images = list(accuracy.batches(store, "part", classes, SETTINGS))
     assert sorted(torch.cat([labels for _, labels in images]).tolist()) == [0, 1, 2]
     packed(store, "more", ids, [0, 1, 1 + 2])

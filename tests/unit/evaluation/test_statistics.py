@@ -8,14 +8,31 @@ from synaug.run.results import Evaluation, Results, TestResult
 
 def evaluation(arm, kind, seed, top1, *, model="resnet10t", **per_class):
     result = TestResult(
-        split="test", data="0", domain="in", n=100, top1=top1, top5=1.0, per_class=per_class or {"a": top1}, per_class_n={"a": 100},
-    )  # fmt: skip
-    return Evaluation(arm=arm, seed=seed, kind=kind, scale=1 if kind == "naive" else None, model=model, trained="0", tests={"test": result})
+        split="test",
+        data="0",
+        domain="in",
+        n=100,
+        top1=top1,
+        top5=1.0,
+        per_class=per_class or {"a": top1},
+        per_class_n={"a": 100},
+    )
+    return Evaluation(
+        arm=arm,
+        seed=seed,
+        kind=kind,
+        scale=1 if kind == "naive" else None,
+        model=model,
+        trained="0",
+        tests={"test": result},
+    )
 
 
 def results(**arms):
     """name=(kind, accuracies by seed)"""
-    return Results([evaluation(name, kind, seed, top1) for name, (kind, tops) in arms.items() for seed, top1 in enumerate(tops)])
+    return Results(
+        [evaluation(name, kind, seed, top1) for name, (kind, tops) in arms.items() for seed, top1 in enumerate(tops)]
+    )
 
 
 def test_mean_spread_and_interval_are_those_of_a_paired_t_test():
@@ -45,7 +62,11 @@ def test_pairing_uses_the_seeds_that_both_arms_have():
 
 
 def test_one_seed_or_no_spread_gives_no_interval_and_shows_nothing():
-    assert (mean_with_interval([0.5]).std, mean_with_interval([0.5]).low, mean_with_interval([0.5]).shown) == (None, None, False)
+    assert (mean_with_interval([0.5]).std, mean_with_interval([0.5]).low, mean_with_interval([0.5]).shown) == (
+        None,
+        None,
+        False,
+    )
     assert (mean_with_interval([0.5, 0.5]).low, mean_with_interval([0.5, 0.5]).shown) == (None, False)
     with pytest.raises(ValueError, match="no values"):
         mean_with_interval([])
@@ -68,7 +89,11 @@ def test_gain_is_against_the_better_of_real_and_real_half():
 
 
 def test_gain_is_against_a_real_arm_of_the_same_model():
-    arms = [evaluation("big", "real", 0, 0.9, model="resnet50"), evaluation("real", "real", 0, 0.7), evaluation("mix", "naive", 0, 0.8)]
+    arms = [
+        evaluation("big", "real", 0, 0.9, model="resnet50"),
+        evaluation("real", "real", 0, 0.7),
+        evaluation("mix", "naive", 0, 0.8),
+    ]
     found = Results(arms)
     assert better_real(found, "mix", "test") == "real"
 

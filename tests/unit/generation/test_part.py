@@ -24,9 +24,16 @@ def store(tmp_path):
 def make(job, diffusion=None, *, number=0, **arguments) -> Manifest:
     """Makes one part of x1 and returns its manifest."""
     maker = PartMaker(
-        store=job.store, run=job.run, config=job.config, plan=job.plan, diffusion=diffusion or FakeDiffusion(), clip=FakeCLIP(),
-        versions={"torch": "1"}, threads=1, **arguments,
-    )  # fmt: skip
+        store=job.store,
+        run=job.run,
+        config=job.config,
+        plan=job.plan,
+        diffusion=diffusion or FakeDiffusion(),
+        clip=FakeCLIP(),
+        versions={"torch": "1"},
+        threads=1,
+        **arguments,
+    )
     part = job.plan.parts(job.config, 0, 1)[number]
     try:
         maker.make(recipe(job.store, job.run, job.config, job.plan, part))
@@ -61,9 +68,15 @@ def test_a_part_is_a_tar_with_prompts_and_metadata_and_a_manifest(store):
         metadata = json.loads(files[f"{key}.json"])
         jpeg = data[manifest.offset[n] : manifest.offset[n] + manifest.length[n]]
         assert jpeg == files[f"{key}.jpg"] and hashlib.sha256(jpeg).hexdigest() == metadata["sha256"]
-        assert int(files[f"{key}.cls"]) == manifest.label[n] == job.plan.labels[manifest.class_id[n]] == metadata["label"]
+        assert (
+            int(files[f"{key}.cls"]) == manifest.label[n] == job.plan.labels[manifest.class_id[n]] == metadata["label"]
+        )
         assert files[f"{key}.txt"].decode() == metadata["prompt"]
-        assert (metadata["kind"], metadata["clip_score"], metadata["attempt"]) == (manifest.kind[n], manifest.clip_score[n], 0)
+        assert (metadata["kind"], metadata["clip_score"], metadata["attempt"]) == (
+            manifest.kind[n],
+            manifest.clip_score[n],
+            0,
+        )
         assert metadata["seed"] == image_seed(0, manifest.class_id[n], metadata["index"], 0)
         assert metadata["guidance_scale"] == (1.0 if manifest.kind[n] == "plain" else 1.5)
 
@@ -82,8 +95,12 @@ def test_a_rejected_image_is_made_again_with_a_new_seed_and_counted(store):
     victims = job.plan.parts(job.config, 0, 1)[0].images[:2]
     manifest = make(job, FakeDiffusion(fault=bad(*victims, reason="not finite")))
     keys = [f"{class_id}-{index:07d}" for class_id, index in victims]
-    assert {(reject.key, reject.attempt, reject.reason) for reject in manifest.rejects} == {(key, 0, "not finite") for key in keys}
-    assert manifest.lost == [] and {manifest.key[n] for n, attempt in enumerate(manifest.attempt) if attempt == 1} == set(keys)
+    assert {(reject.key, reject.attempt, reject.reason) for reject in manifest.rejects} == {
+        (key, 0, "not finite") for key in keys
+    }
+    assert manifest.lost == [] and {
+        manifest.key[n] for n, attempt in enumerate(manifest.attempt) if attempt == 1
+    } == set(keys)
     metadata = json.loads(members(job)[f"{keys[0]}.json"])
     assert metadata["attempt"] == 1 and metadata["seed"] == image_seed(0, *victims[0], 1)
 
@@ -95,14 +112,18 @@ def test_an_image_that_always_fails_is_given_up_and_listed(store, reason):
     manifest = make(job, FakeDiffusion(fault=bad(victim, attempts=range(9), reason=reason)))
     key = f"{victim[0]}-{victim[1]:07d}"
     assert manifest.lost == [key] and key not in manifest.key and len(manifest.key) == 19
-    assert [(reject.attempt, reject.reason) for reject in manifest.rejects] == [(attempt, reason) for attempt in range(3)]
+    assert [(reject.attempt, reject.reason) for reject in manifest.rejects] == [
+        (attempt, reason) for attempt in range(3)
+    ]
 
 
 def test_above_a_fifth_of_rejects_the_part_stops_with_the_likely_cause(store):
     job = images_job(store, images=40, part_images=100)
     fault = bad(*job.plan.parts(job.config, 0, 1)[0].images[:30], reason="not finite")
     diffusion = FakeDiffusion(fault=fault)
-    with pytest.raises(ModelError, match=r"16 of a part's first 16 .*16 not finite.*overflows in float16: set images.dtype=bfloat16"):
+    with pytest.raises(
+        ModelError, match=r"16 of a part's first 16 .*16 not finite.*overflows in float16: set images.dtype=bfloat16"
+    ):
         make(job, diffusion)
     assert list(store.list("runs/first/synthetic/")) == []
     assert len(diffusion.calls) < 8  # did not go on to the end
@@ -213,8 +234,15 @@ def test_memory_is_bounded_when_the_work_beside_the_model_is_slow(store):
 
     diffusion = Watched()
     maker = PartMaker(
-        store=store, run="first", config=job.config, plan=job.plan, diffusion=diffusion, clip=SlowCLIP(), versions={}, threads=1
-    )  # fmt: skip
+        store=store,
+        run="first",
+        config=job.config,
+        plan=job.plan,
+        diffusion=diffusion,
+        clip=SlowCLIP(),
+        versions={},
+        threads=1,
+    )
     maker.make(recipe(store, "first", job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]))
     maker.close()
     assert len(diffusion.calls) == 30 and max(ahead) <= 4

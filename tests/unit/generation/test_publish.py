@@ -27,9 +27,18 @@ def made(tmp_path):
         path = tmp_path / f"{text}.tar"
         path.write_bytes(file.getvalue())
         manifest = Manifest(
-            tar=TAR, **table, class_id=["a"], kind=["plain"], clip_score=[0.3], attempt=[0], batch_size=1, threads=1,
-            prompts_sha256={"a": text}, model="m@1", versions={},
-        )  # fmt: skip
+            tar=TAR,
+            **table,
+            class_id=["a"],
+            kind=["plain"],
+            clip_score=[0.3],
+            attempt=[0],
+            batch_size=1,
+            threads=1,
+            prompts_sha256={"a": text},
+            model="m@1",
+            versions={},
+        )
         return path, manifest
 
     return make
@@ -73,7 +82,9 @@ def test_a_twin_that_publishes_between_tar_and_manifest_wins(store, made, monkey
         return tar
 
     monkeypatch.setattr(publishing, "_put_tar", overtaken)
-    assert publish(store, *made("first")) == (twin == "first")  # equal bytes: whose they are cannot be told, and does not matter
+    assert publish(store, *made("first")) == (
+        twin == "first"
+    )  # equal bytes: whose they are cannot be told, and does not matter
     assert consistent(store).prompts_sha256 == {"a": twin}
 
 

@@ -14,8 +14,15 @@ def made(tmp_path, fault=lambda prompt, seed: None, **settings):
     job = images_job(open_store(tmp_path / "store", create=True), images=20, part_images=30, **settings)
     diffusion = FakeDiffusion(fault=fault)
     maker = PartMaker(
-        store=job.store, run=job.run, config=job.config, plan=job.plan, diffusion=diffusion, clip=FakeCLIP(), versions={}, threads=1
-    )  # fmt: skip
+        store=job.store,
+        run=job.run,
+        config=job.config,
+        plan=job.plan,
+        diffusion=diffusion,
+        clip=FakeCLIP(),
+        versions={},
+        threads=1,
+    )
     maker.make(recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]))
     maker.close()
     return job, diffusion
@@ -42,7 +49,9 @@ def victims(tmp_path):
 def test_every_stored_image_comes_out_again_alone_and_with_its_batch(tmp_path):
     twice, once, lost = victims(tmp_path)
     seeds = bad([twice], [0, 1]), bad([once], [0]), bad([lost], [0, 1, 2])
-    job, diffusion = made(tmp_path, lambda prompt, seed: next((f for f in (fault(prompt, seed) for fault in seeds) if f), None))
+    job, diffusion = made(
+        tmp_path, lambda prompt, seed: next((f for f in (fault(prompt, seed) for fault in seeds) if f), None)
+    )
     manifest = regenerate.find(job, key_of(twice)).manifest
     assert len(manifest.key) == 29 and set(manifest.attempt) == {0, 1, 2}
     for key in manifest.key:

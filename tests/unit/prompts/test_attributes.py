@@ -16,7 +16,9 @@ class Letters:
     """A CLIP for which texts with the same letters say the same."""
 
     def embed_texts(self, texts):
-        counts = torch.tensor([[float(text.count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts])
+        counts = torch.tensor(
+            [[float(text.count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
+        )
         return torch.nn.functional.normalize(counts, dim=-1)
 
 
@@ -27,7 +29,10 @@ def offered(*values, size=8):
 
 
 def test_values_are_tidied_and_kept_up_to_the_size():
-    assert offered(" On a  beach. ", "in a wood", "by the lake", size=2).values["background"] == ["on a beach", "in a wood"]
+    assert offered(" On a  beach. ", "in a wood", "by the lake", size=2).values["background"] == [
+        "on a beach",
+        "in a wood",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +71,9 @@ def test_what_is_missing_is_asked_for_again_within_bounds():
     first = json.dumps({name: ["shiny red"] for name in ATTRIBUTES[:1]})
     second = json.dumps({name: [f"{name} words"] for name in ATTRIBUTES})
     llm = Answers(first, second)
-    pools = make_pools(llm, Letters(), BOOT, Config.model_validate({"prompts": {"values": 1}}), definition="", other_names=())
+    pools = make_pools(
+        llm, Letters(), BOOT, Config.model_validate({"prompts": {"values": 1}}), definition="", other_names=()
+    )
     assert pools.values["foreground"] == ["shiny red"] and pools.full and len(llm.seeds) == 2
     hopeless = Answers()
     assert not make_pools(hopeless, Letters(), BOOT, Config(), definition="", other_names=()).full

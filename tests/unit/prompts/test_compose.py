@@ -19,13 +19,23 @@ def config(**prompts):
 
 def plan(styles=("oil painting",)):
     return Plan(
-        digest="", classes=[ClassEntry(id="boot", names=["ankle boot"])], real_counts={"boot": 1}, class_shards=[["boot"]], part_images=1,
-        models=[], styles=list(styles), scale=1, estimate={}, versions={},
-    )  # fmt: skip
+        digest="",
+        classes=[ClassEntry(id="boot", names=["ankle boot"])],
+        real_counts={"boot": 1},
+        class_shards=[["boot"]],
+        part_images=1,
+        models=[],
+        styles=list(styles),
+        scale=1,
+        estimate={},
+        versions={},
+    )
 
 
 def made(**changed):
-    values = dict(class_id="boot", name="ankle boot", senses=[], chosen="", pools=POOLS, plain=["a photo of an ankle boot"])
+    values = dict(
+        class_id="boot", name="ankle boot", senses=[], chosen="", pools=POOLS, plain=["a photo of an ankle boot"]
+    )
     return ClassPrompts(**values | changed)
 
 
@@ -47,7 +57,9 @@ def test_the_class_name_comes_first_and_attributes_follow_in_order():
     for prompt in prompts():
         if prompt.kind == "cd":
             assert prompt.text == ", ".join(["a photo of an ankle boot", *prompt.attributes.values()])
-            assert prompt.attributes and list(prompt.attributes) == [name for name in POOLS if name in prompt.attributes]
+            assert prompt.attributes and list(prompt.attributes) == [
+                name for name in POOLS if name in prompt.attributes
+            ]
         elif prompt.kind == "sd":
             assert (prompt.text, prompt.attributes) == ("an oil painting of an ankle boot", {"style": "oil painting"})
         else:
@@ -81,10 +93,16 @@ def broken(change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace('"pools": {', '"pools": {,'), r"boot\.json is no JSON any more \(line \d+, column 13"),
+        (
+            lambda text: text.replace('"pools": {', '"pools": {,'),
+            r"boot\.json is no JSON any more \(line \d+, column 13",
+        ),
         (lambda text: text.replace('"chosen"', '"chosn"'), r"boot\.json line \d+, field chos"),
         (lambda text: text.replace('"on a beach"', "3"), r"boot\.json line 13, field pools\.background\.0: .*string"),
-        (lambda text: text.replace('"lighting"', '"light"'), r"boot\.json line 16: pools has light; allowed: foreground"),
+        (
+            lambda text: text.replace('"lighting"', '"light"'),
+            r"boot\.json line 16: pools has light; allowed: foreground",
+        ),
         (lambda text: text.replace('"class_id": "boot"', '"class_id": "bag"'), r"boot\.json line 2: class_id is 'bag'"),
         (lambda text: text.replace("a photo of an ankle boot", " "), r"plain holds no prompt"),
     ],
@@ -109,13 +127,18 @@ def test_an_edit_is_respected_and_changes_the_digest(tmp_path):
 
 
 def test_a_definition_enters_without_its_parentheses_and_only_its_first_clause():
-    text, *_ = plain_prompts(Config(), name="trousers", chosen="(usually in the plural) a garment for the legs; worn daily", own=[])
+    text, *_ = plain_prompts(
+        Config(), name="trousers", chosen="(usually in the plural) a garment for the legs; worn daily", own=[]
+    )
     assert text == "a photo of trousers, a garment for the legs"
 
 
 @pytest.mark.parametrize(
     ("template", "expected"),
-    [("a photo of {name}", "an aerial photograph of a dog"), ("{name}, product photo", "a dog, product photo, aerial photograph")],
+    [
+        ("a photo of {name}", "an aerial photograph of a dog"),
+        ("{name}, product photo", "a dog, product photo, aerial photograph"),
+    ],
 )
 def test_a_context_enters_every_template(template, expected):
     config = Config(context="aerial photograph", prompts={"template": template})

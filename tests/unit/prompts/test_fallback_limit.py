@@ -35,7 +35,10 @@ def test_above_the_limit_a_stage_stops_before_a_model_is_opened_and_again_when_c
     monkeypatch.setattr("synaug.backends.diffusion.open_diffusion", refuse)
     monkeypatch.setattr("synaug.backends.llm.open_llm", refuse)
     for _ in range(2):
-        with pytest.raises(DataError, match=r"1 of 3 classes fell back to the plain name \(bag\), prompts\.max_fallback allows 0\.25 .*"):
+        with pytest.raises(
+            DataError,
+            match=r"1 of 3 classes fell back to the plain name \(bag\), prompts\.max_fallback allows 0\.25 .*",
+        ):
             stage.run(fallen)
     assert not list(fallen.store.list(layout.synthetic_folder(fallen.run)))
 

@@ -2,7 +2,10 @@ from synaug.prompts.llm_json import json_values
 
 
 def test_values_are_found_among_words_fences_and_other_brackets():
-    assert list(json_values('Use {these}:\n```json\n{"a": {"b": 1}}\n``` and {"c": 2}', "{")) == [{"a": {"b": 1}}, {"c": 2}]
+    assert list(json_values('Use {these}:\n```json\n{"a": {"b": 1}}\n``` and {"c": 2}', "{")) == [
+        {"a": {"b": 1}},
+        {"c": 2},
+    ]
 
 
 def test_of_a_list_cut_short_the_whole_items_are_left():

@@ -19,7 +19,9 @@ def images(tmp_path, monkeypatch):
     monkeypatch.setattr(reference_images, "PANEL", 2)
     job = images_job(open_store(tmp_path / "store", create=True))
     write_photos(job.store, per_class=6)
-    return SenseImages(job.store, job.config.model_copy(update={"prompts": Prompts(sense_images=4)}), job.plan, FakeCLIP())
+    return SenseImages(
+        job.store, job.config.model_copy(update={"prompts": Prompts(sense_images=4)}), job.plan, FakeCLIP()
+    )
 
 
 def test_a_class_has_its_own_images_and_the_panels_others(images):
@@ -51,5 +53,7 @@ def test_what_is_drawn_depends_on_the_seed_alone(images):
 def test_an_image_that_cannot_be_read_is_named(images):
     tar = layout.real_tar("train", 0)
     images.store.put(tar, bytes(images.store.size(tar)))
-    with pytest.raises(DataError, match=r"real/train-000000\.tar: the image \w+-\d cannot be read .*; import the split again"):
+    with pytest.raises(
+        DataError, match=r"real/train-000000\.tar: the image \w+-\d cannot be read .*; import the split again"
+    ):
         images.of("bag")

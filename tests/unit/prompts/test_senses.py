@@ -12,7 +12,7 @@ from tests.fakes import Answers
 
 CRANE = ClassEntry(id="crane", names=["crane"])
 BIRD, MACHINE = Sense(sense="bird", definition="a wading bird"), Sense(sense="machine", definition="a lifting machine")
-RECORDED = 'Sure! ```json\n'
+RECORDED = "Sure! ```json\n"
 RECORDED += '[{"sense": "bird", "visual_definition": "a tall wading bird"},\n{"sense": "machine", "visual_definition": "lifts loads"}]\n```'
 
 
@@ -37,7 +37,11 @@ def chosen(listed=(MACHINE, BIRD), **places):
 def test_the_sense_of_the_real_images_is_chosen_with_its_margin():
     choice = chosen(bird=[1.0, 0.0, 0.0], machine=[0.5, 0.5, 0.0])
     assert (choice.chosen, choice.flagged, choice.fallback) == ("a wading bird", False, [])
-    assert choice.margin == 1.0 and {sense.definition for sense in choice.senses} == {"", "a wading bird", "a lifting machine"}
+    assert choice.margin == 1.0 and {sense.definition for sense in choice.senses} == {
+        "",
+        "a wading bird",
+        "a lifting machine",
+    }
 
 
 def test_a_text_that_fits_everything_does_not_win():
@@ -67,7 +71,9 @@ def test_a_bad_item_or_an_end_cut_off_costs_no_other_item():
         assert [sense.definition for sense in parse_senses(answer)] == ["a tall bird"]
 
 
-@pytest.mark.parametrize("answer", ["", "no idea", "[1, 2]", '[{"sense": "bird"}]', '[{"sense": "bird", ', '{"sense": "bird"}'])
+@pytest.mark.parametrize(
+    "answer", ["", "no idea", "[1, 2]", '[{"sense": "bird"}]', '[{"sense": "bird", ', '{"sense": "bird"}']
+)
 def test_an_answer_of_another_shape_is_none(answer):
     assert parse_senses(answer) == []
 

@@ -10,7 +10,10 @@ def picture(colour, size=(32, 32)):
 
 
 def test_real_and_synthetic_images_stand_side_by_side():
-    rows = [SheetRow("boot", [picture("red")] * 2, [(picture("blue"), "a photo of a boot")] * 3), SheetRow("bag", [], [])]
+    rows = [
+        SheetRow("boot", [picture("red")] * 2, [(picture("blue"), "a photo of a boot")] * 3),
+        SheetRow("bag", [], []),
+    ]
     sheet = Image.open(io.BytesIO(contact_sheet(rows)))
     middle = GAP + LINE + 4 + CELL // 2
     assert sheet.getpixel((GAP + CELL // 2, middle)) == (255, 0, 0)

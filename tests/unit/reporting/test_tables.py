@@ -25,7 +25,10 @@ def printed(job) -> str:
 def test_table_has_every_arm_and_test_with_mean_spread_and_difference(job):
     small_run.write_results(job)
     lines = printed(job).splitlines()
-    top1 = [json.loads(job.store.get(layout.evaluation(job.run, "naive-2x", seed)))["tests"]["contexts"]["top1"] for seed in (0, 1, 2)]
+    top1 = [
+        json.loads(job.store.get(layout.evaluation(job.run, "naive-2x", seed)))["tests"]["contexts"]["top1"]
+        for seed in (0, 1, 2)
+    ]
     rows = [line for line in lines if "naive-2x" in line]
     assert len(rows) == 2
     assert f"{100 * statistics.mean(top1):.1f} ± {100 * statistics.stdev(top1):.1f}" in rows[0]

@@ -15,9 +15,17 @@ def counts(*images: int) -> dict[str, int]:
 
 def planned(config, real: dict[str, int], made, scale: int) -> Plan:
     return Plan(
-        digest="", classes=[ClassEntry(id=c, names=[c]) for c in real], real_counts=real, class_shards=made.class_shards,
-        part_images=made.part_images, models=[], styles=[], scale=scale, estimate={}, versions={},
-    )  # fmt: skip
+        digest="",
+        classes=[ClassEntry(id=c, names=[c]) for c in real],
+        real_counts=real,
+        class_shards=made.class_shards,
+        part_images=made.part_images,
+        models=[],
+        styles=[],
+        scale=scale,
+        estimate={},
+        versions={},
+    )
 
 
 def free(*overrides: str):
@@ -47,7 +55,9 @@ def test_shards_are_capped_and_say_so():
 
 
 def test_a_part_is_ten_minutes_in_whole_batches():
-    assert lay_out_shards(free("images.batch_size=64"), counts(5000), rate=3.0).part_images == 1792  # 1,800 down to 28 batches
+    assert (
+        lay_out_shards(free("images.batch_size=64"), counts(5000), rate=3.0).part_images == 1792
+    )  # 1,800 down to 28 batches
     assert lay_out_shards(free("images.part_images=77"), counts(5000), rate=3.0).part_images == 77
 
 
@@ -79,5 +89,7 @@ def test_wall_time_is_never_below_the_longest_shard():
 def test_what_nobody_measured_is_none():
     config = free("compute.price=2")
     real = counts(100)
-    forecast = estimate(config, planned(config, real, lay_out_shards(config, real, None), 2), Rate(None, "unmeasured"), set(), "r")
+    forecast = estimate(
+        config, planned(config, real, lay_out_shards(config, real, None), 2), Rate(None, "unmeasured"), set(), "r"
+    )
     assert (forecast.bytes, forecast.gpu_hours, forecast.wall_hours, forecast.cost) == (None, None, None, None)

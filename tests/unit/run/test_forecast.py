@@ -29,9 +29,13 @@ def planned(store, monkeypatch):
 def rates(config, plan, **changed) -> Rates:
     shapes = [shape(config, plan, arms.resolve_arm(config, name), None) for name in ("real", "naive")]
     known = {
-        "workers": 2, "start": 5.0, "prompts": Pace(4, 3), "images": Pace(2, 0.5), "train": dict.fromkeys(shapes, Pace(1, 0.1)),
+        "workers": 2,
+        "start": 5.0,
+        "prompts": Pace(4, 3),
+        "images": Pace(2, 0.5),
+        "train": dict.fromkeys(shapes, Pace(1, 0.1)),
         "evaluate": dict.fromkeys(shapes, Pace(0, 2, cold=7)),
-    }  # fmt: skip
+    }
     return Rates(**known | changed)
 
 
@@ -48,14 +52,18 @@ def state(done: dict[str, list[int]]) -> State:
         else:
             tasks = []
         counts = done.get(name, [0] * len(tasks))
-        stages[name] = StageState(stage=name, tasks=[TaskState(t, n, totals[name]) for t, n in zip(tasks, counts, strict=True)])
+        stages[name] = StageState(
+            stage=name, tasks=[TaskState(t, n, totals[name]) for t, n in zip(tasks, counts, strict=True)]
+        )
     return State("first", 1, stages)
 
 
 def test_the_sums_of_given_rates_are_exact(planned):
     _, config, plan = planned
     made = forecast(config, plan, state({}), rates(config, plan))
-    assert made.seconds == pytest.approx({"prompts": 2 * 10, "images": 2 * 12, "train": 4 * 51, "evaluate": 4 * 2 + 2 * 7})
+    assert made.seconds == pytest.approx(
+        {"prompts": 2 * 10, "images": 2 * 12, "train": 4 * 51, "evaluate": 4 * 2 + 2 * 7}
+    )
     assert made.wall_seconds == pytest.approx(5 + 22 + 2 * 53 + 7)
     assert made.cost == made.cost_at_least == pytest.approx(3.6 * sum(made.seconds.values()) / 3600)
 
@@ -87,7 +95,9 @@ def test_what_nobody_measured_is_none_and_named(planned):
     assert forecast(config, plan, state(done), rates(config, plan, prompts=None)).unmeasured == []
 
 
-@pytest.mark.parametrize(("chains", "workers", "seconds"), [([4, 1, 1, 1], 2, 4), ([1, 1, 4], 2, 5), ([], 2, 0), ([3, 3, 3], 1, 9)])
+@pytest.mark.parametrize(
+    ("chains", "workers", "seconds"), [([4, 1, 1, 1], 2, 4), ([1, 1, 4], 2, 5), ([], 2, 0), ([3, 3, 3], 1, 9)]
+)
 def test_the_longest_chain_bounds_the_wall_time(chains, workers, seconds):
     assert makespan(chains, workers) == seconds
 
@@ -110,7 +120,12 @@ def test_a_rate_holds_for_its_settings_its_device_and_its_processes_only(planned
     for key, value in written.items():
         store.put(layout.timing("first", "preview", key), json.dumps(value).encode())
     assert known_rates(store, "first", config, plan).train == {name: Pace(1.0, 0.1)}
-    assert read_forecast(store, "first", config, plan).unmeasured == ["prompts", "images", "train", "evaluate"]  # naive's are not known
+    assert read_forecast(store, "first", config, plan).unmeasured == [
+        "prompts",
+        "images",
+        "train",
+        "evaluate",
+    ]  # naive's are not known
     for other in ("compute.device=cuda", "compute.workers=3"):
         assert known_rates(store, "first", configuration("class_shards=2", ARMS, other), plan).train == {}
     slower = configuration("class_shards=2", ARMS, "training.image_size=64")

@@ -37,8 +37,13 @@ def put_json(store, key: str, value: dict) -> None:
 def test_nothing_is_done_at_first(planned):
     stages = state(planned).stages
     assert {name: (stage.done, stage.total) for name, stage in stages.items()} == {
-        "prompts": (0, 4), "images": (0, 80), "index": (0, 1), "train": (0, 2 * (3 * 500 + 250)), "evaluate": (0, 8), "report": (0, 1),
-    }  # fmt: skip
+        "prompts": (0, 4),
+        "images": (0, 80),
+        "index": (0, 1),
+        "train": (0, 2 * (3 * 500 + 250)),
+        "evaluate": (0, 8),
+        "report": (0, 1),
+    }
     assert all(stage.rate is None and stage.seconds_left() is None for stage in stages.values())
 
 
@@ -56,7 +61,14 @@ def test_an_index_stands_for_its_scale_and_filter(planned):
     for multiple in (1, 2):
         put_manifests(planned, plan, config, multiple)
     parts = [{"manifest": key} for key in planned.list(layout.synthetic_folder("first")) if key.endswith(".json")]
-    index = {"digest": plan.digest, "scale": 2, "min_clip_score": None, "parts": parts, "rejects": {"black": 3}, "lost": ["x"]}
+    index = {
+        "digest": plan.digest,
+        "scale": 2,
+        "min_clip_score": None,
+        "parts": parts,
+        "rejects": {"black": 3},
+        "lost": ["x"],
+    }
     put_json(planned, layout.index("first"), index)
     assert state(planned).stages["index"].left == 0
     assert (state(planned).stages["images"].rejected, state(planned).stages["images"].lost) == (3, 1)
@@ -86,7 +98,11 @@ def put_evaluated(store, config) -> None:
     key = layout.training("first", "real", 0, "done.json")
     put_json(store, key, {"seconds": 1})
     tests = {name: {"split": test.split, "subset": None, "domain": test.domain} for name, test in config.tests.items()}
-    put_json(store, layout.evaluation("first", "real", 0), {"tests": tests, "trained": hashlib.sha256(store.get(key)).hexdigest()})
+    put_json(
+        store,
+        layout.evaluation("first", "real", 0),
+        {"tests": tests, "trained": hashlib.sha256(store.get(key)).hexdigest()},
+    )
 
 
 def test_a_training_that_was_repeated_asks_for_evaluation_again(planned):
@@ -124,6 +140,14 @@ def test_the_flow_chains_each_shard_and_each_training(planned):
 def test_status_as_json_is_plain(planned):
     shown = json.loads(json.dumps(as_dict(state(planned))))
     assert shown["stages"]["images"] == {
-        "unit": "image", "done": 0, "total": 80, "left": 80, "rejected": 0, "lost": 0, "rate": None, "seconds": 0, "seconds_left": None,
-    }  # fmt: skip
+        "unit": "image",
+        "done": 0,
+        "total": 80,
+        "left": 80,
+        "rejected": 0,
+        "lost": 0,
+        "rate": None,
+        "seconds": 0,
+        "seconds_left": None,
+    }
     assert configuration().seeds == [0, 1]

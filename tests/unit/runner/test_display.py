@@ -12,7 +12,9 @@ IMAGES = Task(stage="images", shard=0)
 
 
 def state() -> State:
-    tasks = {stage: [TaskState(Task(stage=stage), 0, 1)] for stage in ("prompts", "index", "train", "evaluate", "report")}
+    tasks = {
+        stage: [TaskState(Task(stage=stage), 0, 1)] for stage in ("prompts", "index", "train", "evaluate", "report")
+    }
     tasks["images"] = [TaskState(IMAGES, 50, 200)]
     return State("first", 1, {stage: StageState(stage=stage, tasks=found) for stage, found in tasks.items()})
 

@@ -36,7 +36,9 @@ def planned(tmp_path, monkeypatch, own_forkserver):
 
 
 def run(store):
-    return run_locally(store.url, "first", overrides=[], display=Display(Console(file=open(os.devnull, "w"))), preload=FAKES)
+    return run_locally(
+        store.url, "first", overrides=[], display=Display(Console(file=open(os.devnull, "w"))), preload=FAKES
+    )
 
 
 def records(store) -> dict[str, dict]:
@@ -54,7 +56,10 @@ def test_a_run_is_done_in_order_and_then_there_is_nothing_to_do(planned):
     images = max(done[f"images-{n}"]["ended"] for n in range(2))
     assert images <= done["index-None-None"]["began"]
     assert done["train-real-0"]["ended"] <= done["evaluate-real-0"]["began"]
-    assert max(record["ended"] for name, record in done.items() if name.startswith("evaluate")) <= done["report-None-None"]["began"]
+    assert (
+        max(record["ended"] for name, record in done.items() if name.startswith("evaluate"))
+        <= done["report-None-None"]["began"]
+    )
     assert set(outcome.clock.seconds) == {"prompts", "images", "index", "train", "evaluate", "report"}
     again = run(planned)
     assert again.clock.seconds == {}
@@ -103,5 +108,3 @@ def test_nothing_is_left_running_when_the_runner_ends(planned, ending, code):
     assert lines == {130: ["synaug run: interrupted; run it again to go on"]}.get(code, [])
     planned.delete("hang")
     assert run(planned).state.finished
-
-

@@ -67,9 +67,12 @@ def test_a_failure_leaves_its_line(site, capsys, command, log):
 def test_a_command_that_stands_still_exits_170_with_its_stacks(site, command, log):
     quick = [] if command is IMPORT else ["compute.stall_minutes=0.05", "compute.workers=1"]
     ended = subprocess.run(
-        [sys.executable, "-c", HANGS, *command, "--store", site.url, *quick], stderr=subprocess.PIPE, text=True, timeout=60,
+        [sys.executable, "-c", HANGS, *command, "--store", site.url, *quick],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
         env={"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    )
     last = ended.stderr.strip().splitlines()[-1]
     assert ended.returncode == 170, ended.stderr
     assert last.startswith(f"synaug {command[0]}: no progress for 0.05 minutes")

@@ -22,7 +22,9 @@ def test_each_call_has_a_process_of_its_own():
     heard = []
     with SideBySide(2, threads=1) as crew:
         (first, a), (second, b) = crew.run(who, [1, 2], heard.append)
-        assert (first, second) == (1, 2) and len({a, b, os.getpid()}) == 3 and sorted(heard) == [1, 2] and crew.start > 0
+        assert (
+            (first, second) == (1, 2) and len({a, b, os.getpid()}) == 3 and sorted(heard) == [1, 2] and crew.start > 0
+        )
         with pytest.raises(Failed, match="the tar 7 is broken") as caught:
             crew.run(broken, [7])
         assert caught.value.exit_code == DataError.exit_code

@@ -35,9 +35,26 @@ def stalled():
 def test_a_stage_that_stands_still_exits_170_with_its_stacks(tmp_path):
     store = open_store(tmp_path / "store", create=True)
     write_plan(images_job(store))
-    command = [sys.executable, "-c", HANGS, "images", "--store", store.url, "--run", "first", "--shard", "0", "compute.stall_minutes=0.005"]
+    command = [
+        sys.executable,
+        "-c",
+        HANGS,
+        "images",
+        "--store",
+        store.url,
+        "--run",
+        "first",
+        "--shard",
+        "0",
+        "compute.stall_minutes=0.005",
+    ]
     ended = subprocess.run(
-        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=60, env={"SYNAUG_TERMINATION_LOG": str(tmp_path / "line")}
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        env={"SYNAUG_TERMINATION_LOG": str(tmp_path / "line")},
     )
     log = store.get(layout.log("first", "images", "000")).decode()
     line = "no progress for 0.005 minutes (compute.stall_minutes)"

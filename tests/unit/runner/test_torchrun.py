@@ -96,10 +96,17 @@ def test_sigterm_ends_every_rank_and_exits_143(disk):
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_machine_that_is_gone_is_170_for_the_other(disk, victim):
     """Machine 0 holds the rendezvous."""
-    place = {"PET_NNODES": "2", "PET_RDZV_BACKEND": "c10d", "PET_RDZV_ENDPOINT": f"127.0.0.1:{free_ports(1)[0]}", "PET_RDZV_ID": "t"}
+    place = {
+        "PET_NNODES": "2",
+        "PET_RDZV_BACKEND": "c10d",
+        "PET_RDZV_ENDPOINT": f"127.0.0.1:{free_ports(1)[0]}",
+        "PET_RDZV_ID": "t",
+    }
     planned(disk, **LONG)
     read, write = os.pipe()
-    machines = [started(disk, processes=1, stderr=write, **place, PET_RDZV_CONF=f"is_host={int(n == 0)}") for n in range(2)]
+    machines = [
+        started(disk, processes=1, stderr=write, **place, PET_RDZV_CONF=f"is_host={int(n == 0)}") for n in range(2)
+    ]
     os.close(write)
     with open(read) as lines:
         training(lines)  # of the machine that has the first rank, whichever it is

@@ -28,8 +28,10 @@ def trained(tmp_path_factory):
     model = timm.create_model("resnet10t", num_classes=10)
     frozen = {"arm": "naive-1x", "kind": "naive", "scale": 1, "settings": job.config.training.model_dump(mode="json")}
     for name, data in {
-        "settings.json": json.dumps(frozen).encode(), "model.safetensors": save(model.state_dict()), "done.json": b"{}"
-    }.items():  # fmt: skip
+        "settings.json": json.dumps(frozen).encode(),
+        "model.safetensors": save(model.state_dict()),
+        "done.json": b"{}",
+    }.items():
         store.put(layout.training(job.run, job.arm, job.seed, name), data)
     return job, model.eval()
 

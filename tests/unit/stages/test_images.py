@@ -87,7 +87,10 @@ def test_an_edited_prompts_file_changes_only_the_missing_part(finished, tmp_path
     put_prompts(store, "bag", plain=["a product photo of a bag"])
     images.run(dataclasses.replace(job, store=store))
     old, new = (Manifest.model_validate_json(place.get(gone)) for place in (job.store, store))
-    assert old.prompts_sha256["bag"] != new.prompts_sha256["bag"] and old.prompts_sha256["boot"] == new.prompts_sha256["boot"]
+    assert (
+        old.prompts_sha256["bag"] != new.prompts_sha256["bag"]
+        and old.prompts_sha256["boot"] == new.prompts_sha256["boot"]
+    )
     assert store.get(kept) == job.store.get(kept)
 
 
@@ -113,7 +116,9 @@ def test_a_missing_prompts_file_is_said_before_a_model_is_loaded(tmp_path, monke
     job = images_job(open_store(tmp_path / "store", create=True))
     job.store.delete(layout.prompts("first", "bag"))
     monkeypatch.setattr("synaug.backends.diffusion.open_diffusion", refuse)
-    with pytest.raises(DataError, match=r"1 of 3 classes have no prompts file, like bag; do `synaug prompts .* --shard 0` first"):
+    with pytest.raises(
+        DataError, match=r"1 of 3 classes have no prompts file, like bag; do `synaug prompts .* --shard 0` first"
+    ):
         images.run(job)
 
 

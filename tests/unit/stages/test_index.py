@@ -77,7 +77,9 @@ def test_a_tar_that_is_gone_or_damaged_is_refused_with_what_to_do(store, tmp_pat
         store.delete(manifest.tar)
     else:
         store.put(manifest.tar, data[:-1] if damage == "shorter" else data[:-1] + b"x")
-    wanted = {"gone": "is gone", "shorter": "has .* bytes, its manifest says", "other bytes": "has another checksum"}[damage]
+    wanted = {"gone": "is gone", "shorter": "has .* bytes, its manifest says", "other bytes": "has another checksum"}[
+        damage
+    ]
     key = manifest.tar.removesuffix("tar") + "json"
     remake = rf"delete {store.url}/{key} and its tar, and run `python -m synaug images .* --shard 0`"
     with pytest.raises(DataError, match=rf"{manifest.tar} {wanted}.*{remake}"):
@@ -195,6 +197,8 @@ def test_webdataset_reads_the_set_by_its_own_loader(tmp_path):
     make_images(job, tmp_path)
     index.run(job)
     urls = [str(tmp_path / "store" / part.tar) for part in result(job).parts]
-    samples = list(webdataset.WebDataset(urls, shardshuffle=False).decode("pil").to_tuple("__key__", "cls", "json", "jpg"))
+    samples = list(
+        webdataset.WebDataset(urls, shardshuffle=False).decode("pil").to_tuple("__key__", "cls", "json", "jpg")
+    )
     assert {key for key, *_ in samples} == {f"{class_id}-{i:07d}" for class_id, i in samples_of(job)}
     assert all(job.plan.labels[key.rpartition("-")[0]] == label for key, label, *_ in samples)

@@ -42,9 +42,14 @@ def test_planning_again_changes_nothing(planned):
     before = {key: planned.get(key) for key in planned.list("")}
     again, notes = make_plan(planned)
     assert (again.digest, again.class_shards) == (plan.digest, plan.class_shards)
-    assert notes == ["arms that wait for a larger scale: naive-2x, auxbn-2x", "everything up to 1x is there: nothing to make"]
+    assert notes == [
+        "arms that wait for a larger scale: naive-2x, auxbn-2x",
+        "everything up to 1x is there: nothing to make",
+    ]
     after = {key: planned.get(key) for key in planned.list("")}
-    assert [key for key in after if after[key] != before.get(key)] == [layout.plan("first")]  # the estimate: nothing is left
+    assert [key for key in after if after[key] != before.get(key)] == [
+        layout.plan("first")
+    ]  # the estimate: nothing is left
 
 
 def test_growth_plans_only_the_multiples_that_are_missing(planned):
@@ -53,7 +58,11 @@ def test_growth_plans_only_the_multiples_that_are_missing(planned):
     grown, notes = make_plan(planned, "scale=6x")
     assert grown.digest == plan.digest
     assert grown.class_shards == plan.class_shards
-    assert (grown.estimate["images"], grown.estimate["images_left"], grown.estimate["multiples"]) == (240, 200, [2, 3, 4, 5, 6])
+    assert (grown.estimate["images"], grown.estimate["images_left"], grown.estimate["multiples"]) == (
+        240,
+        200,
+        [2, 3, 4, 5, 6],
+    )
     assert notes == ["x1 as before; to make: x2, x3, x4, x5, x6"]
 
 
@@ -119,7 +128,9 @@ def test_a_commit_is_pinned_and_kept_though_the_hub_moved_on(planned, models):
 
 def test_a_restricted_licence_is_asked_for(planned, models):
     models["diffusion"] = INFO["diffusion"].model_copy(update={"license": "sai-nc", "restricted": True})
-    with pytest.raises(ModelError, match=r"a generator is under the restricted licence sai-nc; .* images\.accept_license=sai-nc"):
+    with pytest.raises(
+        ModelError, match=r"a generator is under the restricted licence sai-nc; .* images\.accept_license=sai-nc"
+    ):
         make_plan(planned)
     assert not planned.exists(layout.plan("first"))
     make_plan(planned, "images.accept_license=sai-nc")
@@ -129,7 +140,10 @@ def test_a_restricted_licence_is_asked_for(planned, models):
     ("override", "line"),
     [
         ("arms.naive-2x.kind=oracle", "oracle"),
-        ("training.synthetic_share=0.001", "synthetic_share 0.001 of batch_size 128 is 0 images; a batch needs 1 to 127 synthetic ones"),
+        (
+            "training.synthetic_share=0.001",
+            "synthetic_share 0.001 of batch_size 128 is 0 images; a batch needs 1 to 127 synthetic ones",
+        ),
         ("arms.a/b={kind: real}", "arm 'a/b': a name has letters"),
     ],
 )
@@ -160,7 +174,10 @@ def test_the_pool_of_a_run_is_recorded_and_another_refused_once_work_exists(plan
     assert make_plan(planned, "compute.pool=a100")[0].pool == "a100"
     plan, _ = make_plan(planned, "compute.pool=h100")  # nothing was made yet
     put_manifests(planned, plan, configuration(), 1)
-    with pytest.raises(DataError, match=r"made on the GPU pool 'h100', compute\.pool=a100 is another.*compute\.pool=h100.*another --run"):
+    with pytest.raises(
+        DataError,
+        match=r"made on the GPU pool 'h100', compute\.pool=a100 is another.*compute\.pool=h100.*another --run",
+    ):
         make_plan(planned, "compute.pool=a100")
     assert make_plan(planned)[0].pool == make_plan(planned, "compute.pool=h100")[0].pool == "h100"
 

@@ -40,14 +40,23 @@ def quick():
 def job_in(folder, shards, **settings) -> Job:
     store = open_store(folder / "store", create=True)
     images, labels, _ = pictures("train")
-    rows = {class_id: [n for n, label in enumerate(labels) if label == shown][:PHOTOS] for class_id, shown in SHOWN.items()}
+    rows = {
+        class_id: [n for n, label in enumerate(labels) if label == shown][:PHOTOS] for class_id, shown in SHOWN.items()
+    }
     samples = [Sample(f"{c}-{row}", n, jpeg(images[row])) for n, c in enumerate(NAMES) for row in rows[c]]
     pack(store, "train", samples, classes=list(NAMES))
     plan = Plan(
-        digest="", classes=[ClassEntry(id=class_id, names=[name]) for class_id, name in NAMES.items()],
-        real_counts=dict.fromkeys(NAMES, PHOTOS), class_shards=shards, part_images=20, models=[], styles=[], scale=1, estimate={},
+        digest="",
+        classes=[ClassEntry(id=class_id, names=[name]) for class_id, name in NAMES.items()],
+        real_counts=dict.fromkeys(NAMES, PHOTOS),
+        class_shards=shards,
+        part_images=20,
+        models=[],
+        styles=[],
+        scale=1,
+        estimate={},
         versions={},
-    )  # fmt: skip
+    )
     classes = [{"id": class_id, "names": [name]} for class_id, name in NAMES.items()]
     settings = {"prompts": {"sense_images": 4}, "compute": {"device": "cpu"}} | settings
     return Job(store=store, run="first", config=Config(classes=classes, **settings), plan=plan)
@@ -76,7 +85,9 @@ def finished(tmp_path_factory) -> Job:
 def test_every_class_gets_a_file_that_reads_well(finished):
     assert list(files(finished)) == [layout.prompts("first", class_id) for class_id in NAMES]
     sandal = made(finished, "sandal")
-    assert any("shoe" in sense.definition for sense in sandal.senses) and any(not sense.definition for sense in sandal.senses)
+    assert any("shoe" in sense.definition for sense in sandal.senses) and any(
+        not sense.definition for sense in sandal.senses
+    )
     assert any(sandal.pools[name] for name in ATTRIBUTES) and "SmolLM2" in sandal.made_by["llm"]
     assert files(finished)[layout.prompts("first", "sandal")].startswith(b'{\n  "class_id": "sandal",\n')
 
@@ -113,8 +124,14 @@ def test_a_second_call_opens_no_model_and_leaves_an_edit_alone(finished, monkeyp
 @pytest.mark.parametrize(
     ("edit", "line"),
     [
-        (lambda text: text[:-4], r".*prompts/sandal\.json is no JSON any more \(line \d+, .*\); mend it, or delete it .*"),
-        (lambda text: text.replace('"plain"', '"plane"'), r".*prompts/sandal\.json line \d+, field pla(ne|in): .*; mend it, or .*"),
+        (
+            lambda text: text[:-4],
+            r".*prompts/sandal\.json is no JSON any more \(line \d+, .*\); mend it, or delete it .*",
+        ),
+        (
+            lambda text: text.replace('"plain"', '"plane"'),
+            r".*prompts/sandal\.json line \d+, field pla(ne|in): .*; mend it, or .*",
+        ),
     ],
 )
 def test_an_edit_that_does_not_parse_is_one_line_and_nothing_is_made(finished, edit, line, monkeypatch):
@@ -142,7 +159,9 @@ def test_the_context_enters_what_the_llm_reads_and_what_images_are_made_from(tmp
     from synaug.backends.llm import ChatLLM
 
     asked, generate = [], ChatLLM.generate
-    monkeypatch.setattr(ChatLLM, "generate", lambda self, messages, **how: asked.append(messages) or generate(self, messages, **how))
+    monkeypatch.setattr(
+        ChatLLM, "generate", lambda self, messages, **how: asked.append(messages) or generate(self, messages, **how)
+    )
     job = job_in(tmp_path, [["sandal"]], context="aerial photograph", prompts={"senses": False})
     prompts.run(replace(job, shard=0))
     assert made(job, "sandal").plain == ["an aerial photograph of a sandal"]

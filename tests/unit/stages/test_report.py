@@ -53,7 +53,7 @@ def test_page_asks_for_nothing_complains_of_nothing_and_never_scrolls_sideways(c
     wide = chromium.execute_script(
         "return [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre, svg'))"
         ".filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"
-    )  # fmt: skip
+    )
     assert wide == []
     assert contrast(chromium) >= 4.5
 
@@ -65,7 +65,7 @@ def contrast(chromium) -> float:
         " if (!c.startsWith('rgba(0, 0, 0, 0')) return c } };"
         "return [...document.querySelectorAll('h1, h2, p, td, th, li, span.sub, summary, .tag')]"
         ".map(e => [getComputedStyle(e).color, behind(e)])"
-    )  # fmt: skip
+    )
 
     def luminance(colour):
         parts = [int(x) / 255 for x in re.findall(r"\d+", colour)[:3]]
@@ -86,7 +86,7 @@ def test_every_figure_and_picture_is_drawn_and_described(chromium, page):
         "return [...document.querySelectorAll('figure svg')].map(s => ({box: size(s),"
         " drawn: [...s.querySelectorAll('path, use')].filter(p => p.getBoundingClientRect().width > 0).length,"
         " words: [...s.querySelectorAll('text')].map(t => t.textContent), label: s.getAttribute('aria-label')}))"
-    )  # fmt: skip
+    )
     assert len(figures) == 3 + 3 + 2 + 2
     for figure in figures:
         assert min(figure["box"]) > 100 and figure["drawn"] > 10
@@ -104,7 +104,7 @@ def test_numbers_are_those_of_evaluates_json(chromium, page, job):
     cells = chromium.execute_script(
         "return [...document.querySelectorAll('#accuracy-table td[data-arm]')]"
         ".map(c => [c.dataset.arm, c.dataset.test, c.dataset.mean, c.firstChild.textContent.trim()])"
-    )  # fmt: skip
+    )
     assert len(cells) == 6 * 3
     for arm, test, mean, shown in cells:
         found = [
@@ -146,7 +146,10 @@ def test_page_is_one_file_without_references_and_the_same_again(job):
 def test_what_the_images_are_like_is_shown_where_it_was_measured(job, tmp_path):
     said = text(html(job)).split("What the images are like ")[1].split("What it was tested on")[0]
     assert "synthetic, plain 80.0 80" in said and "real, test 81.2 40" in said
-    assert "In classifier features against train at 2x: 20 / 180 images of each set, 5 neighbours. Left out, too few images: t-s" in said
+    assert (
+        "In classifier features against train at 2x: 20 / 180 images of each set, 5 neighbours. Left out, too few images: t-s"
+        in said
+    )
     assert said.count("other real images 0.75 / 0.75 0.50 / 0.50 1.25 / 1.25 0.38 / 0.38") == 2
     assert "before it changed" not in said
     store = open_store(str(tmp_path / "store"), create=True)
@@ -167,7 +170,10 @@ def test_prompts_are_escaped(job):
 def test_another_generator_is_said_to_be_unknown(job):
     images = job.config.images.model_copy(update={"profile": "sd15"})
     page = text(html(replace(job, config=job.config.model_copy(update={"images": images}))))
-    assert "may have seen these classes, this dataset, or its test images" in page and "Fashion-MNIST" not in page.split(" Accuracy ")[0]
+    assert (
+        "may have seen these classes, this dataset, or its test images" in page
+        and "Fashion-MNIST" not in page.split(" Accuracy ")[0]
+    )
 
 
 @pytest.mark.parametrize("written", ["plan only", "set only", "one seed", "real only"])
@@ -190,18 +196,25 @@ def test_a_part_of_a_run_is_reported_as_such(tmp_path, written):
 
 
 def test_an_arm_beyond_the_runs_scale_waits_and_is_not_missed(job):
-    config = small_run.config(arms={"naive-1x": {"kind": "naive", "scale": "1x"}, "naive-9x": {"kind": "naive", "scale": "9x"}})
+    config = small_run.config(
+        arms={"naive-1x": {"kind": "naive", "scale": "1x"}, "naive-9x": {"kind": "naive", "scale": "9x"}}
+    )
     said = text(html(replace(job, config=config)))
     assert "naive-9x waits for a larger scale" in said and "not evaluated yet" not in said
 
 
 def test_a_second_run_is_joined_with_its_difference(job):
-    other = small_run.job(job.store, small_run.config(arms={"naive-1x": {"kind": "naive", "scale": "1x"}}), run="senses-off")
+    other = small_run.job(
+        job.store, small_run.config(arms={"naive-1x": {"kind": "naive", "scale": "1x"}}), run="senses-off"
+    )
     small_run.write_plan(other)
     small_run.write_results(other, seed=5)
     joined = text(html(replace(job, join=("senses-off",)))).split("Beside other runs")[1].split("Real beside")[0]
     mine, theirs = (
-        statistics.mean(json.loads(job.store.get(layout.evaluation(run, "naive-1x", seed)))["tests"]["test"]["top1"] for seed in (0, 1, 2))
+        statistics.mean(
+            json.loads(job.store.get(layout.evaluation(run, "naive-1x", seed)))["tests"]["test"]["top1"]
+            for seed in (0, 1, 2)
+        )
         for run in (job.run, "senses-off")
     )
     assert f"{100 * theirs:.1f}" in joined and f"{100 * (theirs - mine):+.1f}".replace("-", "−") in joined
@@ -222,13 +235,21 @@ def test_the_report_tells_the_split_of_a_batch_and_where_auxbn_paid(tmp_path):
         store = open_store(str(tmp_path / name), create=True)
         one = small_run.job(store, small_run.config(**changes))
         small_run.write_splits(store)
-        means = {"real": (0.8, 0.1, 0.3), "naive-1x": (0.8, 0.4, 0.4), "auxbn-1x": (0.9, 0.4, 0.4), "auxbn-q": (0.5, 0.1, 0.1)}
+        means = {
+            "real": (0.8, 0.1, 0.3),
+            "naive-1x": (0.8, 0.4, 0.4),
+            "auxbn-1x": (0.9, 0.4, 0.4),
+            "auxbn-q": (0.5, 0.1, 0.1),
+        }
         small_run.write_results(one, means=means)
         return text(html(one))
 
     arms = small_run.config().model_dump(mode="json")["arms"]
     half = page("half")
-    assert "mixed arms take half of each batch from the synthetic images" in half and "auxbn-2x is above naive-2x on test" in half
+    assert (
+        "mixed arms take half of each batch from the synthetic images" in half
+        and "auxbn-2x is above naive-2x on test" in half
+    )
     training = small_run.config().model_dump(mode="json")["training"] | {"synthetic_share": 0.25}
     assert "mixed arms take 25% of each batch from the synthetic images" in page("quarter", training=training)
     own = page("both", arms=arms | {"auxbn-q": {"kind": "auxbn", "scale": "1x", "settings": {"synthetic_share": 0.25}}})

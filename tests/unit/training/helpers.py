@@ -36,7 +36,9 @@ def jpeg(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def add_split(store: Store, split: str, *, images: int, per_tar: int = 16, seed: int = 0, size: int = 16) -> list[TarTable]:
+def add_split(
+    store: Store, split: str, *, images: int, per_tar: int = 16, seed: int = 0, size: int = 16
+) -> list[TarTable]:
     """Classes in turn."""
     tables = []
     for n, start in enumerate(range(0, images, per_tar)):
@@ -63,22 +65,51 @@ def add_synthetic(store: Store, *, per_multiple: int = 32, scale: int = 2) -> No
             number = (multiple - 1) * per_multiple + i
             writer.add(f"c{i % CLASSES}-{number:07d}", jpeg(picture(i % CLASSES, 10_000_000 + number)), i % CLASSES)
         manifest = Manifest(
-            tar=layout.synthetic_tar("r", multiple, 0, 0), **writer.close(), class_id=[f"c{i % CLASSES}" for i in range(per_multiple)],
-            kind=[("plain", "cd", "sd")[i % 3] for i in range(per_multiple)], clip_score=[0.3] * per_multiple, attempt=[0] * per_multiple,
-            batch_size=8, threads=1, prompts_sha256={}, model="none@0", versions={},
-        )  # fmt: skip
+            tar=layout.synthetic_tar("r", multiple, 0, 0),
+            **writer.close(),
+            class_id=[f"c{i % CLASSES}" for i in range(per_multiple)],
+            kind=[("plain", "cd", "sd")[i % 3] for i in range(per_multiple)],
+            clip_score=[0.3] * per_multiple,
+            attempt=[0] * per_multiple,
+            batch_size=8,
+            threads=1,
+            prompts_sha256={},
+            model="none@0",
+            versions={},
+        )
         store.put(manifest.tar, file.getvalue())
         text = manifest.model_dump_json().encode()
         key = layout.synthetic_manifest("r", multiple, 0, 0)
         store.put(key, text)
-        parts.append(IndexedPart(
-            multiple=multiple, shard=0, part=0, manifest=key, manifest_sha256=hashlib.sha256(text).hexdigest(), tar=manifest.tar,
-            sha256=manifest.sha256, bytes=manifest.bytes, images=per_multiple, kept=per_multiple,
-        ))  # fmt: skip
+        parts.append(
+            IndexedPart(
+                multiple=multiple,
+                shard=0,
+                part=0,
+                manifest=key,
+                manifest_sha256=hashlib.sha256(text).hexdigest(),
+                tar=manifest.tar,
+                sha256=manifest.sha256,
+                bytes=manifest.bytes,
+                images=per_multiple,
+                kept=per_multiple,
+            )
+        )
     index = Index(
-        run="r", digest="0", scale=scale, min_clip_score=None, parts=parts, images={}, left_out={}, rejects={}, lost=[],
-        truncated_prompts=0, prompts={}, model=[], batch_sizes=[8],
-    )  # fmt: skip
+        run="r",
+        digest="0",
+        scale=scale,
+        min_clip_score=None,
+        parts=parts,
+        images={},
+        left_out={},
+        rejects={},
+        lost=[],
+        truncated_prompts=0,
+        prompts={},
+        model=[],
+        batch_sizes=[8],
+    )
     store.put(layout.index("r"), index.model_dump_json().encode())
 
 
@@ -104,21 +135,31 @@ MODEL = {
 
 def config(arm_entries: dict | None = None, **training) -> Config:
     """The oracle draws from the split `more`."""
-    return Config.model_validate({
-        "arms": arm_entries or ARMS,
-        "oracle": "more",
-        "training": MODEL | training,
-        "compute": {"device": "cpu", "loader_threads": 2},
-    })  # fmt: skip
+    return Config.model_validate(
+        {
+            "arms": arm_entries or ARMS,
+            "oracle": "more",
+            "training": MODEL | training,
+            "compute": {"device": "cpu", "loader_threads": 2},
+        }
+    )
 
 
 def plan(real: int) -> Plan:
     classes = [ClassEntry(id=f"c{n}", names=[f"class {n}"]) for n in range(CLASSES)]
     ids = [entry.id for entry in classes]
     return Plan(
-        digest="0", classes=classes, real_counts=dict.fromkeys(ids, real // CLASSES), class_shards=[ids], part_images=16,
-        models=[], styles=[], scale=1, estimate={}, versions={},
-    )  # fmt: skip
+        digest="0",
+        classes=classes,
+        real_counts=dict.fromkeys(ids, real // CLASSES),
+        class_shards=[ids],
+        part_images=16,
+        models=[],
+        styles=[],
+        scale=1,
+        estimate={},
+        versions={},
+    )
 
 
 def job(store: Store, arm: str = "real", *, seed: int = 0, settings: Config | None = None, **more) -> Job:
@@ -128,7 +169,10 @@ def job(store: Store, arm: str = "real", *, seed: int = 0, settings: Config | No
 def metrics(store: Store, arm: str, seed: int = 0) -> list[dict]:
     """Lines of metrics.jsonl without rate and times."""
     lines = map(json.loads, store.get(layout.training("r", arm, seed, "metrics.jsonl")).decode().splitlines())
-    return [{key: value for key, value in line.items() if key not in ("images_per_second", "time", "checkpoint_time")} for line in lines]
+    return [
+        {key: value for key, value in line.items() if key not in ("images_per_second", "time", "checkpoint_time")}
+        for line in lines
+    ]
 
 
 def train(job: Job) -> None:

@@ -79,7 +79,9 @@ def test_a_random_crop_has_the_drawn_area_and_lies_inside(draw):
 
 def test_auto_augment_is_seeded():
     augmentation, image = Augmentation(auto="rand-m9-n2-mstd0.5"), np.asarray(gradient(32, 32))
-    results = [augmentation.auto_augmented(image, augmentation, np.array([0, 0, 0, 0, seed])) for seed in (0.1, 0.2, 0.1)]
+    results = [
+        augmentation.auto_augmented(image, augmentation, np.array([0, 0, 0, 0, seed])) for seed in (0.1, 0.2, 0.1)
+    ]
     assert np.array_equal(results[0], results[2]) and not np.array_equal(results[0], results[1])
 
 
@@ -89,7 +91,9 @@ def test_mixing_stays_within_its_slice_and_weighs_the_targets(kind):
     images = torch.arange(1.0, 5.0).view(4, 1, 1, 1).expand(4, 3, 8, 8)
     targets = torch.eye(4)
     for _ in range(20):
-        mixed, soft = augmentation.mixed(images, targets, Augmentation(mixup=0.0, cutmix=0.0).model_copy(update={kind: 1.0}), rng)
+        mixed, soft = augmentation.mixed(
+            images, targets, Augmentation(mixup=0.0, cutmix=0.0).model_copy(update={kind: 1.0}), rng
+        )
         assert torch.allclose(soft.sum(1), torch.ones(4))
         shares = mixed.mean((1, 2, 3))  # a mean of the two images' values, weighed as the targets
         assert torch.allclose(shares, soft @ torch.arange(1.0, 5.0), atol=1e-5)

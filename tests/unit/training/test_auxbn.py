@@ -105,7 +105,9 @@ def test_no_tensor_is_shared_with_the_source_or_between_the_branches():
 def test_a_second_conversion_changes_nothing():
     once = split(small())
     assert auxbn.with_aux(once) is once
-    assert not any(isinstance(inner, AuxBatchNorm) for layer in auxbn.layers(once).values() for inner in (layer.main, layer.aux))
+    assert not any(
+        isinstance(inner, AuxBatchNorm) for layer in auxbn.layers(once).values() for inner in (layer.main, layer.aux)
+    )
 
 
 def test_a_layer_used_twice_stays_one_layer():
@@ -133,7 +135,9 @@ def test_the_auxiliary_branches_are_saved_and_loaded_apart():
     converted = split(small())
     converted.train()(images())
     aux = auxbn.aux_state(converted)
-    norms = tuple(f"{name}." for name, layer in small().named_modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
+    norms = tuple(
+        f"{name}." for name, layer in small().named_modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)
+    )
     assert set(aux) == {key for key in auxbn.strip(converted) if key.startswith(norms)}
     again = auxbn.with_aux(small())
     auxbn.load_plain(again, auxbn.strip(converted))

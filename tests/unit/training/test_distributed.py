@@ -28,7 +28,16 @@ def folder(tmp_path):
 
 def torchrun(*arguments: str, processes: int = 2) -> subprocess.CompletedProcess:
     port = free_ports(1)[0]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", str(port), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        str(processes),
+        "--master-port",
+        str(port),
+        *arguments,
+    ]
     return subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, timeout=180)
 
 
@@ -93,7 +102,13 @@ def test_a_rank_that_loses_its_peer_ends_with_170(disk, folder, victim):
     port = str(free_ports(1)[0])
     ranks = []
     for rank in range(2):
-        place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        place = {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": "2",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+        }
         command = [sys.executable, RANK, disk.url, "auxbn", str(folder), "4", str(victim)]
         ranks.append(subprocess.Popen(command, env=ENVIRONMENT | place, cwd=ROOT, stderr=subprocess.PIPE, text=True))
     lines = [process.communicate(timeout=120)[1] for process in ranks]
@@ -111,7 +126,9 @@ def test_a_batch_too_small_for_the_ranks_is_refused(disk):
 
 def test_what_gloo_says_of_a_lost_peer_is_transient_and_other_errors_are_not():
     with pytest.raises(TransientError, match="lost its peers"), distributed.lost_peers_are_transient():
-        raise RuntimeError("[../third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1234")
+        raise RuntimeError(
+            "[../third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1234"
+        )
     with pytest.raises(RuntimeError, match="shapes"), distributed.lost_peers_are_transient():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 

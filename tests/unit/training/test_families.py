@@ -75,9 +75,19 @@ FAMILIES = {
     "xcit": ("xcit_nano_12_p16_224", 224),
 }
 QUICK = (
-    "byobnet", "convmixer", "densenet", "efficientnet", "ghostnet", "levit",
-    "mobilenetv3", "regnet", "resnet", "resnetv2", "repvit", "vgg",
-)  # fmt: skip
+    "byobnet",
+    "convmixer",
+    "densenet",
+    "efficientnet",
+    "ghostnet",
+    "levit",
+    "mobilenetv3",
+    "regnet",
+    "resnet",
+    "resnetv2",
+    "repvit",
+    "vgg",
+)
 
 
 def without_noise(model: nn.Module) -> nn.Module:

@@ -24,20 +24,31 @@ def settings(**augmentation) -> TrainingSettings:
     return TrainingSettings(image_size=16, batch_size=16, augmentation={"crop": "pad"} | augmentation)
 
 
-def sources(store, tables: dict[str, list[TarTable]], training: TrainingSettings, *, seed: int = 0, window: int = 2) -> list[Source]:
+def sources(
+    store, tables: dict[str, list[TarTable]], training: TrainingSettings, *, seed: int = 0, window: int = 2
+) -> list[Source]:
     fetch = lambda table: pools.fetch_tar(store, table)  # noqa: E731
-    return [Source(name, pool, fetch, n=8, seed=seed, window=window, settings=training) for name, pool in tables.items()]
+    return [
+        Source(name, pool, fetch, n=8, seed=seed, window=window, settings=training) for name, pool in tables.items()
+    ]
 
 
 @pytest.fixture
 def tables(empty):
-    real, synthetic = helpers.add_split(empty, "train", images=40, per_tar=8), helpers.add_split(empty, "more", images=60, seed=1)
+    real, synthetic = (
+        helpers.add_split(empty, "train", images=40, per_tar=8),
+        helpers.add_split(empty, "more", images=60, seed=1),
+    )
     return {"real": real, "synthetic": synthetic}
 
 
 def batches(store, tables, training=None, *, start=0, stop=12, rank=0, ranks=1, threads=2, **more):
     training = training or settings()
-    return list(Loader(sources(store, tables, training, **more), training, rank=rank, ranks=ranks, threads=threads).batches(start, stop))
+    return list(
+        Loader(sources(store, tables, training, **more), training, rank=rank, ranks=ranks, threads=threads).batches(
+            start, stop
+        )
+    )
 
 
 def test_a_batch_is_real_then_synthetic(empty, tables):
@@ -48,7 +59,9 @@ def test_a_batch_is_real_then_synthetic(empty, tables):
         for n, source in enumerate(made):
             _, samples = source.positions(step, 0, 1)
             for image, label, sample in zip(batch.images[8 * n :], batch.labels[8 * n :], samples, strict=False):
-                stored = Image.open(io.BytesIO(helpers.jpeg(helpers.picture(int(sample) % 4, n * 100_000 + int(sample)))))
+                stored = Image.open(
+                    io.BytesIO(helpers.jpeg(helpers.picture(int(sample) % 4, n * 100_000 + int(sample))))
+                )
                 assert label == sample % 4
                 assert np.array_equal(image.permute(1, 2, 0).numpy(), np.asarray(stored))
 
@@ -64,13 +77,17 @@ def test_a_step_does_not_depend_on_where_reading_began_or_on_threads(empty, tabl
         assert torch.equal(batch.images, expected.images) and torch.equal(batch.labels, expected.labels)
 
 
-@pytest.mark.parametrize("augmentation", [{"crop": "pad"}, {"crop": "random-resized"}, {"crop": "none", "auto": "rand-m9-mstd0.5"}])
+@pytest.mark.parametrize(
+    "augmentation", [{"crop": "pad"}, {"crop": "random-resized"}, {"crop": "none", "auto": "rand-m9-mstd0.5"}]
+)
 def test_any_number_of_ranks_sees_the_same_global_batches(empty, tables, augmentation):
     training = settings(**augmentation)
     whole = batches(empty, tables, training, stop=4)
     for ranks in (2, 3):
         parts = [batches(empty, tables, training, stop=4, rank=rank, ranks=ranks) for rank in range(ranks)]
-        counts = [Loader(sources(empty, tables, training), training, rank=rank, ranks=ranks).counts() for rank in range(ranks)]
+        counts = [
+            Loader(sources(empty, tables, training), training, rank=rank, ranks=ranks).counts() for rank in range(ranks)
+        ]
         assert [sum(column) for column in zip(*counts, strict=True)] == [8, 8]
         for step, batch in enumerate(whole):
             for rank in range(ranks):
@@ -136,7 +153,9 @@ def test_batches_hold_the_classes_of_a_uniform_draw(store, monkeypatch):
     monkeypatch.setattr(loader, "CACHE_BYTES", 0)
     pool = clustered(store, tars=80, per_tar=24, classes_per_tar=2)
     training = settings()
-    source = Source("synthetic", pool, lambda table: pools.fetch_tar(store, table), n=32, seed=0, window=4, settings=training)
+    source = Source(
+        "synthetic", pool, lambda table: pools.fetch_tar(store, table), n=32, seed=0, window=4, settings=training
+    )
     seen = [len(set(batch.labels.tolist())) for batch in Loader([source], training, threads=2).batches(0, 60)]
     assert np.mean(seen) >= 0.8 * distinct(source.labels, 32)
     assert min(seen) >= 0.6 * distinct(source.labels, 32)

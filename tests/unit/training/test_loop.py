@@ -33,7 +33,11 @@ def test_an_arm_is_trained_and_published(store, capsys):
     done = json.loads(read(store, "auxbn", "done.json"))
     assert done["passes"] == {"real": 1.5, "synthetic": 1.5} and done["images"] == {"real": 32, "synthetic": 32}
     assert "1.5 passes over real images; 1.5 passes over synthetic images" in capsys.readouterr().out
-    assert [r.done for r in reports] == list(range(1, 13)) and reports[0].total == 12 and reports[0].task == "train-auxbn-0"
+    assert (
+        [r.done for r in reports] == list(range(1, 13))
+        and reports[0].total == 12
+        and reports[0].task == "train-auxbn-0"
+    )
     lines = helpers.metrics(store, "auxbn")
     assert [line["step"] for line in lines] == list(range(1, 13))
     for line in lines:
@@ -64,7 +68,9 @@ def test_only_an_auxbn_arm_leaves_auxiliary_branches_and_they_saw_other_images(d
 def test_naive_and_auxbn_see_the_same_images_in_the_same_order(disk, monkeypatch):
     seen = {"naive": [], "auxbn": []}
     step = Trainer.step
-    monkeypatch.setattr(Trainer, "step", lambda self, batch, n: seen[self.recipe.name].append(batch) or step(self, batch, n))
+    monkeypatch.setattr(
+        Trainer, "step", lambda self, batch, n: seen[self.recipe.name].append(batch) or step(self, batch, n)
+    )
     for arm in seen:
         helpers.train(helpers.job(disk, arm))
     for a, b in zip(*seen.values(), strict=True):
@@ -86,7 +92,12 @@ def test_a_finished_arm_is_left_alone(disk):
     assert {key: disk.get(key) for key in disk.list("")} == before
 
 
-EVERYTHING = {"ema": 0.9, "optimizer": "adamw", "lr": 0.01, "model_kwargs": helpers.MODEL["model_kwargs"] | {"drop_rate": 0.5}}
+EVERYTHING = {
+    "ema": 0.9,
+    "optimizer": "adamw",
+    "lr": 0.01,
+    "model_kwargs": helpers.MODEL["model_kwargs"] | {"drop_rate": 0.5},
+}
 
 
 @pytest.mark.parametrize("extra", [{}, EVERYTHING])
@@ -115,11 +126,15 @@ helpers.train(helpers.job(store, "auxbn", report=lambda p: p.done == step and os
 """
 
 
-@pytest.mark.parametrize("step", [7, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 2, 3, 4, 5, 6, 8, 9, 10, 11))])
+@pytest.mark.parametrize(
+    "step", [7, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 2, 3, 4, 5, 6, 8, 9, 10, 11))]
+)
 def test_a_training_that_was_killed_for_good_continues_with_equal_losses(disk, step):
     result = subprocess.run([sys.executable, "-c", KILLED, disk.url, str(step)], timeout=120)
     assert result.returncode == -9
-    assert disk.exists(layout.training("r", "auxbn", 0, "checkpoint.pt")) or step == 1  # killed before the first was written
+    assert (
+        disk.exists(layout.training("r", "auxbn", 0, "checkpoint.pt")) or step == 1
+    )  # killed before the first was written
     helpers.train(helpers.job(disk, "auxbn"))
     continued = helpers.metrics(disk, "auxbn")
     for key in list(disk.list("runs/r/train/")):

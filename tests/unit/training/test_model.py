@@ -18,7 +18,9 @@ def weights(path, classes: int = 5, **kwargs):
     torch.manual_seed(3)
     source = timm.create_model("test_resnet", num_classes=classes, **KWARGS | kwargs)
     state = source.state_dict()
-    safetensors.torch.save_file(state, path) if path.suffix == ".safetensors" else torch.save({"state_dict": state}, path)
+    safetensors.torch.save_file(state, path) if path.suffix == ".safetensors" else torch.save(
+        {"state_dict": state}, path
+    )
     return state
 
 
@@ -28,13 +30,18 @@ def test_pretrained_weights_enter_both_branches(tmp_path, name):
     started = model.for_arm(model.create(settings(pretrained=str(tmp_path / name)), 5), kind="auxbn", name="a")
     assert all(torch.equal(value, state[key]) for key, value in auxbn.strip(started).items())
     for layer in auxbn.layers(started).values():
-        assert all(torch.equal(a, b) for a, b in zip(layer.main.state_dict().values(), layer.aux.state_dict().values(), strict=True))
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(layer.main.state_dict().values(), layer.aux.state_dict().values(), strict=True)
+        )
 
 
 def test_a_classifier_of_other_classes_is_left_out(tmp_path):
     state = weights(tmp_path / "w.pt", classes=9)
     started = model.create(settings(pretrained=str(tmp_path / "w.pt")), 5).state_dict()
-    assert started["fc.weight"].shape[0] == 5 and torch.equal(started["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"])
+    assert started["fc.weight"].shape[0] == 5 and torch.equal(
+        started["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"]
+    )
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path):

@@ -30,7 +30,9 @@ def trainer(kind: str = "naive", *, ranks: Ranks = Ranks(0, 1, CPU), counts=(4, 
 
 def batch(n: int = 8) -> TrainingBatch:
     generator = torch.Generator().manual_seed(0)
-    return TrainingBatch(torch.randint(0, 256, (n, 3, 16, 16), dtype=torch.uint8, generator=generator), torch.arange(n) % 4)
+    return TrainingBatch(
+        torch.randint(0, 256, (n, 3, 16, 16), dtype=torch.uint8, generator=generator), torch.arange(n) % 4
+    )
 
 
 def gradients(network) -> torch.Tensor:
@@ -55,7 +57,9 @@ def test_the_mean_over_ranks_is_the_gradient_of_one_process():
     whole, data = trainer(**VIT), batch()
     whole.step(data, 0)
     parts = [[0, 1, 2, 4, 5, 6], [3, 7]]
-    made = [trainer(ranks=Ranks(rank, 2, CPU), counts=(len(p) // 2, len(p) // 2), **VIT) for rank, p in enumerate(parts)]
+    made = [
+        trainer(ranks=Ranks(rank, 2, CPU), counts=(len(p) // 2, len(p) // 2), **VIT) for rank, p in enumerate(parts)
+    ]
     for one, part in zip(made, parts, strict=True):
         one.step(TrainingBatch(data.images[part], data.labels[part]), 0)
     mean = sum(gradients(one.model) for one in made) / 2
@@ -90,7 +94,9 @@ def test_norms_and_biases_do_not_decay(optimizer):
 def test_mixup_and_cutmix_never_mix_the_slices():
     for kind in ("mixup", "cutmix"):
         made = trainer(augmentation={"crop": "none", kind: 1.0})
-        images = torch.cat([torch.full((4, 3, 16, 16), 50, dtype=torch.uint8), torch.full((4, 3, 16, 16), 200, dtype=torch.uint8)])
+        images = torch.cat(
+            [torch.full((4, 3, 16, 16), 50, dtype=torch.uint8), torch.full((4, 3, 16, 16), 200, dtype=torch.uint8)]
+        )
         for step in range(10):
             mixed, _, targets = made._inputs(TrainingBatch(images, torch.tensor([0, 1, 0, 1, 2, 3, 2, 3])), step)
             assert torch.allclose(mixed, (images.float() - made.mean) / made.std, atol=1e-5)

@@ -32,7 +32,9 @@ def black(label: int, seed: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def add_synthetic(store: Store, of_kind: dict[str, Callable[[int, int], Image.Image]], *, per_kind: int, multiple: int = 1) -> None:
+def add_synthetic(
+    store: Store, of_kind: dict[str, Callable[[int, int], Image.Image]], *, per_kind: int, multiple: int = 1
+) -> None:
     """per_kind images of each kind and class in x{multiple}; images: of_kind[kind](label, number). The index lists this part alone."""
     rows = [(kind, label, n) for n in range(per_kind) for label in range(CLASSES) for kind in of_kind]
     file = io.BytesIO()
@@ -41,21 +43,48 @@ def add_synthetic(store: Store, of_kind: dict[str, Callable[[int, int], Image.Im
             writer.add(f"c{label}-{number:07d}", jpeg(of_kind[kind](label, 10_000_000 + n * CLASSES + label)), label)
         columns = writer.close()
     manifest = Manifest(
-        tar=layout.synthetic_tar("r", multiple, 0, 0), **columns, class_id=[f"c{label}" for _, label, _ in rows],
-        kind=[kind for kind, _, _ in rows], clip_score=[0.3] * len(rows), attempt=[0] * len(rows), batch_size=8, threads=1,
-        prompts_sha256={}, model="none@0", versions={},
-    )  # fmt: skip
+        tar=layout.synthetic_tar("r", multiple, 0, 0),
+        **columns,
+        class_id=[f"c{label}" for _, label, _ in rows],
+        kind=[kind for kind, _, _ in rows],
+        clip_score=[0.3] * len(rows),
+        attempt=[0] * len(rows),
+        batch_size=8,
+        threads=1,
+        prompts_sha256={},
+        model="none@0",
+        versions={},
+    )
     store.put(manifest.tar, file.getvalue())
     text, key = manifest.model_dump_json().encode(), layout.synthetic_manifest("r", multiple, 0, 0)
     store.put(key, text)
     part = IndexedPart(
-        multiple=multiple, shard=0, part=0, manifest=key, manifest_sha256=hashlib.sha256(text).hexdigest(), tar=manifest.tar,
-        sha256=manifest.sha256, bytes=manifest.bytes, images=len(rows), kept=len(rows),
-    )  # fmt: skip
+        multiple=multiple,
+        shard=0,
+        part=0,
+        manifest=key,
+        manifest_sha256=hashlib.sha256(text).hexdigest(),
+        tar=manifest.tar,
+        sha256=manifest.sha256,
+        bytes=manifest.bytes,
+        images=len(rows),
+        kept=len(rows),
+    )
     index = Index(
-        run="r", digest="0", scale=multiple, min_clip_score=None, parts=[part], images={}, left_out={}, rejects={}, lost=[],
-        truncated_prompts=0, prompts={}, model=[], batch_sizes=[8],
-    )  # fmt: skip
+        run="r",
+        digest="0",
+        scale=multiple,
+        min_clip_score=None,
+        parts=[part],
+        images={},
+        left_out={},
+        rejects={},
+        lost=[],
+        truncated_prompts=0,
+        prompts={},
+        model=[],
+        batch_sizes=[8],
+    )
     store.put(layout.index("r"), index.model_dump_json().encode())
 
 
@@ -78,7 +107,10 @@ def put_classifier(one: Job, *, answer: int | None = None, arm: str = "real", se
         with torch.no_grad():
             model.fc.weight.zero_()
             model.fc.bias.copy_(torch.nn.functional.one_hot(torch.tensor(answer), CLASSES))
-    for name, value in (("settings.json", own.frozen()), ("done.json", own.frozen() | {"seed": seed, "answer": answer})):
+    for name, value in (
+        ("settings.json", own.frozen()),
+        ("done.json", own.frozen() | {"seed": seed, "answer": answer}),
+    ):
         one.store.put(layout.training(one.run, arm, seed, name), json.dumps(value).encode())
     one.store.put(layout.training(one.run, arm, seed, "model.safetensors"), save(model.state_dict()))
 

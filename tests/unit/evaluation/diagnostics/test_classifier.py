@@ -19,7 +19,9 @@ def test_the_first_trained_seed_of_the_runs_real_arm_is_taken(job):
 
 
 def test_no_trained_real_arm_names_the_command(job):
-    with pytest.raises(DataError, match=r"no real arm is trained: run `synaug train --store .* --run r --arm real --seed 0`"):
+    with pytest.raises(
+        DataError, match=r"no real arm is trained: run `synaug train --store .* --run r --arm real --seed 0`"
+    ):
         find_classifier(job, None)
 
 
@@ -36,7 +38,11 @@ def test_a_named_seed_is_taken(job):
         ("real", UsageError, "--classifier 'real' is no classifier; give RUN/ARM or RUN/ARM/SEED, like r/real/0"),
         ("r/real/x", UsageError, "'r/real/x' is no classifier"),
         ("r/reel", UsageError, "run 'r' has the arms real, naive, auxbn, oracle"),
-        ("r/naive", UsageError, "naive is trained on synthetic images, too; give an arm of kind real, real-half, oracle"),
+        (
+            "r/naive",
+            UsageError,
+            "naive is trained on synthetic images, too; give an arm of kind real, real-half, oracle",
+        ),
         ("other/real", DataError, "run 'other' is not planned"),
         ("r/oracle", DataError, "no real arm is trained: run `synaug train .* --arm oracle --seed 0`"),
     ],

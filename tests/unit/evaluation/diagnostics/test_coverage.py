@@ -60,7 +60,9 @@ def test_classes_with_too_few_images_are_left_out_and_named(empty):
     tables = helpers.add_split(empty, "uneven", images=160)
     few = [key for table in tables for key, label in zip(table.key, table.label, strict=True) if label == 2][:12]
     for n, table in enumerate(tables):
-        rows = [row for row, (key, label) in enumerate(zip(table.key, table.label, strict=True)) if label != 2 or key in few]
+        rows = [
+            row for row, (key, label) in enumerate(zip(table.key, table.label, strict=True)) if label != 2 or key in few
+        ]
         columns = {name: [getattr(table, name)[row] for row in rows] for name in ("key", "label", "offset", "length")}
         empty.put(f"real/uneven-{n:06d}.json", table.model_copy(update=columns).model_dump_json().encode())
     view = measured(one, reference="uneven")
@@ -68,7 +70,9 @@ def test_classes_with_too_few_images_are_left_out_and_named(empty):
 
 
 def test_too_few_real_images_are_refused(empty):
-    with pytest.raises(DataError, match=r"no class holds 10 synthetic .* 20 real ones of .* 'train': at most 20 and 8; give a larger"):
+    with pytest.raises(
+        DataError, match=r"no class holds 10 synthetic .* 20 real ones of .* 'train': at most 20 and 8; give a larger"
+    ):
         measured(made.filled(empty, real=32))
 
 

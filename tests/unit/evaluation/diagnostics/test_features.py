@@ -34,7 +34,9 @@ def test_the_classifiers_features_are_what_its_last_layer_sees(one):
     network = judge.load("cpu")
     features = embedded(one, "classifier")
     assert features.shape == (6, network.num_features)
-    pixels = torch.cat([batch for batch, _ in accuracy.decoded(one.store, image_sets.real(one, "test"), judge.settings)])
+    pixels = torch.cat(
+        [batch for batch, _ in accuracy.decoded(one.store, image_sets.real(one, "test"), judge.settings)]
+    )
     with torch.inference_mode():
         assert torch.allclose(network.fc(features), network(pixels), atol=1e-5)
 

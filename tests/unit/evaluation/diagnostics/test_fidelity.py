@@ -15,8 +15,11 @@ def measured(one, images: int = 200):
 def test_a_classifier_with_one_answer_is_right_about_one_class(empty):
     found = measured(made.filled(empty))
     assert {kind: (one.top1, one.n) for kind, one in found.kinds.items()} == {
-        "all": (1 / CLASSES, 240), "plain": (1 / CLASSES, 80), "cd": (1 / CLASSES, 80), "sd": (1 / CLASSES, 80),
-    }  # fmt: skip
+        "all": (1 / CLASSES, 240),
+        "plain": (1 / CLASSES, 80),
+        "cd": (1 / CLASSES, 80),
+        "sd": (1 / CLASSES, 80),
+    }
     assert {class_id: one.top1 for class_id, one in found.classes.items()} == {"c0": 0, "c1": 1, "c2": 0, "c3": 0}
     assert found.real["test"].top1 == 1 / CLASSES and found.real["test"].n == 40
 

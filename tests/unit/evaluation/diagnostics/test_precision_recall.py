@@ -40,7 +40,9 @@ def test_on_a_line_the_values_can_be_counted():
     found = measure(real, synthetic, k=1)
     assert found.precision == 2 / 4  # 0.5 and 2.5
     assert found.recall == 3 / 4  # 0, 1 and 3
-    assert found.coverage == 3 / 4  # the balls of 0 and 1 hold 0.5, the ball of 3 holds 2.5; the open one of 7 holds none
+    assert (
+        found.coverage == 3 / 4
+    )  # the balls of 0 and 1 hold 0.5, the ball of 3 holds 2.5; the open one of 7 holds none
     assert found.density == 3 / 4  # 0.5 lies in two balls, 2.5 in one (of 3)
 
 

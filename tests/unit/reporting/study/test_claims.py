@@ -32,7 +32,9 @@ def test_gains_and_losses_are_claimed_and_the_rest_is_not():
 
 
 def test_losses_are_told_in_the_words_and_figures_of_gains():
-    table = made.table(("main/real", "main/auxbn-1x"), pairs={"AuxBN over naive, 6x": ("main/auxbn-6x", "main/naive-6x")})
+    table = made.table(
+        ("main/real", "main/auxbn-1x"), pairs={"AuxBN over naive, 6x": ("main/auxbn-6x", "main/naive-6x")}
+    )
     gain, loss, pair = claimed(table)
     assert (gain.word, loss.word, pair.word) == ("above", "below", "lower")
     assert loss.pieces[0].startswith("test −1.0 [−1.") and pair.pieces[1].startswith("contexts −19.0 [")
@@ -75,16 +77,24 @@ def test_headline_is_of_the_first_arm_at_the_largest_scale_not_of_the_best():
     arms = ("main/real", "main/naive-1x", "main/auxbn-6x", "main/naive-6x", "main/oracle-6x")
     assert headline(made.table(arms)).startswith("auxbn-6x over real images alone: ")
     assert headline(made.table(arms)).endswith(" in domain, +14.0 to +15.0 points out of domain")
-    assert headline(made.table(("main/real", "main/auxbn-1x"))).startswith("auxbn-1x over real images alone: −1.0 points in domain")
-    assert headline(made.table(("main/real", "main/naive-6x"), seeds=1)).endswith("nothing shown in domain, nothing shown out of domain")
+    assert headline(made.table(("main/real", "main/auxbn-1x"))).startswith(
+        "auxbn-1x over real images alone: −1.0 points in domain"
+    )
+    assert headline(made.table(("main/real", "main/naive-6x"), seeds=1)).endswith(
+        "nothing shown in domain, nothing shown out of domain"
+    )
     assert headline(None) == "Nothing to compare with real-only arms"
 
 
 def test_first_screen_is_about_the_largest_scale_and_the_pairs():
     table = made.table(pairs={"3x over 1x": ("main/naive-3x", "main/naive-1x")})
     assert {one.subject for one in foremost(table)} == {
-        "main/naive-6x", "again/naive-6x", "main/auxbn-6x", "main/oracle-6x", "3x over 1x",
-    }  # fmt: skip
+        "main/naive-6x",
+        "again/naive-6x",
+        "main/auxbn-6x",
+        "main/oracle-6x",
+        "3x over 1x",
+    }
     kinds = made.table(("main/real", "main/naive-1x"), name="kinds", figure="gains")
     assert first_table(made.outcome(kinds, table)) == table and first_table(made.outcome(kinds)) == kinds
 
@@ -100,7 +110,11 @@ def test_baselines_are_told_once_or_by_rows():
     over = "main/real on test, contexts and sketch and main/real-half on noise"
     assert labels.baselines(table) == [f"Gains are over {over}."]
     other = table.rows[-1].model_copy(
-        update={"gain": {test: gain.model_copy(update={"against": "other/real"}) for test, gain in table.rows[-1].gain.items()}}
+        update={
+            "gain": {
+                test: gain.model_copy(update={"against": "other/real"}) for test, gain in table.rows[-1].gain.items()
+            }
+        }
     )
     two = table.model_copy(update={"rows": [*table.rows[:-1], other]})
     assert labels.baselines(two) == [f"Gains of naive-1x are over {over}.", "Gains of naive-6x are over other/real."]

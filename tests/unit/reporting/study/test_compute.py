@@ -21,13 +21,18 @@ from tests.planned import CLASSES, INFO, put_manifests, put_real
 WEIGHTS = save({"fc.weight": torch.zeros(4, 3), "fc.bias": torch.zeros(4), "bn.running_mean": torch.zeros(3)})
 REAL = [0.80, 0.82, 0.81, 0.79, 0.80]
 BASE = {
-    "classes": [{"id": name, "names": [name]} for name in CLASSES], "seeds": [0, 1, 2, 3, 4], "training": {"batch_size": 8, "steps": 10},
-    "images": {"part_images": 20}, "tests": {"val": {"split": "val"}, "ood": {"split": "ood", "domain": "out"}},
+    "classes": [{"id": name, "names": [name]} for name in CLASSES],
+    "seeds": [0, 1, 2, 3, 4],
+    "training": {"batch_size": 8, "steps": 10},
+    "images": {"part_images": 20},
+    "tests": {"val": {"split": "val"}, "ood": {"split": "ood", "domain": "out"}},
     "arms": {
-        "real": {"kind": "real"}, "real-half": {"kind": "real-half"},
-        "mix": {"kind": "naive", "scale": "1x"}, "aux": {"kind": "auxbn", "scale": "1x"},
+        "real": {"kind": "real"},
+        "real-half": {"kind": "real-half"},
+        "mix": {"kind": "naive", "scale": "1x"},
+        "aux": {"kind": "auxbn", "scale": "1x"},
     },
-}  # fmt: skip
+}
 TOP1 = {  # by arm and test; mix is 5 points better in domain than real, on average, aux is equal to it
     "real": {"val": REAL, "ood": [0.1, 0.2, 0.1, 0.2, 0.1]},
     "real-half": {"val": [one - 0.02 for one in REAL], "ood": [0.3, 0.3, 0.4, 0.3, 0.4]},
@@ -41,11 +46,15 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setattr(planning, "_resolvers", lambda: [lambda config, role=role: INFO[role] for role in INFO])
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(BASE, sort_keys=False))
     comparison = {
-        "title": "t", "real": ["one/real", "one/real-half"], "arms": ["one/mix", "one/aux"],
+        "title": "t",
+        "real": ["one/real", "one/real-half"],
+        "arms": ["one/mix", "one/aux"],
         "differences": {"aux over mix": ["one/aux", "one/mix"]},
-    }  # fmt: skip
+    }
     runs = {"one": {"prompts": {"senses": False}}}
-    (tmp_path / "s.yaml").write_text(yaml.safe_dump({"title": "s", "base": "base.yaml", "runs": runs, "comparisons": {"c": comparison}}))
+    (tmp_path / "s.yaml").write_text(
+        yaml.safe_dump({"title": "s", "base": "base.yaml", "runs": runs, "comparisons": {"c": comparison}})
+    )
     return load_study([tmp_path / "s.yaml"])
 
 
@@ -68,15 +77,26 @@ def finished(store, study):
             store.put(layout.training("one", arm, seed, "model.safetensors"), WEIGHTS)
             found = {
                 test: TestResult(
-                    split=test, data="0", domain=config.tests[test].domain, n=100, top1=values[seed], top5=1.0,
-                    per_class={}, per_class_n={},
+                    split=test,
+                    data="0",
+                    domain=config.tests[test].domain,
+                    n=100,
+                    top1=values[seed],
+                    top5=1.0,
+                    per_class={},
+                    per_class_n={},
                 )
                 for test, values in tests.items()
-            }  # fmt: skip
+            }
             one = Evaluation(
-                arm=arm, seed=seed, kind=config.arms[arm].kind, scale=None, model="resnet50",
-                trained=hashlib.sha256(done).hexdigest(), tests=found,
-            )  # fmt: skip
+                arm=arm,
+                seed=seed,
+                kind=config.arms[arm].kind,
+                scale=None,
+                model="resnet50",
+                trained=hashlib.sha256(done).hexdigest(),
+                tests=found,
+            )
             store.put(layout.evaluation("one", arm, seed), one.model_dump_json().encode())
     return store
 
@@ -122,13 +142,17 @@ def test_many_medium_and_few_shot_classes_stand_apart_where_the_real_counts_diff
 
 
 def test_a_missing_run_is_named_with_the_command_that_makes_it(store, study):
-    with pytest.raises(DataError, match=r"run one of the study is not in .*; `synaug study .*s\.yaml --store .* --only one` makes it"):
+    with pytest.raises(
+        DataError, match=r"run one of the study is not in .*; `synaug study .*s\.yaml --store .* --only one` makes it"
+    ):
         measured(store, study)
 
 
 def test_an_unfinished_run_is_named_with_what_is_left(finished, study):
     finished.delete(layout.evaluation("one", "mix", 3))
-    with pytest.raises(DataError, match=r"run one of the study is not finished \(evaluate\); `synaug study .* --only one` goes on"):
+    with pytest.raises(
+        DataError, match=r"run one of the study is not finished \(evaluate\); `synaug study .* --only one` goes on"
+    ):
         measured(finished, study)
 
 
@@ -138,7 +162,9 @@ def test_a_test_set_that_was_imported_anew_between_two_evaluations_is_refused(fi
         one = json.loads(finished.get(key))
         one["tests"]["ood"]["data"] = "1"
         finished.put(key, json.dumps(one).encode())
-    with pytest.raises(DataError, match="test ood was another set of images when one/mix was evaluated than for one/real"):
+    with pytest.raises(
+        DataError, match="test ood was another set of images when one/mix was evaluated than for one/real"
+    ):
         measured(finished, study)
 
 
@@ -146,7 +172,9 @@ def test_the_machines_are_those_that_made_the_runs_not_the_one_that_draws(finish
     assert measured(finished, study).machine == "not recorded"
     for name, torch_version in (("a machine", "1"), ("another", "2"), ("a machine", "1")):
         monkeypatch.setattr("synaug.run.environment.sentence", lambda name=name: name)
-        monkeypatch.setattr("synaug.run.environment.versions", lambda version=torch_version: {"torch": version, "cuda": None})
+        monkeypatch.setattr(
+            "synaug.run.environment.versions", lambda version=torch_version: {"torch": version, "cuda": None}
+        )
         record(finished, "one")
     found = measured(finished, study)
     assert (found.machine, found.versions) == ("a machine; another", {"torch": "1, 2"})
@@ -154,7 +182,9 @@ def test_the_machines_are_those_that_made_the_runs_not_the_one_that_draws(finish
 
 def test_a_run_to_look_at_without_findings_is_named_with_the_command(finished, study):
     study.parts[0].diagnose.append("one")
-    with pytest.raises(DataError, match=r"run one was not looked at .*; `synaug diagnose --store .* --run one` does it"):
+    with pytest.raises(
+        DataError, match=r"run one was not looked at .*; `synaug diagnose --store .* --run one` does it"
+    ):
         measured(finished, study)
 
 

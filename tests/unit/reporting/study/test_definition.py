@@ -12,13 +12,17 @@ from synaug.reporting.study.definition import load_study
 
 STUDIES = Path(__file__).parents[4] / "docs" / "study"
 ARMS = {
-    "real": {"kind": "real"}, "real-half": {"kind": "real-half"},
-    "mix": {"kind": "naive", "scale": "1x"}, "aux": {"kind": "auxbn", "scale": "1x"},
-}  # fmt: skip
+    "real": {"kind": "real"},
+    "real-half": {"kind": "real-half"},
+    "mix": {"kind": "naive", "scale": "1x"},
+    "aux": {"kind": "auxbn", "scale": "1x"},
+}
 BASE = {
-    "classes": [{"id": "bag", "names": ["bag"]}], "seeds": [0, 1],
-    "training": {"batch_size": 8, "steps": 10}, "tests": {"val": {"split": "val"}},
-}  # fmt: skip
+    "classes": [{"id": "bag", "names": ["bag"]}],
+    "seeds": [0, 1],
+    "training": {"batch_size": 8, "steps": 10},
+    "tests": {"val": {"split": "val"}},
+}
 
 
 def written(tmp_path, *, name="study.yaml", comparison=None, **runs):
@@ -37,7 +41,11 @@ def checked(file):
 
 def test_a_run_is_the_base_with_its_changes_section_by_section(tmp_path):
     study = checked(written(tmp_path, one={"seed": 3, "training": {"steps": 20}, "arms": ARMS}))
-    assert (study.configs["one"].seed, study.configs["one"].training.steps, study.configs["one"].training.batch_size) == (3, 20, 8)
+    assert (
+        study.configs["one"].seed,
+        study.configs["one"].training.steps,
+        study.configs["one"].training.batch_size,
+    ) == (3, 20, 8)
 
 
 def test_a_run_of_two_files_has_the_arms_of_both(tmp_path):
@@ -48,7 +56,9 @@ def test_a_run_of_two_files_has_the_arms_of_both(tmp_path):
 
 def test_two_files_that_say_different_things_of_a_run_are_refused(tmp_path):
     a, b = written(tmp_path, name="a.yaml", one={"seed": 1}), written(tmp_path, name="b.yaml", one={"seed": 2})
-    with pytest.raises(UsageError, match=r"runs.one is another than in an earlier file: seed: 1 -> 2; only `arms` may differ"):
+    with pytest.raises(
+        UsageError, match=r"runs.one is another than in an earlier file: seed: 1 -> 2; only `arms` may differ"
+    ):
         load_study([a, b])
     b = written(tmp_path, name="b.yaml", one={"seed": 1, "arms": {"real": {"kind": "real-half"}}})
     a = written(tmp_path, name="a.yaml", one={"seed": 1, "arms": {"real": {"kind": "real"}}})
@@ -67,7 +77,9 @@ def test_two_files_that_say_different_things_of_a_run_are_refused(tmp_path):
 ])  # fmt: skip
 def test_a_comparison_that_cannot_be_meant_is_refused(tmp_path, comparison, says):
     with pytest.raises(UsageError, match=says) as caught:
-        checked(written(tmp_path, comparison=comparison, one={"arms": ARMS | {"far": {"kind": "naive", "scale": "6x"}}}))
+        checked(
+            written(tmp_path, comparison=comparison, one={"arms": ARMS | {"far": {"kind": "naive", "scale": "6x"}}})
+        )
     assert "\n" not in str(caught.value)
 
 
@@ -100,14 +112,22 @@ def test_a_real_half_arm_has_half_the_steps_by_its_kind_alone(tmp_path):
 
 def test_weights_of_the_synthetic_half_may_differ_they_are_what_is_compared(tmp_path):
     weighted = ARMS | {"light": {"kind": "naive", "scale": "1x", "settings": {"synthetic_weight": 0.2}}}
-    checked(written(tmp_path, comparison={"arms": ["one/mix", "one/light"], "real": ["one/real"]}, one={"arms": weighted}))
+    checked(
+        written(tmp_path, comparison={"arms": ["one/mix", "one/light"], "real": ["one/real"]}, one={"arms": weighted})
+    )
 
 
 def test_a_table_without_real_arms_keeps_the_rules_within_a_model(tmp_path):
     other = ARMS | {"fast": {"kind": "naive", "scale": "1x", "settings": {"lr": 0.5, "optimizer": "adamw"}}}
     with pytest.raises(UsageError, match=r"lr: 0\.1 -> 0\.5; optimizer: 'sgd' -> 'adamw'"):
         checked(written(tmp_path, comparison={"arms": ["one/mix", "one/fast"]}, one={"arms": other}))
-    apart = ARMS | {"fast": {"kind": "naive", "scale": "1x", "settings": {"model": "convnext_atto", "lr": 0.5, "optimizer": "adamw"}}}
+    apart = ARMS | {
+        "fast": {
+            "kind": "naive",
+            "scale": "1x",
+            "settings": {"model": "convnext_atto", "lr": 0.5, "optimizer": "adamw"},
+        }
+    }
     checked(written(tmp_path, comparison={"arms": ["one/mix", "one/fast"]}, one={"arms": apart}))
 
 
@@ -152,7 +172,9 @@ def test_differences_need_the_same_real_images_and_settings(tmp_path):
         checked(written(tmp_path, comparison={"differences": {"few": ["one/mix", "two/mix"]}}, **runs))
 
 
-@pytest.mark.parametrize("files", [["headline.yaml"], sorted(path.name for path in STUDIES.glob("*.yaml") if path.name != "base.yaml")])
+@pytest.mark.parametrize(
+    "files", [["headline.yaml"], sorted(path.name for path in STUDIES.glob("*.yaml") if path.name != "base.yaml")]
+)
 def test_the_shipped_studies_can_be_compared(files):
     study = load_study([STUDIES / name for name in files])
     check_comparable(study)

@@ -47,7 +47,9 @@ def test_lines_are_named_beside_them_and_a_second_run_is_thin(drawn):
         assert told.count(name) == 4
     assert any("10 training seeds an arm; thin: run again" in one for one in told)
     again = [curve for curve in curves(made.table()) if curve.again]
-    assert [(curve.run, curve.stem, [row.scale for row in curve.rows]) for curve in again] == [("again", "naive", [1, 3, 6])]
+    assert [(curve.run, curve.stem, [row.scale for row in curve.rows]) for curve in again] == [
+        ("again", "naive", [1, 3, 6])
+    ]
 
 
 def test_axes_say_where_they_begin(drawn):

@@ -16,30 +16,56 @@ MEASURES = {"precision": 0.8, "recall": 0.4, "density": 0.9, "coverage": 0.5}
 DIAGNOSTICS = {
     "fidelity": {
         "inputs": {
-            "classifier": "main/real/0", "trained": "", "synthetic": "", "scale": 6, "images_per_class": 200, "tests": {},
+            "classifier": "main/real/0",
+            "trained": "",
+            "synthetic": "",
+            "scale": 6,
+            "images_per_class": 200,
+            "tests": {},
         },
-        "kinds": {"all": {"top1": 0.7, "n": 3000}, "cd": {"top1": 0.4, "n": 500}}, "classes": {},
+        "kinds": {"all": {"top1": 0.7, "n": 3000}, "cd": {"top1": 0.4, "n": 500}},
+        "classes": {},
         "real": {"test": {"top1": 0.81, "n": 10000}},
     },
-    "coverage": {"views": [{
-        "inputs": {
-            "features": "clip", "model": "embedded", "reference": "train", "real": "", "synthetic": "", "scale": 6, "images_per_class": 200,
-        },
-        "k": 5, "n": {"bag": 50}, "n_over_all": 500, "rows": {"all": {"by_class": MEASURES, "over_all": MEASURES, "classes": {}}},
-        "left_out": {},
-    }]},
+    "coverage": {
+        "views": [
+            {
+                "inputs": {
+                    "features": "clip",
+                    "model": "embedded",
+                    "reference": "train",
+                    "real": "",
+                    "synthetic": "",
+                    "scale": 6,
+                    "images_per_class": 200,
+                },
+                "k": 5,
+                "n": {"bag": 50},
+                "n_over_all": 500,
+                "rows": {"all": {"by_class": MEASURES, "over_all": MEASURES, "classes": {}}},
+                "left_out": {},
+            }
+        ]
+    },
     "branches": {"trained": {}, "arms": {"auxbn-6x": {"0": [LAYER], "1": [LAYER | {"mean": 0.7}]}}},
-}  # fmt: skip
+}
 
 
 def outcome() -> StudyOutcome:
-    table = made.table(("main/real", "main/real-half", "main/naive-1x", "main/naive-6x", "main/auxbn-1x", "main/oracle-6x"), pairs={
-        "AuxBN over naive, 1x": ("main/auxbn-1x", "main/naive-1x"),
-    })  # fmt: skip
+    table = made.table(
+        ("main/real", "main/real-half", "main/naive-1x", "main/naive-6x", "main/auxbn-1x", "main/oracle-6x"),
+        pairs={
+            "AuxBN over naive, 1x": ("main/auxbn-1x", "main/naive-1x"),
+        },
+    )
     few = {"test": {group: made.interval(0.5, 0.6, 0.7) for group in ("many", "medium", "few")}}
     rows = [table.rows[0].model_copy(update={"shots": few}), *table.rows[1:]]
     facts = RunFacts(
-        digest="f" * 64, real_images=500, synthetic_images=3000, changed={"prompts.examples": '["a | b", "<c>"]'}, seconds={"train": 7200}
+        digest="f" * 64,
+        real_images=500,
+        synthetic_images=3000,
+        changed={"prompts.examples": '["a | b", "<c>"]'},
+        seconds={"train": 7200},
     )
     table = table.model_copy(update={"rows": rows})
     again = made.table(("again/naive-6x",), real=(), name="no-real", figure=None)
@@ -89,7 +115,9 @@ def test_bold_only_where_shown(results):
 
 
 def test_claimed_and_not_shown_stand_beside_each_other(results):
-    claimed, not_shown = re.findall(r'<td valign="top">(.*?)</td>', results.split("## Invented: no-real")[0], flags=re.S)
+    claimed, not_shown = re.findall(
+        r'<td valign="top">(.*?)</td>', results.split("## Invented: no-real")[0], flags=re.S
+    )
     assert "<li>auxbn-1x <b>below</b> real-only on test −1.0 [−1.5, −0.6]</li>" in claimed
     assert "<li>naive-1x <b>above</b> real-only on contexts +18.0 [" in claimed
     assert "<li>AuxBN over naive, 1x <b>lower</b> on test −1.0 [" in claimed
@@ -173,5 +201,7 @@ def test_page_as_a_browser_shows_it(folder, tmp_path):
             browser.show(chromium, url, width=width, height=900, dark=dark)
             assert browser.requests(chromium) == [url] and chromium.get_log("browser") == []
             assert chromium.execute_script("return document.documentElement.scrollWidth") == width
-            shown = chromium.execute_script("return [...document.querySelectorAll('figure svg')].map(s => s.clientWidth)")
+            shown = chromium.execute_script(
+                "return [...document.querySelectorAll('figure svg')].map(s => s.clientWidth)"
+            )
             assert len(shown) == 4 and min(shown[:2]) > 700 and min(shown[2:]) > 250

@@ -15,9 +15,15 @@ from tests.planned import INFO, make_plan, put_real
 def one(wall=600.0, unmeasured=(), **seconds):
     work = {"prompts": 0.0, "images": 0.0, "train": 0.0, "evaluate": 0.0} | seconds
     return Forecast(
-        seconds=work, wall_seconds=None if unmeasured else wall, workers=2, gpu_hours=None, price=None, cost=None, cost_at_least=None,
+        seconds=work,
+        wall_seconds=None if unmeasured else wall,
+        workers=2,
+        gpu_hours=None,
+        price=None,
+        cost=None,
+        cost_at_least=None,
         unmeasured=list(unmeasured),
-    )  # fmt: skip
+    )
 
 
 def test_runs_with_work_left_are_listed_and_summed():
