@@ -8,7 +8,7 @@ import sys
 import traceback
 
 from synaug.cli.parser import command_parser, unknown
-from synaug.errors_failure import INTERNAL, INTERRUPTED, TERMINATED, describe
+from synaug.errors import INTERNAL, INTERRUPTED, TERMINATED, describe
 
 PEOPLE = ("import", "preview", "plan", "submit", "watch", "stop", "logs", "fetch-report", "render")
 PODS = ("launch", "finish", "fetch")

@@ -11,7 +11,7 @@ import traceback
 
 from synaug.cli.parser import command_parser, unknown
 from synaug.data.store import add_store_argument
-from synaug.errors_failure import INTERRUPTED, TERMINATED, describe, end_process
+from synaug.errors import INTERRUPTED, TERMINATED, describe, end_process
 
 COMMANDS = ("init", "import", "preview", "run", "study", "status", "show", "diagnose", "config")
 STAGES = {  # what each needs beside --store and --run

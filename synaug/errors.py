@@ -1,4 +1,20 @@
-"""What can go wrong, as exit codes (docs/design.md §3). A message says what was given, what is allowed, what to do."""
+"""What can go wrong: exceptions and their exit codes (docs/design.md §3), and from an exception to its one line.
+
+A message says what was given, what is allowed, what to do.
+"""
+
+import errno
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+INTERNAL = 70  # a defect of ours: never 1, never Argo's 64
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+FAILURES = "SYNAUG_RANK_FAILURES"  # folder where the ranks of a training leave code and line, a file each
+
+FULL = {errno.ENOSPC: "is full", errno.EDQUOT: "is over its quota", errno.EROFS: "is read-only"}
 
 
 class SynaugError(Exception):
@@ -29,3 +45,38 @@ class TransientError(SynaugError):
     """The store or an endpoint stayed out of reach after bounded waiting; running again can succeed."""
 
     exit_code = 170
+
+
+def known(error: BaseException) -> SynaugError | None:
+    """The error as one of ours; a full, read-only or denied disk is permanent. None: a defect."""
+    if isinstance(error, SynaugError):
+        return error
+    if isinstance(error, OSError):
+        where = error.filename or "the disk"
+        if error.errno in FULL:
+            return DataError(
+                f"{where} {FULL[error.errno]}; make room or choose another --store, then run again: what is done stays done"
+            )
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return DataError(f"no permission for {where}; give this user access or choose another --store")
+    return None
+
+
+def describe(error: BaseException) -> tuple[int, str]:
+    """(exit code, one line)."""
+    if ours := known(error):
+        return ours.exit_code, " ".join(str(ours).split())
+    first = (str(error).strip().splitlines() or [""])[0]
+    return INTERNAL, f"unexpected {type(error).__name__}: {first[:300]} (a defect of synaug; --debug shows where)"
+
+
+def end_process(code: int, line: str) -> None:
+    """Ends this process at once: the interpreter's orderly end could wait for a peer, or a thread, that never comes.
+
+    Of a rank, code and line are left for the command that started torchrun.
+    """
+    if folder := os.environ.get(FAILURES):
+        (Path(folder) / os.environ["RANK"]).write_text(json.dumps({"code": code, "line": line}))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,6 +1,7 @@
-"""Metrics for Prometheus, served where SYNAUG_METRICS_PORT is set. Counters have no label for the class shard: series would never end.
+"""What a stage says of itself while it works: Prometheus metrics, and the beat that the stall watch listens to.
 
-Without that variable each function returns at once and prometheus_client is not imported.
+Metrics are served where SYNAUG_METRICS_PORT is set; without it each function returns at once and prometheus_client is
+not imported. Counters have no label for the class shard: their series would never end.
 """
 
 import logging
@@ -92,3 +93,21 @@ def uploading() -> Iterator[None]:
     start = time.perf_counter()
     yield
     made.uploads.observe(time.perf_counter() - start)
+
+
+class Pulse:
+    """The last sign of life of this process, which does one stage at a time (seconds of the monotonic clock)."""
+
+    last = 0.0
+    started = False
+
+
+def beat() -> None:
+    """Give a sign of life: a transfer of the store ended, a text was written, a denoising step is done."""
+    Pulse.last = time.monotonic()
+
+
+def progress() -> None:
+    """Report a result: an image, a class, an optimizer step. From the first one on the stall limit holds."""
+    Pulse.started = True
+    beat()

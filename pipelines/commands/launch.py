@@ -51,7 +51,7 @@ def _stop(*_) -> None:
     """Out of whatever the launcher waits for. Once: the job's removal is not to be interrupted."""
     import signal
 
-    from synaug.errors_failure import TERMINATED
+    from synaug.errors import TERMINATED
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(TERMINATED)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.workflow import training_job
-from synaug.errors import DataError, ModelError, SynaugError, TransientError, UsageError
-from synaug.errors_failure import INTERNAL
+from synaug.errors import INTERNAL, DataError, ModelError, SynaugError, TransientError, UsageError
 from synaug.run.progress import duration
 
 RESTARTS = 20  # of workers within one job; then the pod ends with 170, and the workflow waits before the next

@@ -8,8 +8,7 @@ from pipelines.api.client import Cluster
 from pipelines.status import explanations, view
 from pipelines.status.run_progress import RunProgress
 from pipelines.status.snapshot import snapshot
-from synaug.errors import DataError, SynaugError, TransientError
-from synaug.errors_failure import INTERNAL
+from synaug.errors import INTERNAL, DataError, SynaugError, TransientError
 
 
 class StageFailed(SynaugError):

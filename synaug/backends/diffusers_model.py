@@ -14,7 +14,7 @@ from synaug.backends.diffusion import revision_of
 from synaug.config import Config
 from synaug.errors import ModelError
 from synaug.run.plan import ModelInfo
-from synaug.runner.stall import beat
+from synaug.telemetry import beat
 
 
 def first_line(error: Exception) -> str:

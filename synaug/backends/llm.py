@@ -13,7 +13,7 @@ from synaug.config import Config
 from synaug.embedded import smollm2
 from synaug.errors import ModelError
 from synaug.run.plan import ModelInfo
-from synaug.runner.stall import beat
+from synaug.telemetry import beat
 
 SMALL = 1e9  # parameters
 

@@ -128,7 +128,7 @@ def _bar(unit: str):
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from synaug.runner import stall
+    from synaug import telemetry
 
     columns = (
         TextColumn("import"),
@@ -143,7 +143,7 @@ def _bar(unit: str):
         task = progress.add_task("import", total=None, rate="")
 
         def report(done: int, total: int) -> None:
-            stall.progress()
+            telemetry.progress()
             speed = progress.tasks[task].speed
             progress.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
 

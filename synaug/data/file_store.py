@@ -13,8 +13,7 @@ from typing import BinaryIO
 
 from synaug.data.store import check_key
 from synaug.errors import DataError, TransientError
-from synaug.runner.stall import beat
-from synaug.telemetry import uploading
+from synaug.telemetry import beat, uploading
 
 PARTIAL = ".partial"  # hidden, so no key and never listed
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -34,8 +34,7 @@ from botocore.exceptions import (
 
 from synaug.data.store import check_key
 from synaug.errors import DataError, ModelError, SynaugError, TransientError, UsageError
-from synaug.runner.stall import beat
-from synaug.telemetry import uploading
+from synaug.telemetry import beat, uploading
 
 ATTEMPTS = 8  # of a request, unless AWS_MAX_ATTEMPTS says otherwise: with waits of at most 1, 2, 4, ... 20 seconds, about a minute
 PATIENCE = 90.0  # seconds that a store may be away, unless SYNAUG_STORE_PATIENCE says otherwise; botocore's own waits are random

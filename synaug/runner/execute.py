@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from synaug.data import layout
-from synaug.errors_failure import describe
+from synaug.errors import describe
 from synaug.run.job import Progress, Task, open_job
 from synaug.runner.log_tail import LINES, LogTail, ended_if_stalled, log_tail_on_failure, reported
 

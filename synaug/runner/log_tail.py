@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from synaug import telemetry
 from synaug.data.store import open_store
-from synaug.errors import SynaugError, TransientError
-from synaug.errors_failure import describe, end_process
+from synaug.errors import SynaugError, TransientError, describe, end_process
 from synaug.run import outputs
 from synaug.run.job import Progress
 from synaug.runner import stall
@@ -75,7 +75,7 @@ def reported(report: Callable[[Progress], None]) -> Callable[[Progress], None]:
     """`report`, each call of which the watchdog hears of."""
 
     def both(progress: Progress) -> None:
-        stall.progress()
+        telemetry.progress()
         report(progress)
 
     return both

@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from synaug.errors import SynaugError
-from synaug.errors_failure import describe
-from synaug.runner import stall
+from synaug import telemetry
+from synaug.errors import SynaugError, describe
 from synaug.runner.execute import captured_output
 from synaug.runner.worker_pool import Workers
 
@@ -53,7 +52,7 @@ class SideBySide:
                 elif kind == "failed":
                     raise Failed(*value)
                 else:
-                    stall.progress()
+                    telemetry.progress()
                     values[n] = value
         return [values[n] for n in range(len(arguments))]
 

@@ -5,25 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from synaug.telemetry import Pulse, beat
+
 START = 4  # limits that a stage has until its first result: models are loaded and compiled, weights perhaps downloaded
-
-
-class _Pulse:
-    """Of this process, which does one stage at a time."""
-
-    last = 0.0
-    started = False
-
-
-def beat() -> None:
-    """A sign of life: a transfer of the store ended, a text was written, a denoising step is done."""
-    _Pulse.last = time.monotonic()
-
-
-def progress() -> None:
-    """A result: an image, a class, an optimizer step. From the first on the limit holds."""
-    _Pulse.started = True
-    beat()
 
 
 @contextmanager
@@ -32,7 +16,7 @@ def watched(minutes: float | None, stalled: Callable[[], None]) -> Iterator[None
     if minutes is None:
         yield
         return
-    _Pulse.started = False
+    Pulse.started = False
     beat()
     over = threading.Event()
     threading.Thread(target=_watch, args=(minutes * 60, over, stalled), name="watchdog", daemon=True).start()
@@ -44,6 +28,6 @@ def watched(minutes: float | None, stalled: Callable[[], None]) -> Iterator[None
 
 def _watch(limit: float, over: threading.Event, stalled: Callable[[], None]) -> None:
     while not over.wait(min(5.0, limit / 10)):
-        if time.monotonic() - _Pulse.last > limit * (1 if _Pulse.started else START):
+        if time.monotonic() - Pulse.last > limit * (1 if Pulse.started else START):
             stalled()
             return

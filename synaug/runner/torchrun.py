@@ -9,8 +9,7 @@ import signal
 import tempfile
 from pathlib import Path
 
-from synaug.errors import SynaugError, TransientError, UsageError
-from synaug.errors_failure import FAILURES, INTERNAL, TERMINATED
+from synaug.errors import FAILURES, INTERNAL, TERMINATED, SynaugError, TransientError, UsageError
 from synaug.run.job import Task, open_job
 
 OUT_OF_MEMORY = 128 + signal.SIGKILL

@@ -8,13 +8,13 @@ from importlib.metadata import version
 
 import torch
 
+from synaug import telemetry
 from synaug import telemetry as prometheus
 from synaug.config.arms import ResolvedArm
 from synaug.data import pools
 from synaug.data.seeding import derive
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.run.job import Job, Progress
-from synaug.runner import stall
 from synaug.training import arm_pools, model
 from synaug.training.checkpoint import TrainingFolder
 from synaug.training.distributed import Ranks
@@ -101,7 +101,7 @@ def steps(
     batches = loader.batches(start, recipe.steps)
     for step, batch in zip(range(start + 1, recipe.steps + 1), batches, strict=True):
         totals += trainer.step(batch, step - 1)
-        stall.progress()
+        telemetry.progress()
         if step % interval and step < recipe.steps:
             continue
         n = interval if step % interval == 0 else step % interval

@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The exit code."""
     from rich.console import Console
 
-    from synaug.errors_failure import describe
+    from synaug.errors import describe
     from synaug.run import environment
 
     chosen, console = parse(arguments), Console(width=None if sys.stdout.isatty() else 140)

@@ -6,8 +6,7 @@ import uuid
 from pathlib import Path
 
 from synaug.data.store import open_store
-from synaug.errors import DataError, ModelError, TransientError
-from synaug.errors_failure import describe
+from synaug.errors import DataError, ModelError, TransientError, describe
 
 
 def store() -> str:

@@ -5,6 +5,7 @@ from itertools import islice
 
 import torch
 
+from synaug import telemetry
 from synaug.backends.devices import find_device
 from synaug.config.arms import ResolvedArm
 from synaug.data import layout, pools
@@ -12,7 +13,6 @@ from synaug.data.pools import split_pool
 from synaug.data.seeding import derive
 from synaug.evaluation import accuracy
 from synaug.run.job import Job
-from synaug.runner import stall
 from synaug.training import model
 from synaug.training.distributed import Ranks
 from synaug.training.loader import Loader, Source
@@ -60,7 +60,7 @@ def _steps(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[dict, torch.nn.
     batches, done, loaded, warm = loader.batches(0, recipe.steps), 0, 0.0, 0.0
     for batch in batches:
         trainer.step(batch, done)
-        stall.progress()
+        telemetry.progress()
         done += 1
         if done in (1, WARM_UP) or done >= WARM_UP + FEWEST:
             now = _now(ranks.device)
@@ -101,6 +101,6 @@ def _evaluation(job: Job, recipe: ResolvedArm, network: torch.nn.Module, device:
         passing += (_now(device) - decoded) * images / seen
         decoding += (decoded - begun) * images / seen
         total += images
-        stall.progress()
+        telemetry.progress()
     kept = accuracy.decoded_bytes(total, settings) <= accuracy.KEPT_BYTES
     return {"load": 0.0, "each": passing + (0.0 if kept else decoding), "cold": decoding if kept else 0.0}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from synaug import telemetry
 from synaug.data import layout
 from synaug.data.store import open_store
 from synaug.runner import stall
@@ -66,10 +67,10 @@ def test_a_stage_that_stands_still_exits_170_with_its_stacks(tmp_path):
 
 def test_signs_of_life_keep_it_going(stalled):
     with stall.watched(0.2 / 60, stalled.set):
-        stall.progress()
+        telemetry.progress()
         for _ in range(10):
             time.sleep(0.05)  # the time that passes is what is tested
-            stall.beat()
+            telemetry.beat()
         assert not stalled.is_set()
         assert stalled.wait(10)
 
@@ -84,13 +85,13 @@ def test_null_is_never_and_an_ended_stage_is_not_watched(stalled):
     with stall.watched(None, stalled.set):
         pass
     with stall.watched(0.05 / 60, stalled.set):
-        stall.progress()
+        telemetry.progress()
     assert not stalled.wait(0.3)
 
 
 def test_what_a_store_does_is_a_sign_of_life(store):
-    before = stall._Pulse.last
+    before = telemetry.Pulse.last
     store.put("x", b"1")
-    written = stall._Pulse.last
+    written = telemetry.Pulse.last
     store.get("x")
-    assert before < written < stall._Pulse.last
+    assert before < written < telemetry.Pulse.last

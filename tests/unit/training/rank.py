@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from synaug.data.store import open_store
-from synaug.errors_failure import describe
+from synaug.errors import describe
 from synaug.training import checkpoint
 from synaug.training.trainer import Trainer
 from tests.unit.training import helpers

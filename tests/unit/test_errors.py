@@ -4,8 +4,7 @@ import errno
 
 import pytest
 
-from synaug.errors import DataError, ModelError, TransientError, UsageError
-from synaug.errors_failure import describe
+from synaug.errors import DataError, ModelError, TransientError, UsageError, describe
 
 
 @pytest.mark.parametrize(
