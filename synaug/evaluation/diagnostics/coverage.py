@@ -7,7 +7,8 @@ from torch import Tensor
 
 from synaug.backends.devices import find_device
 from synaug.config.load import parse_scale
-from synaug.data import layout, pools
+from synaug.data import layout
+from synaug.data.index import load_index
 from synaug.errors import DataError
 from synaug.evaluation.diagnostics import image_sets, precision_recall
 from synaug.evaluation.diagnostics.features import Features
@@ -20,7 +21,7 @@ MOST_OVER_ALL = 10_000  # images of each set in the measure over all classes: it
 
 def inputs(job: Job, name: str, features: Features, *, reference: str, images_per_class: int) -> CoverageInputs:
     """Raises DataError when the run is not indexed or the reference not imported."""
-    pools.load_index(job.store, job.run)
+    load_index(job.store, job.run)
     return CoverageInputs(
         features=name,
         model=features.model,
