@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from synaug.backends.devices import find_device
-from synaug.config.load import parse_scale
 from synaug.data import layout
 from synaug.data.index import load_index
 from synaug.errors import DataError
@@ -28,7 +27,7 @@ def inputs(job: Job, name: str, features: Features, *, reference: str, images_pe
         reference=reference,
         real=image_sets.real_digest(job, reference),
         synthetic=digest(job.store, layout.index(job.run)),
-        scale=parse_scale(job.config.scale),
+        scale=job.config.multiple,
         images_per_class=images_per_class,
     )
 

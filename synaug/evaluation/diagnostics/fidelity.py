@@ -4,7 +4,6 @@ Not a measure of how useful images are: those that teach nothing new reach 100%.
 """
 
 from synaug.backends.devices import find_device
-from synaug.config.load import parse_scale
 from synaug.data import layout
 from synaug.data.index import load_index
 from synaug.evaluation import accuracy
@@ -27,7 +26,7 @@ def inputs(job: Job, classifier: Classifier, *, images_per_class: int) -> Fideli
         classifier=classifier.name,
         trained=classifier.trained,
         synthetic=digest(job.store, layout.index(job.run)),
-        scale=parse_scale(job.config.scale),
+        scale=job.config.multiple,
         images_per_class=images_per_class,
         tests={name: digest(job.store, key) for name, key in inside.items() if job.store.exists(key)},
     )
