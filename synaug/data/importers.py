@@ -11,7 +11,6 @@ from pathlib import Path
 from synaug.data.classes import ClassEntry, slug
 from synaug.data.file_store import FileStore
 from synaug.data.images import broken_rows
-from synaug.data.manifest import TarTable
 from synaug.data.split_writer import Packed, Sample, publish, unique_key
 from synaug.data.splits import check_split
 from synaug.data.store import Store, locate
@@ -119,7 +118,7 @@ def reference_tars(
                     "mend the tar, or leave such images out with --skip-broken"
                 )
             broken += [f"{tar}/{table.key[row]}: {why}" for row, why in bad.items()]
-            tables.append(_without(table, bad))
+            tables.append(table.select(row for row in range(len(table.key)) if row not in bad))
             report(n + 1, len(urls))
     ids = [entry.id for entry in classes] if classes else None
     source = hashlib.sha256(
@@ -184,11 +183,3 @@ def _inside(store: Store, url: str) -> str:
     """The key, when the URL lies in the store (which may then move); else the URL."""
     plain = url.removeprefix("file://")
     return plain.removeprefix(store.url + "/")
-
-
-def _without(table: TarTable, rows: dict[int, str]) -> TarTable:
-    columns = {
-        name: [value for n, value in enumerate(getattr(table, name)) if n not in rows]
-        for name in ("key", "label", "offset", "length")
-    }
-    return table.model_copy(update=columns)

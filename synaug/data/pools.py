@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from synaug.config import Config
 from synaug.data.classes import ClassEntry
@@ -19,7 +20,7 @@ def real_pool(store: Store, config: Config, classes: Sequence[ClassEntry]) -> li
     Images of other classes are left out. Raises DataError for a split that is not imported, or whose labels do not fit.
     """
     tables = split_pool(store, config.real.train, classes)
-    tables = [_rows(table, [n for n, label in enumerate(table.label) if label >= 0]) for table in tables]
+    tables = [table.select(n for n, label in enumerate(table.label) if label >= 0) for table in tables]
     if config.real.per_class is not None or config.real.largest_to_smallest is not None:
         counts = Counter(label for table in tables for label in table.label)
         quota = real_quota(counts, len(classes), config.real.per_class, config.real.largest_to_smallest)
@@ -66,29 +67,31 @@ def synthetic_pool(
     for part in index.parts:
         if part.multiple <= scale:
             manifest = load_manifest(store, part.manifest, part.manifest_sha256)
-            rows = [
-                n
-                for n, (kind, score) in enumerate(zip(manifest.kind, manifest.clip_score, strict=True))
-                if (kinds is None or kind in kinds) and index.keeps(score)
-            ]
-            tables.append(_rows(manifest, rows))
+            rows = enumerate(manifest.rows())
+            tables.append(
+                manifest.select(
+                    n for n, row in rows if (kinds is None or row.kind in kinds) and index.keeps(row.clip_score)
+                )
+            )
     if pool_images is not None:
         have = sum(len(table.key) for table in tables)
         if have < pool_images:
             raise DataError(
                 f"a pool of {pool_images} images is asked for at {scale}x ({prompt_kinds or 'all kinds'}); there are {have}"
             )
-        tables = _cut(tables, lambda ranked: ranked[:pool_images], "pool", config.seed)
+        tables = _select(tables, _ranked(tables, "pool", config.seed)[:pool_images])
     return [table for table in tables if table.key]
 
 
 def sample_per_class(
     tables: list[TarTable], wanted: Callable[[int, int], bool], *, purpose: str, seed: int
 ) -> list[TarTable]:
-    """The images with wanted(rank, label), a table for each given one. Ranks count within a class from 0, by a seeded draw of the key:
-    `rank < n` is nested, and another tar layout changes nothing.
+    """Choose the images with wanted(rank, label), and return a table for each given one.
+
+    Ranks count within a class from 0, by a seeded draw of the key: `rank < n` is nested, and another tar layout changes
+    nothing.
     """
-    return _cut(tables, lambda ranked: [row for row in ranked if wanted(row[0], row[1])], purpose, seed)
+    return _select(tables, [image for image in _ranked(tables, purpose, seed) if wanted(image.rank, image.label)])
 
 
 def real_quota(
@@ -106,26 +109,38 @@ def real_quota(
     return quota
 
 
-def _cut(
-    tables: list[TarTable], choose: Callable[[list[tuple]], list[tuple]], purpose: str, seed: int
-) -> list[TarTable]:
-    """The rows that `choose` picks from all, given as (rank within the class, label, ..., table, row) and sorted by rank.
+class _Place(NamedTuple):
+    """An image of a pool; compared by its draw, then its key."""
 
-    The rank comes from a seeded draw of the sample's key: what is chosen does not depend on how the images lie in tars.
+    draw: int
+    key: str
+    table: int
+    row: int
+
+
+class _Ranked(NamedTuple):
+    rank: int  # within the class, from 0
+    label: int
+    place: _Place
+
+
+def _ranked(tables: list[TarTable], purpose: str, seed: int) -> list[_Ranked]:
+    """Rank the images of each class by a seeded draw of the key, and list all by rank, then draw.
+
+    How the images lie in tars plays no part.
     """
-    by_label = defaultdict(list)
+    by_label: dict[int, list[_Place]] = defaultdict(list)
     for t, table in enumerate(tables):
         for n, (key, label) in enumerate(zip(table.key, table.label, strict=True)):
-            by_label[label].append((derive(purpose, seed, key), key, t, n))
-    ranked = [(rank, label, *row) for label, rows in by_label.items() for rank, row in enumerate(sorted(rows))]
-    ranked.sort(key=lambda row: (row[0], row[2]))
+            by_label[label].append(_Place(derive(purpose, seed, key), key, t, n))
+    ranked = [
+        _Ranked(rank, label, place) for label, places in by_label.items() for rank, place in enumerate(sorted(places))
+    ]
+    return sorted(ranked, key=lambda image: (image.rank, image.place.draw))
+
+
+def _select(tables: list[TarTable], images: Iterable[_Ranked]) -> list[TarTable]:
     chosen: list[list[int]] = [[] for _ in tables]
-    for *_, t, n in choose(ranked):
-        chosen[t].append(n)
-    return [_rows(table, sorted(rows)) for table, rows in zip(tables, chosen, strict=True)]
-
-
-def _rows(table: TarTable, rows: list[int]) -> TarTable:
-    """The table with these rows only, as a plain TarTable."""
-    columns = {name: [getattr(table, name)[n] for n in rows] for name in ("key", "label", "offset", "length")}
-    return TarTable(tar=table.tar, sha256=table.sha256, bytes=table.bytes, **columns)
+    for image in images:
+        chosen[image.place.table].append(image.place.row)
+    return [table.select(sorted(rows)) for table, rows in zip(tables, chosen, strict=True)]

@@ -119,11 +119,7 @@ def rows(job: Job, real: int, images: list[int]) -> list[SheetRow]:
         manifest, wanted = _manifest(job, shard), {key_of(*one) for one in shown(classes, images[shard])}
         members = members_of(job.store.get(manifest.tar))
         for class_id in classes:
-            keys = sorted(
-                key
-                for key, owner in zip(manifest.key, manifest.class_id, strict=True)
-                if owner == class_id and key in wanted
-            )
+            keys = sorted(row.key for row in manifest.rows() if row.class_id == class_id and row.key in wanted)
             pictures = [(Image.open(io.BytesIO(members[f"{key}.jpg"])), members[f"{key}.txt"].decode()) for key in keys]
             lines = chunks(pictures, COLUMNS) or [[]]
             made[class_id] = [

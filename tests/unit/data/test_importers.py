@@ -69,7 +69,7 @@ def test_sorted_folder_names_never_define_labels(store_url, tmp_path):
     real, tables = load_split(open_store(store_url), "v2")
     assert real.classes is None
     assert real.per_label == {0: 2, 1: 2, 2: 2, 10: 2}
-    by_key = {key: label for table in tables for key, label in zip(table.key, table.label, strict=True)}
+    by_key = {row.key: row.label for table in tables for row in table.rows()}
     assert (by_key["10_0"], by_key["2_0"]) == (10, 2)
     assert images_by_class(open_store(store_url), "v2", classes).keys() == {"class-0", "class-1", "class-2", "class-10"}
 
@@ -80,7 +80,7 @@ def test_folders_are_matched_with_a_class_list_by_id_in_any_order(store_url, tmp
     run_import(folder, "--store", store_url, "--classes", tmp_path / "classes.yaml")
     real, tables = load_split(open_store(store_url), "train")
     assert real.classes == ["10", "2", "7", "1", "0"]
-    assert {key: label for table in tables for key, label in zip(table.key, table.label, strict=True)}["2_0"] == 1
+    assert {row.key: row.label for table in tables for row in table.rows()}["2_0"] == 1
 
 
 def test_a_csv_is_imported(store_url, tmp_path):

@@ -35,7 +35,7 @@ def real_store(tmp_path):
 
 
 def keys(tables):
-    return {(label, key) for table in tables for label, key in zip(table.label, table.key, strict=True)}
+    return {(row.label, row.key) for table in tables for row in table.rows()}
 
 
 def real(store, classes=CLASSES, **settings):
