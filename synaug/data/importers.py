@@ -10,7 +10,7 @@ from pathlib import Path
 
 from synaug.data.classes import ClassEntry, slug
 from synaug.data.file_store import FileStore
-from synaug.data.images import broken_rows
+from synaug.data.images import broken_rows, cannot_be_decoded
 from synaug.data.split_writer import Packed, Sample, publish, unique_key
 from synaug.data.splits import check_split
 from synaug.data.store import Store, locate
@@ -113,10 +113,8 @@ def reference_tars(
             bad = broken_rows(path, table, pool)
             if bad and not skip_broken:
                 row, why = next(iter(bad.items()))
-                raise DataError(
-                    f"{tar}: the image of sample {table.key[row]} is broken: {why}; "
-                    "mend the tar, or leave such images out with --skip-broken"
-                )
+                advice = "repair the tar, or leave such images out with --skip-broken"
+                raise DataError(cannot_be_decoded(store, table, row, why, advice=advice))
             broken += [f"{tar}/{table.key[row]}: {why}" for row, why in bad.items()]
             tables.append(table.select(row for row in range(len(table.key)) if row not in bad))
             report(n + 1, len(urls))
