@@ -14,7 +14,7 @@ from synaug.data.store import open_store
 from synaug.errors import DataError, UsageError
 from synaug.run.results import Evaluation, load_results
 from synaug.stages import evaluate
-from synaug.training.augmentation import test_transform as transform_of
+from synaug.training.augmentation import evaluation_transform as transform_of
 from tests import small_run
 
 
