@@ -1,4 +1,4 @@
-"""A run that an earlier version began is continued by this one: nothing finished is touched, the checkpoint is taken up.
+"""A run that an earlier version began is continued: nothing finished is touched, its checkpoint is taken up.
 
 stores/begun-by-0.1.0.tar.xz was written by commit 7cbcf0f (the last before the modules moved) with the photos and
 run.yaml of test_whole_job: 1x whole and indexed, `real` seed 0 trained and evaluated, `auxbn-1x` seed 0 killed by
