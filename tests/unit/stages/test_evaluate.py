@@ -19,7 +19,7 @@ from synaug.run.completion import Completion, Count
 from synaug.run.results import Evaluation, load_results
 from synaug.run.stages import Task
 from synaug.stages import evaluate, report
-from synaug.training.augmentation import test_transform as transform_of
+from synaug.training.augmentation import evaluation_transform as transform_of
 from tests import small_run
 
 
@@ -125,7 +125,7 @@ def test_a_test_set_of_another_domain_is_measured_again(trained):
 
 def test_a_test_set_imported_again_under_its_name_is_measured_and_reported_anew(trained):
     job, model = trained
-    done = {"steps": 1, "seconds": 1.0, "images_per_second": 1.0}
+    done = {"kind": "naive", "steps": 1, "seconds": 1.0, "images_per_second": 1.0, "images": {}, "passes": {}}
     job.store.put(layout.training(job.run, job.arm, job.seed, "done.json"), json.dumps(done).encode())
     evaluate.run(job)
     before = load_results(job.store, job.run, job.config).evaluations["naive-1x", 1].tests
