@@ -40,7 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises UsageError for an unknown key, DataError for an image that is not made, or with --exact comes out otherwise."""
+    """Make an image again and compare it.
+
+    Raises UsageError for an unknown key, DataError for an image that is not made, or with --exact comes out otherwise.
+    """
     from synaug.generation import regenerate
 
     job = open_job(args.store, args.run, overrides=args.overrides)

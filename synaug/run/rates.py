@@ -65,7 +65,7 @@ def prompts_digest(config: Config, plan: Plan, pool: str | None) -> str:
 
 
 def pace_digest(stage: Stage, config: Config, plan: Plan, pool: str | None) -> str:
-    """Digest what the pace of a stage without arms holds for: of prompts their settings, of any other the whole plan."""
+    """Digest what the pace of a stage without arms holds for: prompts for their settings, others for the plan."""
     return prompts_digest(config, plan, pool) if stage.proof is Proof.PROMPTS else _digest(plan.digest, pool)
 
 

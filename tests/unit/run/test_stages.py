@@ -111,9 +111,8 @@ def test_a_new_stage_is_planned_run_and_shown_by_its_row_and_its_module_alone(to
         assert records[f"done/images-{shard}.json"]["ended"] <= records[f"done/toy-{shard}.json"]["began"]
         assert records[f"done/toy-{shard}.json"]["ended"] <= records["done/index-None-None.json"]["began"]
     assert "2/2 toys" in shown(toy)
-    assert as_dict(outcome.state)["stages"]["toy"] | {"seconds": 0} == {
-        "unit": "toy", "done": 2, "total": 2, "left": 0, "rejected": 0, "lost": 0, "rate": None, "seconds": 0, "seconds_left": 0.0
-    }  # fmt: skip
+    toy_state = as_dict(outcome.state)["stages"]["toy"]
+    assert (toy_state["unit"], toy_state["done"], toy_state["total"], toy_state["left"]) == ("toy", 2, 2, 0)
     assert run(toy).clock.seconds == {}
 
 

@@ -1,4 +1,7 @@
-"""The local runner: order, what is skipped, failures, and how it ends. Stages are fakes here; the real ones run in tests/local."""
+"""The local runner: order, what is skipped, failures, and how it ends.
+
+Stages are fakes here; the real ones run in tests/local.
+"""
 
 import json
 import os

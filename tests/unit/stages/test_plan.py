@@ -90,7 +90,10 @@ def test_an_identity_change_is_refused_with_the_difference_once_work_exists(plan
     else:
         put_manifests(planned, plan, configuration(), 1)
     before = {key: planned.get(key) for key in planned.list("")}
-    line = r"run 'first' has prompts or images .* made otherwise: seed 0 -> 1, images\.guidance_scale 1\.0 -> 2\.0; take another --run"
+    line = (
+        r"run 'first' has prompts or images .* made otherwise: seed 0 -> 1, "
+        r"images\.guidance_scale 1\.0 -> 2\.0; take another --run"
+    )
     with pytest.raises(DataError, match=line):
         make_plan(planned, "images.guidance_scale=2.0", "seed=1")
     assert {key: planned.get(key) for key in planned.list("")} == before
