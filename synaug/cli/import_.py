@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    """Import a split. Raises UsageError for arguments that cannot be meant, DataError for unusable images."""
     if args.tar_bytes < 1:
         raise UsageError(f"--tar-bytes {args.tar_bytes}: a tar has at least 1 byte")
     open_store(
