@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from pipelines.launcher import jobs as module
-from pipelines.launcher.jobs import Jobs
+from pipelines.launcher.jobs import TrainingJobs
 from synaug.errors import DataError, ModelError, TransientError, UsageError
 
 JOBS = "/apis/kubeflow.org/v1/namespaces/synaug/pytorchjobs"
@@ -63,7 +63,7 @@ def jobs(server, monkeypatch):
     configuration = Configuration()
     configuration.host = f"http://127.0.0.1:{server.server.server_address[1]}"
     configuration.retries = 0
-    return Jobs("synaug", ApiClient(configuration), patience=0.3)
+    return TrainingJobs("synaug", ApiClient(configuration), patience=0.3)
 
 
 def test_a_job_that_is_there_and_one_that_is_not(server, jobs):

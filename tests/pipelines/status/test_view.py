@@ -234,7 +234,7 @@ FAILURES = [
     ("images", attempt("Failed", exit=137, message="main: OOMKilled (exit code 137)"), "exit 137",
      "more memory: pods.images.resources.limits.memory", "make logs SHARD=1"),
     ("images", attempt("Failed", exit=137), "exit 137", "the node killed it, not for its own limit of memory", "make logs SHARD=1"),
-    ("prompts", attempt("Failed", exit=2, line="no such field"), "exit 2, no such field", "mend the configuration", "STAGE=prompts"),
+    ("prompts", attempt("Failed", exit=2, line="no such field"), "exit 2, no such field", "repair the configuration", "STAGE=prompts"),
     ("images", attempt("Failed", exit=170, line="s3://b/p stayed out of reach after 9 attempts: refused"), "exit 170, s3://b/p stayed out",
      "bring the store or endpoint back", "SHARD=1"),
     ("images", attempt("Failed", exit=170, line="the hub stays out of reach (timed out)"), "exit 170, the hub stays out of reach",
@@ -334,9 +334,9 @@ def test_a_run_as_argo_3_7_18_left_it():
         "images  ##########  2/2 shards  160/160  7.5 img/s a GPU\n"
         "index done   train 0/1   evaluate 0/1   report -\n"
         "FAILED  train-auxbn-1x-0: exit 2, no reason given\n"
-        "        fix: mend the configuration, then make submit   log: make logs ARM=auxbn-1x SEED=0\n"
+        "        fix: repair the configuration, then make submit   log: make logs ARM=auxbn-1x SEED=0\n"
         "FAILED  finish: exit 2, no reason given\n"
-        "        fix: mend the configuration, then make submit   log: make logs STAGE=finish\n"
+        "        fix: repair the configuration, then make submit   log: make logs STAGE=finish\n"
     )
 
 

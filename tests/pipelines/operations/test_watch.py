@@ -46,8 +46,8 @@ def becomes(api, *states) -> None:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """Between lines nobody waits half a minute."""
-    monkeypatch.setattr(watch, "SAID", 0.0)
-    for rhythm in ("LOOK", "DRAWN", "PODS"):
+    monkeypatch.setattr(watch, "PRINT", 0.0)
+    for rhythm in ("LOOK", "DRAW", "PODS"):
         monkeypatch.setattr(watch, rhythm, 0.05)
 
 
@@ -130,7 +130,7 @@ def test_ctrl_c_leaves_the_run_going(cluster, client, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(watch, "snapshot", interrupted)
+    monkeypatch.setattr(watch, "read_snapshot", interrupted)
     code, _, err = client("watch", "--run", "first")
     assert code == 130
     assert "the run goes on" in err
@@ -158,7 +158,7 @@ def test_no_run_is_said_with_what_to_do(cluster, client):
 
 
 def test_unchanged_states_are_not_said_again(cluster, client, monkeypatch):
-    monkeypatch.setattr(watch, "SAID", 3600.0)
+    monkeypatch.setattr(watch, "PRINT", 3600.0)
     cluster.put(run("Running"))
     states = itertools.chain([(200, run("Running"))] * 3, itertools.repeat((200, MADE)))
     cluster.answers.append(("GET", f"/workflows/{NAME}$", lambda: next(states)))
