@@ -15,9 +15,8 @@ import pytest
 
 from k8s import cluster, host
 from k8s.control_plane import kubectl
-from k8s.errors import BootError
 from k8s.images import PAUSE
-from k8s.process import await_condition, owned, processes, start
+from k8s.process import BootError, await_condition, owned, processes, start
 from k8s.settings import REPOSITORY, Settings
 from k8s.tools import build_all
 
@@ -78,7 +77,7 @@ def machine() -> dict[str, Counter]:
     links = json.loads(output("ip", "-json", "address"))
     seen = {
         "processes": programs(),
-        "mounts": [f"{point} {kind}" for point, kind in host.mounts()],
+        "mounts": [f"{mount.point} {mount.kind}" for mount in host.mounts()],
         "network namespaces": network_namespaces(),
         "addresses": [f"{link['ifname']} {[info['local'] for info in link['addr_info']]}" for link in links],
         "routes": [

@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from k8s import cluster, host, images, prerequisites, process, tools
-from k8s.errors import BootError
-from k8s.process import OWNER
+from k8s.process import OWNER, BootError
 from k8s.settings import ADDRESSES, Settings
 from synaug.errors import UsageError
 
@@ -44,7 +43,8 @@ def test_a_cluster_of_another_checkout_is_left_alone(act, tmp_path, monkeypatch)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     other = subprocess.Popen(["sleep", "60"], env=os.environ | {OWNER: str(tmp_path / "theirs")})
     try:
-        # Popen returns once exec has closed its pipe, a moment before the kernel has set up what /proc shows of the new environment.
+        # Popen returns once exec has closed its pipe, a moment before the kernel has set up what /proc shows of the new
+        # environment.
         assert process.await_condition(lambda: other.pid in process.owned(), 10)
         with pytest.raises(UsageError, match="another development cluster is up, in /"):
             act(Settings(state=tmp_path / "ours"))
