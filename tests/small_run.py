@@ -81,7 +81,6 @@ def job(store: Store, its_config: Config, run: str = RUN) -> Job:
         models=models,
         styles=["line drawing", "watercolour painting"],
         scale=2,
-        estimate={},
         versions={"torch": "2.14.0"},
     )
     return Job(store=store, run=run, config=its_config, plan=plan)
@@ -165,7 +164,7 @@ def write_results(one: Job, *, seeds=None, seed: int = 0, means: dict = MEANS) -
     """done.json, timing and evaluation of every arm; accuracies near MEANS, a little more at 2x."""
     rng = np.random.default_rng(seed)
     for name, arm in one.config.arms.items():
-        scale = int(arm.scale[:-1]) if arm.scale else None
+        scale = arm.multiple
         own = means.get(name.replace("2x", "1x"), means["real"])
         for training_seed in one.config.seeds if seeds is None else seeds:
             _write_training(one, name, arm.kind, scale, training_seed)

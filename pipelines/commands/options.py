@@ -8,7 +8,8 @@ from pipelines import names
 from pipelines.api import client, submission, workflow_request
 from pipelines.api.kubeconfig import Target
 from pipelines.api.run_reference import NAMESPACE, RunReference
-from synaug.config.load import PRESETS, dump_config, load_config, parse_scale
+from synaug.config.load import PRESETS, dump_config, load_config
+from synaug.config.scale import parse_scale
 from synaug.errors import UsageError
 
 CONFIG = Path("run.yaml")

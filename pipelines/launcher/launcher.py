@@ -21,6 +21,7 @@ from synaug.config import arms
 from synaug.data import layout
 from synaug.data.store import open_store
 from synaug.errors import DataError, TransientError
+from synaug.run.completion import training_is_current
 from synaug.run.job import open_run
 
 LOOK = 5.0  # seconds between looks
@@ -39,8 +40,8 @@ class Launcher:
         self.name: str = job["metadata"]["name"]
         self.workers: int = job["spec"]["pytorchReplicaSpecs"]["Worker"]["replicas"]
         config, _ = open_run(self.store, run)
-        resolved = arms.resolve_arm(config, arm)
-        self.steps, self.settings = resolved.steps, resolved.frozen()
+        self.resolved = arms.resolve_arm(config, arm)
+        self.steps = self.resolved.steps
         self.printed_at = float("-inf")
         # workers' pods, name -> uids: one that is to start again is deleted; another takes its name
         self.pod_uids: dict[str, list[str]] = {}
@@ -190,7 +191,7 @@ class Launcher:
         key = self.key("done.json")
         if not self.store.exists(key):
             return False
-        return not arms.changes(json.loads(self.store.get(key)), self.settings)
+        return training_is_current(json.loads(self.store.get(key)), self.resolved)
 
     def metrics(self) -> dict[str, Any] | None:
         """Read the last line of metrics.jsonl, None before the first checkpoint."""

@@ -87,7 +87,10 @@ def ended(job: dict[str, Any]) -> str | None:
 
 
 def verdict(snapshot: JobSnapshot) -> SynaugError | bool:
-    """Decide what follows. True: trained. False: wait. An error: how the launcher ends; one of 128 or more is tried again."""
+    """Decide what follows.
+
+    True: trained. False: wait. An error: how the launcher ends; one of 128 or more is tried again.
+    """
     if snapshot.done:
         return True
     if snapshot.job is None:

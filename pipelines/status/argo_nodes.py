@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-STAGES = ("plan", "prompts", "images", "index", "train", "evaluate", "report", "finish", "import", "preview", "fetch")
+from synaug.run.stages import STAGES
+
+PODS = ("plan", *STAGES, "finish", "import", "preview", "fetch")  # names of templates with one pod
 EXIT_CODE = re.compile(r"\(exit code (-?\d+)\)")
 # of a Retry node: why no other attempt comes
 NO_RETRY = re.compile(r"retryStrategy\.expression evaluated to false|No more retries left")
@@ -121,7 +123,7 @@ def tasks(workflow: dict) -> list[NodeTask]:
     found = []
     for node in sorted(nodes.values(), key=lambda node: node["name"]):
         stage, kind = node.get("templateName", ""), node["type"]
-        if stage not in STAGES or kind not in ("Retry", "Pod") or (kind == "Pod" and node["id"] in retried):
+        if stage not in PODS or kind not in ("Retry", "Pod") or (kind == "Pod" and node["id"] in retried):
             continue
         if kind == "Retry":
             # a retried node's children hold what comes after it too

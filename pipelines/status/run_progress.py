@@ -8,14 +8,11 @@ from typing import Any
 from pipelines import names
 from pipelines.status import argo_nodes, pods
 from pipelines.status.argo_nodes import RETRIED, Attempt, NodeTask
+from synaug.run.stages import STAGES
 
-FANNED = {
-    "prompts": "shards",
-    "images": "shards",
-    "train": "trainings",
-    "evaluate": "evaluations",
-}  # stage -> plan's list of what is left
-RUN_STAGES = ("plan", "prompts", "images", "index", "train", "evaluate", "report")
+# stage -> plan's list of what is left
+FANNED = {name: stage.fan_out for name, stage in STAGES.items() if stage.fan_out}
+RUN_STAGES = ("plan", *STAGES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +75,7 @@ class RunProgress:
         self.by_node = {pods.node(pod): pod for pod in self.pods}
         self.estimate: dict[str, Any] | None = argo_nodes.output(workflow, "plan", "estimate")
         self.left: dict[str, list] = {
-            name: argo_nodes.output(workflow, "plan", name) or [] for name in ("shards", "trainings", "evaluations")
+            name: argo_nodes.output(workflow, "plan", name) or [] for name in dict.fromkeys(FANNED.values())
         }
         status = workflow.get("status", {})
         self.started, self.ended = (

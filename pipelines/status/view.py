@@ -7,6 +7,7 @@ from datetime import datetime
 from pipelines.status import explanations, pods
 from pipelines.status.argo_nodes import NodeTask, nodes_of
 from pipelines.status.run_progress import RUN_STAGES, RunProgress, StageCount
+from synaug.run.stages import STAGES, Scope
 
 BAR = 10
 MOST_FAILURES = 5
@@ -116,11 +117,11 @@ def stages(progress: RunProgress, snapshot: Snapshot) -> list[Line]:
     shown: list[Line] = []
     short: list[str] = []
     for stage in RUN_STAGES:
-        count = progress.count(stage)
+        count, scope = progress.count(stage), STAGES[stage].scope if stage in STAGES else None
         if stage == "plan":
             if not count.done:
                 shown.append(Line("stage", f"plan    {_word(progress, stage)}"))
-        elif stage in ("prompts", "images") and count.total is not None:
+        elif scope is Scope.SHARD and count.total is not None:
             detail = _images(progress, snapshot) if stage == "images" else ""
             shown.append(Line("stage", f"{stage:<7} {bar(count)}  {count.done}/{count.total}{detail}"))
         elif stage == "train" and count.total and count.running:
@@ -131,7 +132,7 @@ def stages(progress: RunProgress, snapshot: Snapshot) -> list[Line]:
                 for task in progress.of("train")
                 if task.phase == "Running"
             ]
-        elif stage in ("train", "evaluate"):
+        elif scope is Scope.TRAINING:
             short.append(f"{stage} {count.done}/{'?' if count.total is None else count.total}")
         else:
             short.append(f"{stage} {_word(progress, stage)}")

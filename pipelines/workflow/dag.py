@@ -1,7 +1,7 @@
 """The workflow: the order of a run (synaug.run.stages) as pods (docs/design.md §1)."""
 
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 from hera.workflows import DAG, Parameter, Task, WorkflowTemplate
@@ -10,49 +10,51 @@ from hera.workflows.models import EmptyDirVolumeSource, ExecutorConfig, Metadata
 from pipelines import names
 from pipelines.workflow import pods
 from synaug import __version__
+from synaug.run.stages import STAGES, Stage
 
+ONE_BY_ONE = ("trainings",)  # arms train one after another, each on all GPUs
 FAILED_STAY = PodGC(strategy="OnPodSuccess")  # failed pods, to be looked at
 
 
 def run() -> WorkflowTemplate:
-    """Make the workflow of a run.
+    """Make the workflow of a run, in the order of the table of stages.
 
     plan -> every shard: prompts -> images -> index -> every arm and seed: train -> evaluate -> report; at the end,
     finish. plan says what is left, as JSON lists: a fan-out over an empty list is skipped, and what depends on it goes
-    on.
+    on. Stages that fan out over the same list are one chain for each of its items: no barrier between shards.
     """
-    with template(
-        "run", "a run: plan, prompts, images, index, train, evaluate, report", entrypoint="run", on_exit="finish"
-    ) as workflow:
-        plan, prompts, images, index = pods.plan(), pods.prompts(), pods.images(), pods.index()
-        train, evaluate, report, _ = pods.train(), pods.evaluate(), pods.report(), pods.finish()
-        shard_number, arm_and_seed = [Parameter(name="shard")], [Parameter(name="arm"), Parameter(name="seed")]
-
-        with dag("shard", shard_number) as shard:  # no barrier between shards
-            number = {"shard": pods.input_value("shard")}
-            in_order(
-                Task(name="prompts", template=prompts, arguments=number),
-                Task(name="images", template=images, arguments=number),
-            )
-        with dag("training", arm_and_seed) as training:  # a dag counts as active while its pod waits to be tried again
-            Task(name="train", template=train, arguments={name: pods.input_value(name) for name in ("arm", "seed")})
-
-        shards = fan_out("shards", shard, {"shard": "{{item}}"})  # the chart sets parallelism: limits.gpus
-        trainings = fan_out("trainings", training, {"arm": "{{item.arm}}", "seed": "{{item.seed}}"}, parallelism=1)
-        evaluations = fan_out("evaluations", evaluate, {"arm": "{{item.arm}}", "seed": "{{item.seed}}"})
-
+    title = f"a run: {', '.join(('plan', *STAGES))}"
+    with template("run", title, entrypoint="run", on_exit="finish") as workflow:
+        plan, stage_pods = pods.plan(), {name: pods.of_stage(stage) for name, stage in STAGES.items()}
+        pods.finish()
+        groups = [list(group) for _, group in groupby(STAGES.values(), key=lambda stage: stage.fan_out or stage.name)]
+        chains = [chain(stages, stage_pods) for stages in groups]
+        templates = [
+            fan_out(stages[0].fan_out, each, pods.INPUTS[stages[0].scope]) if stages[0].fan_out else each
+            for stages, each in zip(groups, chains, strict=True)
+        ]
         with dag("run"):
             planned = Task(name="plan", template=plan)
-            left = {name: {"left": planned.get_parameter(name)} for name in ("shards", "trainings", "evaluations")}
-            in_order(
-                planned,
-                Task(name="shards", template=shards, arguments=left["shards"]),
-                Task(name="index", template=index),
-                Task(name="trainings", template=trainings, arguments=left["trainings"]),
-                Task(name="evaluations", template=evaluations, arguments=left["evaluations"]),
-                Task(name="report", template=report),
-            )
+            tasks = []
+            for stages, each in zip(groups, templates, strict=True):
+                left = {"left": planned.get_parameter(stages[0].fan_out)} if stages[0].fan_out else None
+                tasks.append(Task(name=str(each.name), template=each, arguments=left))
+            in_order(planned, *tasks)
     return workflow
+
+
+def chain(stages: list[Stage], stage_pods: dict[str, pods.Pod]) -> DAG | pods.Pod:
+    """Make what is done for each item of a fan-out: its stages in order. One stage alone needs no DAG around its pod.
+
+    Trainings do: a dag counts as active while its pod waits to be tried again.
+    """
+    fan, inputs = stages[0].fan_out, pods.INPUTS[stages[0].scope]
+    if fan is None or (len(stages) == 1 and fan not in ONE_BY_ONE):
+        return stage_pods[stages[0].name]
+    with dag(fan.removesuffix("s"), [Parameter(name=name) for name in inputs]) as each:
+        arguments = {name: pods.input_value(name) for name in inputs}
+        in_order(*(Task(name=stage.name, template=stage_pods[stage.name], arguments=arguments) for stage in stages))
+    return each
 
 
 def in_order(*tasks: Task) -> None:
@@ -69,9 +71,13 @@ def dag(name: str, inputs: list[Parameter] | None = None, **more: Any) -> DAG:
     return DAG(name=name, inputs=inputs, fail_fast=False, **more)
 
 
-def fan_out(name: str, each: DAG | pods.Pod, arguments: dict[str, str], **more: Any) -> DAG:
-    """Make a DAG of `each`, once for each item of the JSON list `left`."""
-    with dag(name, [Parameter(name="left")], **more) as fan:
+def fan_out(name: str, each: DAG | pods.Pod, inputs: tuple[str, ...]) -> DAG:
+    """Make a DAG of `each`, once for each item of the JSON list `left`.
+
+    The chart sets the parallelism of shards: limits.gpus.
+    """
+    arguments = {key: "{{item}}" if len(inputs) == 1 else f"{{{{item.{key}}}}}" for key in inputs}
+    with dag(name, [Parameter(name="left")], parallelism=1 if name in ONE_BY_ONE else None) as fan:
         Task(name=str(each.name), template=each, arguments=arguments, with_param=pods.input_value("left"))
     return fan
 

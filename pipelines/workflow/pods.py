@@ -22,6 +22,7 @@ from hera.workflows.models import (
 )
 
 from pipelines import names
+from synaug.run.stages import Scope, Stage
 
 IMAGE = "synaug"  # the chart's image takes its place
 TMP = "/tmp"  # the one writable folder: an emptyDir
@@ -29,6 +30,7 @@ OUTPUTS = f"{TMP}/outputs"  # a stage's small files for output parameters
 RUN_YAML, CLASSES_YAML = f"{TMP}/run.yaml", f"{TMP}/classes.yaml"
 JOB_YAML = "/etc/synaug/training-job.yaml"  # a ConfigMap of the chart
 USER = 65532
+INPUTS: dict[Scope, tuple[str, ...]] = {Scope.RUN: (), Scope.SHARD: ("shard",), Scope.TRAINING: ("arm", "seed")}
 
 # Argo 3.7.18 (buildRetryStrategyLocalScope): all variables are strings. exitCode is "-1" where the main container left
 # none: the pod was deleted, evicted, lost with its node, or never created. `retries` is 0 after the first failure and
@@ -108,6 +110,17 @@ def input_value(name: str) -> str:
     return f"{{{{inputs.parameters.{name}}}}}"
 
 
+def scope_arguments(scope: Scope) -> list[str]:
+    """Make the arguments that say which task of a stage is meant, of the template's inputs."""
+    return [word for name in INPUTS[scope] for word in (f"--{name}", input_value(name))]
+
+
+def shown(stage: Stage) -> str:
+    """Name a stage's pod in Argo: `images-017`; nothing for a stage that is done once."""
+    inputs = INPUTS[stage.scope]
+    return "-".join([stage.name, *map(input_value, inputs)]) if inputs else ""
+
+
 def output_files(*files: str) -> list[Parameter]:
     """Make output parameters of a stage's files.
 
@@ -139,61 +152,32 @@ def plan() -> Pod:
     )
 
 
-def prompts() -> Pod:
-    """Make the pod that makes the prompts of a class shard."""
+def of_stage(stage: Stage) -> Pod:
+    """Make the pod of a stage; its scope gives its inputs, arguments and name in Argo."""
+    if stage.name == "train":
+        return train(stage)
+    inputs = INPUTS[stage.scope]
     return Pod(
-        name="prompts",
-        args=stage_arguments("prompts", "--shard", input_value("shard")),
-        inputs=[Parameter(name="shard")],
-        outputs=output_files("summary"),
-        shown=f"prompts-{input_value('shard')}",
+        name=stage.name,
+        args=stage_arguments(stage.name, *scope_arguments(stage.scope)),
+        inputs=[Parameter(name=name) for name in inputs] or None,
+        outputs=output_files("summary") if stage.scope is Scope.SHARD else None,
+        shown=shown(stage),
     )
 
 
-def images() -> Pod:
-    """Make the pod that makes the images of a class shard."""
-    return Pod(
-        name="images",
-        args=stage_arguments("images", "--shard", input_value("shard")),
-        inputs=[Parameter(name="shard")],
-        outputs=output_files("summary"),
-        shown=f"images-{input_value('shard')}",
-    )
-
-
-def index() -> Pod:
-    """Make the pod that indexes a run's tars."""
-    return Pod(name="index", args=stage_arguments("index"))
-
-
-def train() -> Pod:
+def train(stage: Stage) -> Pod:
     """Make the launcher of a PyTorchJob. It and `finish` are the only pods with rights on the API server."""
-    training = ["--arm", input_value("arm"), "--seed", input_value("seed")]
     owner = ["--workflow", "{{workflow.name}}", "--uid", "{{workflow.uid}}"]
     return Pod(
-        name="train",
+        name=stage.name,
         program="pipelines",
-        args=stage_arguments("launch", *training, *owner, "--job", JOB_YAML),
-        inputs=[Parameter(name="arm"), Parameter(name="seed")],
-        shown=f"train-{input_value('arm')}-{input_value('seed')}",
+        args=stage_arguments("launch", *scope_arguments(stage.scope), *owner, "--job", JOB_YAML),
+        inputs=[Parameter(name=name) for name in INPUTS[stage.scope]],
+        shown=shown(stage),
         service_account_name="synaug-launcher",
         automount_service_account_token=True,
     )
-
-
-def evaluate() -> Pod:
-    """Make the pod that evaluates an arm and seed."""
-    return Pod(
-        name="evaluate",
-        args=stage_arguments("evaluate", "--arm", input_value("arm"), "--seed", input_value("seed")),
-        inputs=[Parameter(name="arm"), Parameter(name="seed")],
-        shown=f"evaluate-{input_value('arm')}-{input_value('seed')}",
-    )
-
-
-def report() -> Pod:
-    """Make the pod that writes a run's report."""
-    return Pod(name="report", args=stage_arguments("report"))
 
 
 def finish() -> Pod:

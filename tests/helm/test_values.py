@@ -7,9 +7,12 @@ import re
 import pytest
 import yaml
 
+from synaug.run.stages import STAGES
 from tests.helm.chart import CHART, SCENARIOS, STORE, helm, template
 
 VALUES = CHART / "values.yaml"
+# kinds of pods that are no stage: train's workers, the one-pod workflows, the exit handler, `helm test`
+HELPERS = {"plan", "import", "preview", "fetch", "finish", "worker", "test"}
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
@@ -29,6 +32,13 @@ def test_every_value_has_a_comment_of_its_own():
     assert len(found) > 70
     bare = [path for path, line in found if not re.match(r"\s*# \S", lines[line - 1])]
     assert bare == []
+
+
+def test_pods_has_a_kind_for_every_stage_and_helper_and_no_other():
+    kinds = yaml.safe_load(VALUES.read_text())["pods"]
+    assert set(kinds) == {"default", *STAGES, *HELPERS}
+    fanned = [name for name in kinds if name in STAGES and "gpus" in kinds[name]]
+    assert fanned == ["prompts", "images", "evaluate"], "train has its GPUs as `worker`; others compute nothing"
 
 
 def test_the_schema_knows_every_value():
