@@ -15,9 +15,13 @@ from tests.cluster.phases import TIMES, phase
 
 FOLDER = Path(__file__).parent
 SETTINGS = [
-    "prompts.senses=false", "prompts.values=2", "training.steps=40", "images.part_images=40", "tests={test: {split: test, domain: in}}",
+    "prompts.senses=false",
+    "prompts.values=2",
+    "training.steps=40",
+    "images.part_images=40",
+    "tests={test: {split: test, domain: in}}",
     "arms={auxbn-1x: {kind: auxbn, scale: 1x}, auxbn-2x: {kind: auxbn, scale: 2x}}",
-]  # fmt: skip
+]
 
 
 def pytest_collection_modifyitems(items):

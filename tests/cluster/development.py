@@ -1,4 +1,4 @@
-"""The development cluster as the tests see it: its own kubeconfig, its store, the command line against it; and faults, for it alone."""
+"""The development cluster as the tests see it: its kubeconfig, its store, the command line; faults for it alone."""
 
 import json
 import os

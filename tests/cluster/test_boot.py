@@ -97,7 +97,7 @@ def machine() -> dict[str, Counter]:
 
 
 def programs() -> list[str]:
-    """Names of live processes, of the kinds that a cluster has; not of zombies (Z), which are ended children of this test."""
+    """Name the live processes of the kinds that a cluster has; not zombies (Z): ended children of this test."""
     found = [re.match(r"\d+ \((.+)\) (.)", text) for text in texts("/proc", "[0-9]*/stat").values()]
     return sorted(match[1] for match in found if match[1] in PROGRAMS and match[2] != "Z")
 
@@ -152,8 +152,8 @@ def test_down_leaves_the_machine_as_it_was(settings):
 
 def test_down_cleans_up_after_a_boot_that_was_killed(settings):
     before = machine()
-    program = "import sys; from pathlib import Path; from k8s import cluster; from tests.cluster.test_boot import made_for_tests; "
-    program += "cluster.boot(made_for_tests(Path(sys.argv[1])))"
+    program = "import sys; from pathlib import Path; from k8s import cluster; "
+    program += "from tests.cluster.test_boot import made_for_tests; cluster.boot(made_for_tests(Path(sys.argv[1])))"
     boot = subprocess.Popen(
         [sys.executable, "-c", program, str(settings.state)], cwd=REPOSITORY, stdout=subprocess.DEVNULL
     )

@@ -45,7 +45,7 @@ def test_the_schema_knows_every_value():
     schema, values = resolved(SCHEMA), yaml.safe_load(VALUES.read_text())
 
     def unlike(schema: dict, values: dict, path: str = "") -> list[str]:
-        """Paths that only one of both has; optional ones of pods, which values.yaml explains once for all kinds, aside."""
+        """List paths that only one of both has, but for optional ones of pods, explained once for all kinds."""
         found = []
         for key in {*schema.get("properties", ()), *values}:
             here, known = f"{path}.{key}".lstrip("."), schema.get("properties", {}).get(key)

@@ -1,4 +1,4 @@
-"""The development cluster's program, as far as that goes without root and Go: settings, pinned tools, image archives."""
+"""The development cluster's program, as far as that goes without root and Go: settings, pinned tools, archives."""
 
 import json
 import os
@@ -25,7 +25,8 @@ def test_node_pods_and_services_share_the_one_network_without_overlap():
 
 
 @pytest.mark.parametrize(("addresses", "says"), [
-    ("198.18.0.1/15", "has host bits set"), ("ten", "such as 198.18.0.0/15"), ("10.0.0.0/24", "too few"), ("fd00::/64", "IPv4"),
+    ("198.18.0.1/15", "has host bits set"), ("ten", "such as 198.18.0.0/15"), ("10.0.0.0/24", "too few"),
+    ("fd00::/64", "IPv4"),
 ])  # fmt: skip
 def test_addresses_that_cannot_serve_are_refused(addresses, says):
     with pytest.raises(UsageError, match=says) as caught:

@@ -110,7 +110,8 @@ def test_a_deletion_is_awaited(cluster, client):
 
 def test_what_the_plan_pod_refuses_comes_through_with_its_exit_code(cluster, client):
     """A run whose identity changed: exit 3."""
-    line = "run 'demo' has prompts or images that were made otherwise: seed: 0 then, 1 now; take another --run, or set it back"
+    line = "run 'demo' has prompts or images that were made otherwise: seed: 0 then, 1 now; "
+    line += "take another --run, or set it back"
 
     def on_create(made):
         nodes = Nodes(made["metadata"]["name"]).add("plan", "Failed", attempt("Failed", exit=3, line=line))

@@ -2,7 +2,18 @@
 
 import pytest
 
-from pipelines.launcher.verdict import KILLS, RESTARTS, Defect, JobSnapshot, arrival, ended, exits, lacks_nodes, progress_line, verdict
+from pipelines.launcher.verdict import (
+    KILLS,
+    RESTARTS,
+    Defect,
+    JobSnapshot,
+    arrival,
+    ended,
+    exits,
+    lacks_nodes,
+    progress_line,
+    verdict,
+)
 from pipelines.workflow import training_job
 from synaug.errors import DataError, ModelError, TransientError, UsageError
 
