@@ -7,6 +7,10 @@ import pytest
 import yaml
 
 from k8s.tools import binary
+from pipelines import names
+from pipelines.api import workflow_request
+from pipelines.workflow import render
+from synaug.config.load import dump_config, load_config
 from tests.cluster.development import NAMESPACE, ROOT, STATE, command, until
 from tests.cluster.phases import phase
 
@@ -159,10 +163,6 @@ def test_another_version_of_the_chart_is_refused(cluster, first_run):
 
 def test_a_request_is_made_and_sent_within_two_seconds(cluster, config_file):
     """Render all templates, read the configuration, send the Workflow (dry run: nothing starts); the best of three."""
-    from pipelines import names
-    from pipelines.api import workflow_request
-    from pipelines.workflow import render
-    from synaug.config.load import dump_config, load_config
 
     def seconds() -> float:
         begun = time.monotonic()

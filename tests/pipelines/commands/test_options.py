@@ -6,6 +6,7 @@ import pytest
 
 from pipelines.api import kubeconfig
 from pipelines.commands import options
+from pipelines.names import check_run
 from synaug.errors import UsageError
 from tests.pipelines.api_server import kubeconfig as write_kubeconfig
 
@@ -106,8 +107,6 @@ def test_growth_keeps_the_workflow_s_name_and_another_identity_does_not(no_clust
 
 @pytest.mark.parametrize("folder", ["123", "a" * 50, "---"])
 def test_a_folder_s_name_becomes_a_run_s_name_or_is_refused(tmp_path, folder):
-    from pipelines.names import check_run
-
     (tmp_path / folder).mkdir()
     try:
         made = options.default_run(str(tmp_path / folder / "run.yaml"))

@@ -1,5 +1,6 @@
 """`make submit` and `make plan` against a server that answers as an API server does."""
 
+import re
 import time
 
 import pytest
@@ -229,8 +230,6 @@ BAD = [
     ("arguments", "line"), BAD, ids=lambda value: " ".join(value)[:20] if isinstance(value, list) else ""
 )
 def test_what_cannot_be_meant_is_one_line_and_exit_2(cluster, client, tmp_path, arguments, line):
-    import re
-
     classes = "".join(f"  - {{id: c{n}, names: [class {n}], gloss: {'long ' * 20}}}\n" for n in range(700))
     (tmp_path / "big.yaml").write_text(f"classes:\n{classes}")
     given = arguments if not arguments or "--config" in arguments else ["--config", "demo", *arguments]

@@ -1,13 +1,15 @@
 """`make watch`, `make stop`: what they print, how they end, against a server that answers as an API server does."""
 
 import itertools
+from argparse import Namespace
 
 import pytest
 from rich.console import Console
 
 from pipelines.api import wait
+from pipelines.commands import options
 from pipelines.operations import watch
-from tests.pipelines.api_server import status
+from tests.pipelines.api_server import forbidden, status
 from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
 
 NAME = "first-4f2a"
@@ -115,8 +117,6 @@ def test_a_workflow_that_is_deleted_under_it_is_said(cluster, client):
 
 
 def test_pods_that_may_not_be_listed_end_it_with_the_missing_right(cluster, client):
-    from tests.pipelines.api_server import forbidden
-
     cluster.put(run("Running"))
     cluster.answers.append(("GET", "/pods$", forbidden("list", "pods", "")))
     code, _, err = client("watch", "--run", "first")
@@ -166,10 +166,6 @@ def test_unchanged_states_are_not_said_again(cluster, client, monkeypatch):
 
 
 def test_a_terminal_is_drawn_anew_and_ends_with_the_last_state(cluster, monkeypatch, tmp_path):
-    from argparse import Namespace
-
-    from pipelines.commands import options
-
     becomes(cluster, run("Running"), MADE)
     with open(tmp_path / "screen", "w") as screen:
         console = Console(file=screen, force_terminal=True, width=140, highlight=False)
