@@ -55,7 +55,7 @@ class Attempt:
         return self.phase == "Running"
 
 
-class Progress(NamedTuple):
+class PodProgress(NamedTuple):
     """Units of a pod's work, of its ARGO_PROGRESS_FILE."""
 
     done: int
@@ -188,12 +188,12 @@ def _code(pod: dict, phase: str, message: str) -> int | None:
     return 0 if phase == "Succeeded" else LOST
 
 
-def progress(node: dict) -> Progress:
+def progress(node: dict) -> PodProgress:
     """Read a pod's progress; 0 of 0 where it wrote none: Argo then counts the pod itself, as 0/1 or 1/1."""
     done, _, total = node.get("progress", "").partition("/")
     if not total or total == "1":
-        return Progress(0, 0)
-    return Progress(int(done), int(total))
+        return PodProgress(0, 0)
+    return PodProgress(int(done), int(total))
 
 
 def own_words(message: str) -> str:
