@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 HELP = "make a few images of a few classes: a contact sheet to look at, and the measured rate of every stage"
 EPILOG = """\
 reads    the run's plan, its prompts files where they exist, the real images, the LLM, CLIP and diffusion weights
-writes   runs/NAME/preview/ (contact-sheet.png, and prompts and images of its own) and timing/preview/: the rates of prompts, images,
-         training steps and evaluations that plan's estimate takes, measured with as many processes side by side as the run will have;
-         nothing that freezes the run: settings may still change
+writes   runs/NAME/preview/ (contact-sheet.png, and prompts and images of its own) and timing/preview/: the rates of
+         prompts, images, training steps and evaluations that plan's estimate takes, measured with as many processes
+         side by side as the run will have; nothing that freezes the run: settings may still change
 needs    a planned run (`synaug plan`)
 example  synaug preview --images 20 --store ./store --run first --classes n02012849,n03126707
 """

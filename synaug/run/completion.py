@@ -12,7 +12,7 @@ from typing import Any
 
 from synaug.config import Config, arms
 from synaug.config.arms import ResolvedArm
-from synaug.config.evaluate import TestSet
+from synaug.config.run import TestSet
 from synaug.data import layout
 from synaug.data.store import Store
 from synaug.run.plan import Plan, active_arms
@@ -84,7 +84,7 @@ class Completion:
         return evaluation if evaluation.trained == self.training_digest(arm, seed) else None
 
     def unmeasured_tests(self, evaluation: Evaluation | None) -> dict[str, TestSet]:
-        """Return the test sets, by name, that an evaluation has no result of, as they are asked for and imported now."""
+        """Return the test sets, by name, without a result in an evaluation, as asked for and as imported now."""
         results = evaluation.tests if evaluation else {}
         return {
             name: test
@@ -93,12 +93,12 @@ class Completion:
         }
 
     def training_digest(self, arm: str, seed: int) -> str | None:
-        """SHA-256 of the done.json of a training, None where there is none: what an evaluation is recorded as being of."""
+        """Return the SHA-256 of a training's done.json, which its evaluation records; None where there is none."""
         key = layout.training(self.run, arm, seed, "done.json")
         return hashlib.sha256(self.store.get(key)).hexdigest() if key in self._done_files else None
 
     def split_digest(self, split: str) -> str | None:
-        """SHA-256 of the list of a split, None where it is not imported: another import is another test set."""
+        """Return the SHA-256 of a split's list, None where it is not imported: another import is another test set."""
         if split not in self._split_digests:
             key = layout.real_split(split)
             data = self.store.get(key) if self.store.exists(key) else None
@@ -106,10 +106,10 @@ class Completion:
         return self._split_digests[split]
 
     def record(self, task: Task) -> bytes:
-        """Write what a completion record of the task holds: a digest of what the task is made of, for stages with no better proof.
+        """Return the completion record of a task: a digest of what it is made of, for stages with no better proof.
 
-        Of a class shard that is the plan and its scale; of a training also the arm's settings; of what is done once all arms, training
-        seeds and test sets.
+        Of a class shard that is the plan and its scale; of a training also the arm's settings; of what is done once all
+        arms, training seeds and test sets.
         """
         if task.shard is not None:
             names: list[str] = []
@@ -176,7 +176,10 @@ class Completion:
 
 
 def training_is_current(done: dict[str, Any] | None, arm: ResolvedArm) -> bool:
-    """Tell whether a training is finished with the settings that its arm has now. done: its done.json, None where there is none."""
+    """Tell whether a training is finished with the settings that its arm has now.
+
+    done: its done.json, None where there is none.
+    """
     return done is not None and not arms.changes(done, arm.frozen())
 
 

@@ -1,7 +1,8 @@
-"""The stages of a run: the one table of them, and the order that follows from it. Only the standard library is imported here.
+"""The stages of a run: the one table of them, and the order that follows from it.
 
-A new stage is a row here and its module, synaug/stages/NAME.py, with HELP, EPILOG, `run(job)` and, where it takes more arguments than its
-scope says, `add_arguments(parser)`. Command line, local runner, status, forecast and report go by the table.
+Only the standard library is imported here. A new stage is a row here and its module, synaug/stages/NAME.py, with HELP,
+EPILOG, `run(job)` and, where it takes more arguments than its scope says, `add_arguments(parser)`. Command line, local
+runner, status, forecast, report and the workflow go by the table.
 """
 
 from collections.abc import Sequence
@@ -149,7 +150,7 @@ def tasks(stage: Stage, shards: int, trainings: Sequence[Training]) -> list[Task
 def flow(shards: int, trainings: Sequence[Training]) -> list[list[list[Task]]]:
     """Order a run: groups one after another, the chains of a group side by side, the tasks of a chain in order.
 
-    A stage that follows one of its own scope goes on where that one's task ends; any other waits for all that is before it.
+    A stage that follows one of its own scope goes on where that one's task ends; any other waits for all before it.
     """
     groups: list[list[list[Task]]] = []
     before: Stage | None = None
