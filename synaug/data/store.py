@@ -3,8 +3,6 @@
 The store on S3 is imported where one is opened: boto3 takes longer to load than most commands take to run.
 """
 
-import argparse
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -52,18 +50,6 @@ class Store(Protocol):
 
     def download(self, key: str, path: Path) -> None:
         """Copy the object to a local file, whole or not at all."""
-
-
-def add_store_argument(parser: argparse.ArgumentParser, note: str = "") -> None:
-    """Add --store URL, which the variable SYNAUG_STORE can give."""
-    default = os.environ.get("SYNAUG_STORE")
-    parser.add_argument(
-        "--store",
-        required=default is None,
-        default=default,
-        metavar="URL",
-        help=f"folder, file:// or s3://bucket/prefix{note}; by default what SYNAUG_STORE says",
-    )
 
 
 def open_store(url: str | Path, *, create: bool = False) -> Store:

@@ -1,5 +1,6 @@
 """Accuracy of an exported model on a split: one forward pass, images decoded once a process where they fit."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from synaug.config.training import TrainingSettings
+from synaug.data import layout
 from synaug.data.classes import ClassEntry
 from synaug.data.images import decode_rgb
 from synaug.data.manifest import TarTable
@@ -66,11 +68,12 @@ def batches(
     Kept for the next model of the process while all kept sets together stay below KEPT_BYTES.
     """
     size = settings.test_image_size or settings.image_size
-    key = (store.url, split, tuple(c.id for c in classes), settings.model, size, settings.test_crop, batch_size)
+    tables = split_pool(store, split, classes)
+    data = hashlib.sha256(store.get(layout.real_split(split))).hexdigest()  # another import is another test set
+    key = (store.url, data, tuple(c.id for c in classes), settings.model, size, settings.test_crop, batch_size)
     if key in _kept:
         yield from _kept[key]
         return
-    tables = split_pool(store, split, classes)
     bytes_needed = decoded_bytes(sum(len(table.key) for table in tables), settings)
     images = decoded(store, tables, settings, threads=threads, batch_size=batch_size)
     if bytes_needed > KEPT_BYTES:
