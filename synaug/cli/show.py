@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
     from synaug.run.job import open_job
 
     job = open_job(args.store, args.run, overrides=args.overrides)
-    stored = regenerate.find(job, args.key)
+    stored = regenerate.find_stored(job, args.key)
     _show(job, stored, args)
 
 
@@ -53,19 +53,19 @@ def _show(job, stored, args: argparse.Namespace) -> None:
     from synaug.backends.diffusion import open_diffusion
     from synaug.errors import DataError
     from synaug.generation import regenerate
-    from synaug.generation.encode import to_image, to_jpeg
+    from synaug.generation.postprocess import to_image, to_jpeg
     from synaug.run.versions import versions
 
     images = job.config.images
     device = find_device(job.config.compute.device)
     torch.set_num_threads(job.config.threads)
     diffusion = open_diffusion(job.config, device)
-    image = stored.planned(job.plan.labels[stored.metadata["class_id"]])
+    image = stored.to_request(job.plan.labels[stored.metadata["class_id"]])
     if args.exact:
-        batch, window = regenerate.batch_of(job, stored)
-        pixels = regenerate.make_exactly(diffusion, job.config, batch, window, stored.key)
+        original = regenerate.rebuild_batch(job, stored)
+        pixels = regenerate.generate_exactly(diffusion, job.config, original, stored.key)
     else:
-        pixels = regenerate.make_alone(diffusion, job.config, image)
+        pixels = regenerate.generate_alone(diffusion, job.config, image)
     made = to_image(pixels, shortest_edge=images.shortest_edge)
     jpeg = to_jpeg(made, quality=images.jpeg_quality)
     before, after = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.int16) for data in (stored.jpeg, jpeg))
@@ -86,5 +86,7 @@ def _show(job, stored, args: argparse.Namespace) -> None:
     if args.exact:
         if jpeg != stored.jpeg:
             why = f"since then: {'; '.join(changed)}" if changed else "model, versions and device are the same"
-            raise DataError(f"{stored.key}: its batch of {batch.size} gives other bytes than the stored ones; {why}")
-        print(f"its batch of {batch.size} gives the same bytes")
+            raise DataError(
+                f"{stored.key}: its batch of {original.batch.size} gives other bytes than the stored ones; {why}"
+            )
+        print(f"its batch of {original.batch.size} gives the same bytes")

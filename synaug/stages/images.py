@@ -42,7 +42,7 @@ def _check_prompts(job: Job, shard: int, classes: set[str]) -> None:
     """Raises DataError for a prompts file that is missing or broken, before minutes are spent on loading models."""
     from synaug.data import layout
     from synaug.errors import DataError
-    from synaug.prompts.compose import load_prompts
+    from synaug.prompts.schema import load_prompts
 
     there = set(job.store.list(layout.prompts_folder(job.run)))
     if absent := sorted(class_id for class_id in classes if layout.prompts(job.run, class_id) not in there):
@@ -87,7 +87,7 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
     from synaug.backends.devices import find_device
     from synaug.backends.diffusion import open_diffusion
     from synaug.data import layout
-    from synaug.generation.part import PartMaker, recipe
+    from synaug.generation.part import PartMaker, request_part
     from synaug.run.pinned import check_planned
     from synaug.run.versions import versions
 
@@ -120,7 +120,7 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
     start = time.perf_counter()
     try:
         for part in missing:
-            maker.make(recipe(job.store, job.run, job.config, job.plan, part))
+            maker.make(request_part(job.store, job.run, job.config, job.plan, part))
     finally:
         maker.close()
     end = time.perf_counter()

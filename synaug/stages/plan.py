@@ -1,7 +1,6 @@
 """plan: freezes what a run is, cuts it into class shards, and says what it will take (docs/design.md)."""
 
 import argparse
-import importlib
 import os
 import platform
 from importlib import metadata
@@ -86,6 +85,7 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     Raises DataError when finished work would be changed, ModelError for a licence that is not accepted, UsageError for arms
     that cannot be.
     """
+    from synaug.backends.resolve import resolve_models
     from synaug.data.classes import load_classes
     from synaug.data.pools import real_counts
     from synaug.prompts.styles import load_styles
@@ -99,7 +99,7 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     if before:
         config = _keep_revisions(config, before[0])
     known = before and begun and _same_models(config, before[0])  # neither the hub nor torch is needed to go on
-    models = before[1].models if known else [resolve(config) for resolve in _resolvers()]
+    models = before[1].models if known else resolve_models(config)
     _check_licences(config, models)
     config = _pin_revisions(config, models)
     classes = load_classes(config, Path())
@@ -162,12 +162,6 @@ def _pool(run: str, config: Config, begun: Plan | None) -> str | None:
             f"with compute.pool={recorded}, or take another --run"
         )
     return recorded or given
-
-
-def _resolvers():
-    return [
-        importlib.import_module(f"synaug.backends.{name}").resolve for name in ("llm_name", "clip_name", "diffusion")
-    ]
 
 
 def _same_models(config: Config, old: Config) -> bool:

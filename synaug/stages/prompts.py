@@ -17,7 +17,7 @@ def run(job: Job) -> None:
     import time
 
     from synaug.data import layout
-    from synaug.prompts.compose import load_prompts
+    from synaug.prompts.schema import load_prompts
     from synaug.prompts.fallback_limit import refuse_fallbacks
     from synaug.run import outputs
 
@@ -75,7 +75,7 @@ def _make(job: Job, shard: int, missing: list[str], total: int) -> float:
     loading = time.perf_counter() - start
     for n, class_id in enumerate(missing):
         job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + n, total, "class"))
-        made = maker.make(class_id)
+        made = maker.build(class_id)
         # a twin of this pod, presumed lost and alive, may have been quicker, and its file edited or used
         job.store.put(
             layout.prompts(job.run, class_id), (made.model_dump_json(indent=2) + "\n").encode(), if_absent=True

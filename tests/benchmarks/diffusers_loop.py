@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from synaug.backends import profiles
+from synaug.backends.profiles import resolve_sampling
 from synaug.config import Config
-from synaug.generation.batching import ImageRequest, batches
+from synaug.generation.batching import GenerationBatch, ImageRequest, cut_batches
 
 
 class PlainLoop:
@@ -20,7 +20,7 @@ class PlainLoop:
     def __init__(self, config: Config, device: torch.device, images: list[ImageRequest]):
         import diffusers
 
-        self.config, self.sampling = config, profiles.sampling(config.images)
+        self.config, self.sampling = config, resolve_sampling(config.images)
         profile, dtype = (
             self.sampling.profile,
             getattr(torch, "float32" if config.images.dtype == "auto" else config.images.dtype),
@@ -29,7 +29,7 @@ class PlainLoop:
         scheduler = getattr(diffusers, profile.scheduler)
         self.pipeline.scheduler = scheduler.from_config(self.pipeline.scheduler.config, **profile.scheduler_kwargs)
         self.pipeline.set_progress_bar_config(disable=True)
-        self.todo = batches(images, config.images.batch_size)
+        self.todo = cut_batches(images, config.images.batch_size)
 
     def warm_up(self) -> None:
         self._made(self.todo[:1])

@@ -20,8 +20,8 @@ from synaug.backends.devices import find_device
 from synaug.backends.diffusion import open_diffusion
 from synaug.data import layout
 from synaug.data.store import open_store
-from synaug.generation.batching import GenerationBatch, batches
-from synaug.generation.part import PartMaker, PartRequest, recipe, texts_of
+from synaug.generation.batching import GenerationBatch, cut_batches, unique_prompts
+from synaug.generation.part import PartMaker, PartRequest, request_part
 from synaug.run.job import Job
 from tests.benchmarks import full_size, machine
 from tests.benchmarks.diffusers_loop import PlainLoop
@@ -76,7 +76,7 @@ class Bench:
 
     def bare(self, images: int | None = None, batch: int | None = None) -> "Bare":
         """Over the part's first `images`."""
-        return Bare(self.diffusion, self.job, batches(self.part.images[:images], batch or self.batch))
+        return Bare(self.diffusion, self.job, cut_batches(self.part.images[:images], batch or self.batch))
 
 
 @contextlib.contextmanager
@@ -95,7 +95,7 @@ def bench(*, images: int, batch: int, clip: dict | None = None, **settings) -> I
         job = with_clip(job, clip or {})
         device = find_device(job.config.compute.device)
         diffusion, model = open_diffusion(job.config, device), open_clip_model(job.config)
-        part = recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0])
+        part = request_part(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0])
         yield Bench(job, device, diffusion, model, part, batch)
 
 
@@ -152,7 +152,7 @@ class Bare:
 
     def __init__(self, diffusion, job: Job, todo: list[GenerationBatch]):
         self.diffusion, self.images, self.inputs = diffusion, sum(batch.size for batch in todo), []
-        encoded = diffusion.encode(texts_of(todo))
+        encoded = diffusion.encode(unique_prompts(todo))
         for batch in todo:
             rows = [encoded[image.prompt.text] for image in batch.padded]
             arguments = {name: torch.cat([row[name] for row in rows]).to(diffusion.device) for name in rows[0]}
@@ -218,8 +218,8 @@ class Timed:
     shares: dict[str, float]  # of the part's seconds, by phase
 
 
-def stage(at: Bench, *, beside=None) -> Timed:
-    """The part made and published. beside: in place of the threads beside the model."""
+def stage(at: Bench, *, background=None) -> Timed:
+    """The part made and published. background: in place of the threads beside the model."""
     part, store = at.part.part, at.job.store
     for key in (layout.synthetic_manifest, layout.synthetic_tar):  # a part that lies there is not put again
         if store.exists(name := key(at.job.run, part.multiple, part.shard, part.number)):
@@ -236,9 +236,9 @@ def stage(at: Bench, *, beside=None) -> Timed:
         versions={},
         threads=1 if at.device.type == "cpu" else 4,
     )
-    if beside:
-        maker._beside.close()
-        maker._beside = beside
+    if background:
+        maker.background.close()
+        maker.background = background
     try:
         maker.make(at.part)
     finally:

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from synaug.generation.batching import windows
-from synaug.generation.part import generate, texts_of
+from synaug.generation.batching import cut_batches, cut_windows, unique_prompts
+from synaug.generation.part import generate_batch
 from tests.benchmarks import full_size, images
 from tests.benchmarks.result import Result, ratios, without_gpu
 
@@ -163,7 +163,7 @@ def measure(title: str, *, part: int, batch: int, rounds: int, **settings) -> li
             if gpu or switch.on_cpu:
                 tried(switch.name, switch.product, partial(within, switch, at, bare), bare.run)
         tried(OTHERS[0], ALWAYS, partial(with_texts, at, together=True), partial(with_texts, at, together=False))
-        tried(OTHERS[1], ALWAYS, lambda: images.stage(at).whole, lambda: images.stage(at, beside=Inline()).whole)
+        tried(OTHERS[1], ALWAYS, lambda: images.stage(at).whole, lambda: images.stage(at, background=Inline()).whole)
         if gpu:
             tried(OTHERS[2], CANDIDATE, partial(copied, bare, pinned=True), partial(copied, bare, pinned=None))
     return results
@@ -187,11 +187,11 @@ def within(switch: Switch, at: images.Bench, bare: images.Bare) -> float:
 
 def with_texts(at: images.Bench, *, together: bool) -> float:
     """Images a second with their prompts embedded by windows of batches, or an image's at a time."""
-    todo = images.batches(at.part.images, at.batch)
+    todo = cut_batches(at.part.images, at.batch)
     start = time.perf_counter()
-    for window in windows(todo):
+    for window in cut_windows(todo):
         if together:
-            encoded = at.diffusion.encode(texts_of(window))
+            encoded = at.diffusion.encode(unique_prompts(window))
         else:
             encoded = {
                 image.prompt.text: at.diffusion.encode([image.prompt.text])[image.prompt.text]
@@ -199,12 +199,12 @@ def with_texts(at: images.Bench, *, together: bool) -> float:
                 for image in b.images
             }
         for batch in window:
-            generate(at.diffusion, at.job.config, batch, encoded)
+            generate_batch(at.diffusion, at.job.config, batch, encoded)
     return len(at.part.images) / (time.perf_counter() - start)
 
 
 class Inline:
-    """`Beside` without threads: each batch is checked, encoded and scored before the next is generated."""
+    """`BackgroundPool` without threads: each batch is checked, encoded and scored before the next is generated."""
 
     def submit(self, task: Callable, *arguments) -> Iterator:
         yield task(*arguments)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from synaug.data.store import open_store
-from synaug.generation.part import PartMaker, recipe
+from synaug.generation.part import PartMaker, request_part
 from tests.benchmarks.machine import resident
 from tests.benchmarks.result import Result
 from tests.fakes import FakeCLIP, FakeDiffusion
@@ -60,7 +60,7 @@ def measure(samples: int, part: int, batch: int, leak: int) -> list[Result]:
         )
         try:
             for planned in job.plan.parts(job.config, 0, 1):
-                maker.make(recipe(store, job.run, job.config, job.plan, planned))
+                maker.make(request_part(store, job.run, job.config, job.plan, planned))
         finally:
             maker.close()
     details = {"MiB by tenth": [round(peak / 2**20, 1) for peak in peaks], "samples": made}

@@ -12,19 +12,19 @@ def conversions(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls, never = [], Event()
 
-    def convert(work):
+    def unpack(work):
         calls.append(work)
         never.wait(0.2)  # time for the others to come
         work.mkdir()
         (work / "model").write_text("whole")
 
-    monkeypatch.setattr(smollm2, "_convert", convert)
+    monkeypatch.setattr(smollm2, "_unpack", unpack)
     return calls
 
 
 def test_of_several_workers_one_converts_and_all_get_the_whole_model(conversions):
     with ThreadPoolExecutor(4) as workers:
-        folders = list(workers.map(lambda _: smollm2.folder(), range(4)))
+        folders = list(workers.map(lambda _: smollm2.model_folder(), range(4)))
     assert len(conversions) == 1 and set(folders) == {smollm2.cache_folder()}
     assert (folders[0] / "model").read_text() == "whole"
 
@@ -33,7 +33,7 @@ def test_what_a_killed_process_left_is_cleared_away(conversions):
     part = smollm2.cache_folder().with_name(f"{smollm2.cache_folder().name}.part")
     part.mkdir(parents=True)
     (part / "half").write_text("half")
-    assert sorted(path.name for path in smollm2.folder().iterdir()) == ["model"]
+    assert sorted(path.name for path in smollm2.model_folder().iterdir()) == ["model"]
     assert not part.exists()
 
 
@@ -41,7 +41,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(conversions, tmp_path, m
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(smollm2, "_process_folder", lambda: tmp_path / "own")
-    assert smollm2.folder() == tmp_path / "own"
+    assert smollm2.model_folder() == tmp_path / "own"
 
 
 def test_a_folder_that_an_image_brings_is_used_though_nothing_can_be_written(tmp_path, monkeypatch):
@@ -49,4 +49,4 @@ def test_a_folder_that_an_image_brings_is_used_though_nothing_can_be_written(tmp
     brought = tmp_path / smollm2.cache_folder().name
     brought.mkdir()
     monkeypatch.setenv("SYNAUG_CACHE", str(tmp_path))
-    assert smollm2.folder() == brought
+    assert smollm2.model_folder() == brought
