@@ -1,4 +1,7 @@
-"""The device that `compute.device` means. torch is imported when it is looked for: a stage without work left needs none."""
+"""The device that `compute.device` means.
+
+torch is imported when a device is looked for: a stage without work left goes without it.
+"""
 
 from typing import TYPE_CHECKING
 

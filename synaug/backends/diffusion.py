@@ -36,7 +36,10 @@ def _beat_each_step(*step) -> dict:
 
 
 def _dtypes(config: Config, profile: Profile, device: torch.device) -> tuple[torch.dtype, torch.dtype]:
-    """The types of the denoiser and of the VAE. An explicit images.dtype keeps the profile's VAE dtype where that is wider."""
+    """The types of the denoiser and of the VAE.
+
+    An explicit images.dtype keeps the profile's type of the VAE where that is wider.
+    """
     on_cpu = device.type == "cpu"
     chosen = config.images.dtype
     dtype = (profile.cpu_dtype if on_cpu else profile.dtype) if chosen == "auto" else chosen
@@ -82,7 +85,10 @@ def _load_pipeline(sampling: Sampling, dtype: torch.dtype, vae_dtype: torch.dtyp
 
 
 class DiffusersModel:
-    """A pipeline and its sampling settings. Results are a function of (prompts, seeds, guidance, encoded) on one machine."""
+    """A pipeline and its sampling settings.
+
+    Results are a function of (prompts, seeds, guidance, encoded) on one machine.
+    """
 
     def __init__(self, pipeline: DiffusionPipeline, sampling: Sampling, info: ModelInfo):
         self.pipeline, self.sampling, self.info = pipeline, sampling, info
@@ -136,8 +142,8 @@ class DiffusersModel:
     ) -> Generated:
         """Generate one image a prompt, each from its own CPU generator.
 
-        guidance_scale: one value for the batch, repeated; 1 and below: none. encoded: of `encode`; None encodes the batch's
-        own. Raises torch.OutOfMemoryError, also for the CPU's allocator.
+        guidance_scale: one value for the batch, repeated; 1 and below: none. encoded: of `encode`; None encodes the
+        batch's own. Raises torch.OutOfMemoryError, also for the CPU's allocator.
         """
         encoded = encoded or self.encode(prompts)
         names = encoded[prompts[0]]

@@ -28,7 +28,8 @@ class FoundModel(NamedTuple):
 def folder_digest(folder: Path) -> str:
     """Compute a SHA-256 (hex) that tells two model folders apart without reading all of their weights.
 
-    Over names, sizes and small files' contents (configurations, weight indices), and each weight file's first and last MiB.
+    Over names, sizes and small files' contents (configurations, weight indices), and each weight file's first and last
+    MiB.
     """
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -45,8 +46,8 @@ def folder_digest(folder: Path) -> str:
 def find_model(name: str, revision: str | None, *, role: str) -> FoundModel:
     """Find a hub name or folder; role: llm, clip or diffusion, for messages.
 
-    A cache that cannot be written, as a mounted claim, decides before the hub is asked. Raises ModelError when there is no
-    such model or revision, or no right to it; TransientError while the hub does not answer.
+    A cache that cannot be written, as a mounted claim, decides before the hub is asked. Raises ModelError when there is
+    no such model or revision, or no right to it; TransientError while the hub does not answer.
     """
     from httpx2 import TransportError  # of the hub's own client; no OSError
     from huggingface_hub import HfApi, constants, snapshot_download

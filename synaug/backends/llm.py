@@ -72,7 +72,10 @@ class ChatLLM:
     def generate(
         self, messages: list[dict[str, str]] | str, *, n: int, seed: int, max_tokens: int, stop: Sequence[str] = ()
     ) -> list[str]:
-        """Sample n answers together, each up to the first stop text. Raises ModelError for a chat without a template."""
+        """Sample n answers together, each up to its first stop text.
+
+        Raises ModelError for a chat where the model has no template.
+        """
         tokens = self._tokenize(messages)
         ends = [*self._tokens_with(tuple(stop)), *self._special_ends()]
         device = self.model.device
@@ -111,7 +114,7 @@ class ChatLLM:
         return [float(row[: len(tail)].mean()) for row, tail in zip(chosen, tails, strict=True)]
 
     def _read_prompt(self, tokens: BatchEncoding, n: int) -> DynamicCache:
-        """The cache of all but the last token, read once for the n answers; num_return_sequences would read it n times."""
+        """The cache of all but the last token, read once for n answers; num_return_sequences would read it n times."""
         cache = DynamicCache(config=self.model.config)
         if tokens["input_ids"].shape[1] == 1:
             return cache

@@ -34,7 +34,7 @@ class Profile:
     cpu_dtype: str = "float32"
 
 
-# Pins seen in public use on 2026-11; timestep spacing and solver as each model card or diffusers' documentation recommends.
+# Pins seen in public use on 2026-11; timestep spacing and solver as each model card or diffusers' documentation says.
 _SDXL = "stabilityai/stable-diffusion-xl-base-1.0", "462165984030d82259a11f4367a4eed129e94a7b"
 _TURBO = "stabilityai/sdxl-turbo", "71153311d3dbb46851df1931d3ca6e939de83304"
 _SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
@@ -171,8 +171,8 @@ def resolve_sampling(images: Images) -> Sampling:
     diversified = guidance if images.guidance_scale_diversified is None else images.guidance_scale_diversified
     if images.negative_prompt and max(guidance, diversified) <= 1:
         raise UsageError(
-            f"images.negative_prompt={images.negative_prompt!r} would be ignored at images.guidance_scale={guidance:g}; "
-            "it acts above 1 only: raise the guidance or leave it out"
+            f"images.negative_prompt={images.negative_prompt!r} would be ignored at "
+            f"images.guidance_scale={guidance:g}; it acts above 1 only: raise the guidance or leave it out"
         )
     return Sampling(
         profile=profile,

@@ -74,7 +74,8 @@ class Diffusion(Protocol):
     ) -> Generated:
         """Generate one image a prompt, each from its own CPU generator. Raises torch.OutOfMemoryError.
 
-        guidance_scale: one value for the batch, repeated. encoded: of `encode`, with all the prompts; None encodes them now.
+        guidance_scale: one value for the batch, repeated. encoded: of `encode`, with all the prompts; None encodes them
+        now.
         """
         ...
 

@@ -1,6 +1,6 @@
 """From the configuration to the exact models of a run: name, revision and licence. No weights are loaded.
 
-Plan and the control image pass through here, so nothing imports torch but the lists of open_clip, where a run uses them.
+Plan and the control image pass through here: only the lists of open_clip import torch, where a run uses them.
 """
 
 import hashlib
@@ -15,11 +15,6 @@ from synaug.errors import ModelError
 from synaug.run.plan import ModelInfo
 
 HUB_PREFIX = "hf-hub:"  # open_clip's
-
-
-def resolve_models(config: Config) -> list[ModelInfo]:
-    """Resolve all models of a run: LLM, CLIP, diffusion. Raises UsageError, ModelError, TransientError."""
-    return [resolve_llm(config), resolve_clip(config), resolve_diffusion(config)]
 
 
 def resolve_llm(config: Config) -> ModelInfo:
@@ -44,7 +39,10 @@ def resolve_clip(config: Config) -> ModelInfo:
 
 
 def resolve_diffusion(config: Config) -> ModelInfo:
-    """Resolve the run's diffusion model. Raises UsageError for a setting it would ignore, ModelError, TransientError."""
+    """Resolve the run's diffusion model.
+
+    Raises UsageError for a setting that it would ignore, ModelError, TransientError.
+    """
     sampling = resolve_sampling(config.images)
     profile = sampling.profile
     if sampling.folder:
@@ -72,8 +70,9 @@ def _find_open_clip(settings: prompts.CLIP) -> hub.FoundModel:
     from open_clip.pretrained import get_pretrained_cfg
 
     if settings.model not in open_clip.list_models():
+        near = did_you_mean(settings.model, open_clip.list_models())
         raise ModelError(
-            f"prompts.clip.model: open_clip has no {settings.model!r}{did_you_mean(settings.model, open_clip.list_models())}; "
+            f"prompts.clip.model: open_clip has no {settings.model!r}{near}; "
             "give one of open_clip.list_models(), or `embedded`"
         )
     if settings.pretrained and Path(settings.pretrained).is_file():

@@ -54,12 +54,12 @@ def main(args: argparse.Namespace) -> None:
     from synaug.reporting.diagnostics_tables import tables
     from synaug.run.job import open_job
     from synaug.run.progress import LineReporter
-    from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure, reported
+    from synaug.runner.log_tail import LogTail, beat_on_report, end_if_stalled, log_tail_on_failure
 
     tail = LogTail("diagnose", args.store, layout.log(args.run, "diagnose", "all"), beside=layout.plan(args.run))
     with log_tail_on_failure(tail):
-        job = open_job(args.store, args.run, overrides=args.overrides, report=reported(LineReporter()))
-        with ended_if_stalled(job.config.compute.stall_minutes, tail):
+        job = open_job(args.store, args.run, overrides=args.overrides, report=beat_on_report(LineReporter()))
+        with end_if_stalled(job.config.compute.stall_minutes, tail):
             found = diagnose(
                 job,
                 classifier=args.classifier,

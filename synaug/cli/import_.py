@@ -51,13 +51,13 @@ def main(args: argparse.Namespace) -> None:
     from synaug.data.split_writer import check_split
     from synaug.data.store import open_store
     from synaug.errors import UsageError
-    from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
+    from synaug.runner.log_tail import LogTail, end_if_stalled, log_tail_on_failure
 
     if args.tar_bytes < 1:
         raise UsageError(f"--tar-bytes {args.tar_bytes}: a tar has at least 1 byte")
     open_store(args.store)  # a wrong URL is said before SOURCE is read; a folder is made after SOURCE was found good
     tail = LogTail("import", args.store, layout.import_log(check_split(args.split)))
-    with log_tail_on_failure(tail), ended_if_stalled(Compute().stall_minutes, tail):
+    with log_tail_on_failure(tail), end_if_stalled(Compute().stall_minutes, tail):
         _import(args)
 
 

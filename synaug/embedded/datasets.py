@@ -1,8 +1,8 @@
 """The photos that synaug carries (Fashion-MNIST, MIT: data/fashion-mnist/LICENSE), and their import into a store.
 
 Splits: `train` (500 real training photos) and `dev` (2,000, everything is tuned on them) from the last 10,000 training
-photos of Fashion-MNIST; `test`, the official test photos; `oracle` (3,000 of the 50,000 that the generator and CLIP were
-trained on); and the out-of-domain sets that `synaug.embedded.ood` draws on dev and on test photos.
+photos of Fashion-MNIST; `test`, the official test photos; `oracle` (3,000 of the 50,000 that the generator and CLIP
+were trained on); and the out-of-domain sets that `synaug.embedded.ood` draws on dev and on test photos.
 """
 
 import io

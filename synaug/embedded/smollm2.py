@@ -57,9 +57,9 @@ def ready_folder() -> Path | None:
 def model_folder() -> Path:
     """Return the model's folder, unpacked to bfloat16 on first use and kept: 270 MB in the user's cache.
 
-    transformers reads a GGUF in about ten seconds, this folder in one. Where the cache cannot be written, the folder is a
-    temporary one of this process. Of several processes one unpacks, the others wait. `python -m synaug.embedded.smollm2`
-    unpacks beforehand.
+    transformers reads a GGUF in about ten seconds, this folder in one. Where the cache cannot be written, the folder is
+    a temporary one of this process. Of several processes one unpacks, the others wait.
+    `python -m synaug.embedded.smollm2` unpacks beforehand.
     """
     if ready := ready_folder():
         return ready

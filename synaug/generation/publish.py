@@ -1,8 +1,8 @@
 """A part's tar and manifest put so that they belong together, though a pod presumed lost may be making the same part.
 
 Neither is ever replaced. The manifest that comes first is the part and names the tar with its bytes; who comes second
-discards its own. Where another tar lies at the part's key (of a killed pod, made from a prompts file that was edited since)
-this one gets its digest in its name; the other goes once the manifest is there.
+discards its own. Where another tar lies at the part's key (of a killed pod, made from a prompts file that was edited
+since) this one gets its digest in its name; the other goes once the manifest is there.
 """
 
 import hashlib

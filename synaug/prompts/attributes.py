@@ -35,8 +35,9 @@ EXAMPLES = (
 )
 QUESTION = """\
 We need varied {medium} of {name}{definition}. For each attribute give {count} short, concrete and different values of \
-2 to 7 words, with nothing that names another object class: "foreground" (material, colour, state or pose of the {plain}), \
-"background" (place, with its preposition), "lighting", "angle" (camera angle). Answer with strict JSON only: \
+2 to 7 words, with nothing that names another object class: \
+"foreground" (material, colour, state or pose of the {plain}), "background" (place, with its preposition), \
+"lighting", "angle" (camera angle). Answer with strict JSON only: \
 {{"foreground": [...], "background": [...], "lighting": [...], "angle": [...]}}."""
 
 
@@ -166,7 +167,7 @@ def _ask_lines(
 
 
 def sort_values(embed: Embedder, values: list[str], examples: list[str]) -> dict[str, list[str]]:
-    """Sort values under the attribute whose examples each is nearest to: a small LLM mixes up the fields of its lines."""
+    """Sort values under the attribute whose examples each is nearest to: a small LLM mixes up its fields."""
     shown = [parse_line(line.partition(":")[2]) for line in examples]
     found: dict[str, list[str]] = {name: [] for name in ATTRIBUTES}
     if not values:

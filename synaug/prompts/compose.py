@@ -50,7 +50,7 @@ def _draw_attributes(prompts: ClassPrompts, rng: Random) -> dict[str, str]:
 
 
 def plain_prompts(config: Config, *, name: str, chosen: str, own: list[str]) -> list[str]:
-    """Write the plain prompts of a class: its own, or the template with name, context and the chosen sense's definition."""
+    """Write the plain prompts of a class: its own, or the template with name, context and the sense's definition."""
     if own:
         return own
     text = config.prompts.template.format(name=with_article(name))

@@ -9,11 +9,37 @@ from synaug.embedded import wordnet
 
 # Nouns without a singular of their own take no article; inflect would say "a trousers".
 PAIRS = frozenset(
-    (
-        "trousers pants jeans shorts tights leggings overalls pyjamas pajamas trunks briefs scissors shears pliers tweezers "
-        "tongs glasses sunglasses eyeglasses spectacles goggles binoculars scales clippers dungarees knickers slacks "
-        "headphones forceps"
-    ).split()
+    {
+        "trousers",
+        "pants",
+        "jeans",
+        "shorts",
+        "tights",
+        "leggings",
+        "overalls",
+        "pyjamas",
+        "pajamas",
+        "trunks",
+        "briefs",
+        "scissors",
+        "shears",
+        "pliers",
+        "tweezers",
+        "tongs",
+        "glasses",
+        "sunglasses",
+        "eyeglasses",
+        "spectacles",
+        "goggles",
+        "binoculars",
+        "scales",
+        "clippers",
+        "dungarees",
+        "knickers",
+        "slacks",
+        "headphones",
+        "forceps",
+    }
 )
 
 

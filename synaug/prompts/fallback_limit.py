@@ -33,6 +33,6 @@ def refuse_fallbacks(job: Job) -> None:
         raise DataError(
             f"{len(fallen)} of {total} classes fell back to the plain name ({', '.join(fallen[:5])}{more}), "
             f"prompts.max_fallback allows {limit:g} of them; edit their files in "
-            f"{job.store.url}/{layout.prompts_folder(job.run)} and empty `fallback` there, or plan another --run with a "
-            "gloss for them or a higher limit"
+            f"{job.store.url}/{layout.prompts_folder(job.run)} and empty `fallback` there, or plan another --run with "
+            "a gloss for them or a higher limit"
         )

@@ -39,7 +39,8 @@ class ClassPrompts(FrozenModel):
     name: str = Field(description="Name in the prompts")
     senses: list[Sense] = Field(description="Best first")
     chosen: str = Field(
-        description="Definition of the sense; sd prompts take it from here, plain and cd prompts from `plain`: edit both"
+        description="Definition of the sense; sd prompts take it from here, plain and cd prompts from `plain`: edit "
+        "both"
     )
     margin: float | None = None
     flagged: bool = Field(False, description="The margin is small, or no sense fits: look at it")

@@ -23,8 +23,8 @@ VISIBLE = frozenset(
 )
 
 QUESTION = """List at most {count} different things that the name "{name}" can mean {context}. \
-Answer with strict JSON only, a list of objects {{"sense": short name, "visual_definition": what it looks like, in at most \
-15 words}}, the most common first."""
+Answer with strict JSON only, a list of objects {{"sense": short name, \
+"visual_definition": what it looks like, in at most 15 words}}, the most common first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class SenseChoice:
 
 
 def list_senses(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
-    """List senses with definitions, unscored, without the unchanged name; [] when neither LLM nor dictionary knows any."""
+    """List senses with definitions, unscored, without the unchanged name; [] when nobody knows any."""
     if llm.small:
         return _look_up_senses(llm, entry, config)
     context = f"in {with_article(config.context)}" if config.context else "as a label of photos"
@@ -65,9 +65,9 @@ def parse_senses(answer: str) -> list[Sense]:
 
 
 def _look_up_senses(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
-    """WordNet's meanings of the names that can be photographed, the commonest first: a small LLM cannot list senses itself.
+    """WordNet's meanings of the names that can be photographed, the commonest first; of many, the likeliest.
 
-    Of many, those that the LLM finds likeliest.
+    A small LLM cannot list senses itself; it says which are likely.
     """
     found = {
         meaning.definition: meaning for name in entry.names for meaning in meanings(name) if meaning.category in VISIBLE
@@ -89,8 +89,8 @@ def choose_sense(
 ) -> SenseChoice:
     """Choose by scoring every sense against images. own_images, other_images: (n, d) CLIP embeddings.
 
-    They are of the class's and of other classes' training images. Score: mean similarity to the class's images less that to
-    the others' (a raw mean favours generic texts). The margin is that between the two best definitions.
+    They are of the class's and of other classes' training images. Score: mean similarity to the class's images less
+    that to the others' (a raw mean favours generic texts). The margin is that between the two best definitions.
     """
     name = with_article(entry.name)
     senses = [Sense(sense=entry.name), *listed]

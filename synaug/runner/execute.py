@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from synaug.data import layout
 from synaug.errors import describe
 from synaug.run.job import Progress, Task, open_job
-from synaug.runner.log_tail import LINES, LogTail, ended_if_stalled, log_tail_on_failure, reported
+from synaug.runner.log_tail import LINES, LogTail, beat_on_report, end_if_stalled, log_tail_on_failure
 
 READ_BYTES = 64 * 1024
 
@@ -32,8 +32,8 @@ def execute(
     started = time.monotonic()
     with log_tail_on_failure(tail, printed):
         where = {"shard": task.shard, "arm": task.arm, "seed": task.seed, "join": task.join}
-        job = open_job(store_url, run, **where, overrides=overrides, report=reported(report))
-        with ended_if_stalled(job.config.compute.stall_minutes, tail):
+        job = open_job(store_url, run, **where, overrides=overrides, report=beat_on_report(report))
+        with end_if_stalled(job.config.compute.stall_minutes, tail):
             importlib.import_module(f"synaug.stages.{task.stage}").run(job)
     return time.monotonic() - started
 

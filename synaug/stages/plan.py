@@ -6,6 +6,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from synaug.backends.resolve import resolve_clip, resolve_diffusion, resolve_llm
 from synaug.config import Config, arms
 from synaug.config.load import dump_config, load_config, parse_scale
 from synaug.data import layout
@@ -45,12 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
+    from synaug.runner.log_tail import LogTail, end_if_stalled, log_tail_on_failure
 
     tail = LogTail("plan", args.store, layout.log(check_name(args.run, "run"), "plan", "all"))
     with log_tail_on_failure(tail):
         config = configured(args)
-        with ended_if_stalled(config.compute.stall_minutes, tail):
+        with end_if_stalled(config.compute.stall_minutes, tail):
             _plan(open_store(args.store), args.run, config)
 
 
@@ -85,7 +86,6 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     Raises DataError when finished work would be changed, ModelError for a licence that is not accepted, UsageError for arms
     that cannot be.
     """
-    from synaug.backends.resolve import resolve_models
     from synaug.data.classes import load_classes
     from synaug.data.pools import real_counts
     from synaug.prompts.styles import load_styles
@@ -99,7 +99,7 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     if before:
         config = _keep_revisions(config, before[0])
     known = before and begun and _same_models(config, before[0])  # neither the hub nor torch is needed to go on
-    models = before[1].models if known else resolve_models(config)
+    models = before[1].models if known else [resolve(config) for resolve in _resolvers()]
     _check_licences(config, models)
     config = _pin_revisions(config, models)
     classes = load_classes(config, Path())
@@ -162,6 +162,10 @@ def _pool(run: str, config: Config, begun: Plan | None) -> str | None:
             f"with compute.pool={recorded}, or take another --run"
         )
     return recorded or given
+
+
+def _resolvers():
+    return [resolve_llm, resolve_clip, resolve_diffusion]
 
 
 def _same_models(config: Config, old: Config) -> bool:

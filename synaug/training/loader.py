@@ -4,7 +4,7 @@ import collections
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -144,7 +144,7 @@ class Loader:
         """Images of each source in this rank's batches, the same in every step."""
         return [len(range(self.rank, source.n, self.ranks)) for source in self.sources]
 
-    def batches(self, start: int, stop: int) -> Iterator[TrainingBatch]:
+    def batches(self, start: int, stop: int) -> Generator[TrainingBatch, None, None]:
         """Steps start ... stop - 1."""
         with (
             ThreadPoolExecutor(self.threads) as decoders,

@@ -41,7 +41,8 @@ SETS = {
 def draw(name: str, photos: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Draw a set of `SETS` on its source's photos, (n, 32, 32) in [0, 1], with their labels (n,).
 
-    Returns (size, 32, 32, 3) in [0, 1] and the row in `photos` of each. Every class equally often, seeded, no photo twice.
+    Returns (size, 32, 32, 3) in [0, 1] and the row in `photos` of each. Every class equally often, seeded, no photo
+    twice.
     """
     ood_set = SETS[name]
     rng = np.random.default_rng(ood_set.seed)

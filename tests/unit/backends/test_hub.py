@@ -9,7 +9,7 @@ from synaug.errors import ModelError, TransientError
 
 @pytest.fixture
 def answering(monkeypatch):
-    """answering(status, ...): a hub that answers with these in turn, the last one from then on. Returns what was asked."""
+    """answering(status, ...): a hub that answers with these in turn, then with the last one. Returns what was asked."""
     servers = []
 
     def start(*statuses: int) -> list[str]:
