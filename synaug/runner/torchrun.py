@@ -1,4 +1,4 @@
-"""One command that trains with several processes: it starts torchrun and ends with the code of the rank that failed first.
+"""One command that trains with several processes: it starts torchrun and ends as the rank that failed first.
 
 torchrun turns every failure of a rank into its own exit 1. Which code a rank had, and its one line, come through a file
 of each.
@@ -54,9 +54,9 @@ def train(task: Task, store: str, run: str, overrides: list[str], processes: int
 
 
 def launch(arguments: list[str], processes: int) -> None:
-    """Start `processes` ranks of `synaug ARGUMENTS` here, joined to others as PET_* say (the training operator sets them).
+    """Start `processes` ranks of `synaug ARGUMENTS` here, joined to others as PET_* say.
 
-    Raises RankFailed; TransientError when a rank was killed, the rendezvous failed or a peer's machine is gone. SIGTERM
+    The training operator sets those. Raises RankFailed; TransientError when a rank was killed, the rendezvous failed or a peer's machine is gone. SIGTERM
     goes to all ranks.
     """
     command = torchrun.parse_args(["--nproc-per-node", str(processes), "--module", "--", "synaug", *arguments])

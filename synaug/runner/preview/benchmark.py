@@ -1,4 +1,4 @@
-"""What `synaug preview` measures and writes to timing/preview/, with as many processes side by side as the run will have."""
+"""What `synaug preview` measures and writes to timing/preview/, with as many processes at once as the run will have."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -103,7 +103,7 @@ class PreviewBenchmark:
         return whole, [files[class_id] for class_id in self.job.plan.real_counts if class_id in files]
 
     def measure_trainings(self) -> Iterator[str]:
-        """Time each different shape of arm; yields a line of each as it is measured, and writes all of them at the end."""
+        """Time each different shape of arm; yields a line of each as it is measured, and writes all at the end."""
         config, plan = self.job.config, self.job.plan
         names = active_arms(config)
         shapes: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A few optimizer steps of an arm and a few test images, timed: nothing is kept of them, no checkpoint and no accuracy."""
+"""A few optimizer steps of an arm and a few test images, timed: nothing is kept, no checkpoint and no accuracy."""
 
 import time
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ TEST_BATCHES = 2  # of a test set that are timed
 
 @dataclass(frozen=True)
 class ArmPaces:
-    """How long an arm's steps and the evaluation of a model take; None: unmeasured, while a test set is not imported."""
+    """How long an arm's steps and the evaluation of a model take; None: unmeasured, a test set is not imported."""
 
     train: Pace
     evaluate: Pace | None
