@@ -10,9 +10,9 @@ from pathlib import Path
 
 from synaug.data.classes import ClassEntry, slug
 from synaug.data.file_store import FileStore
-from synaug.data.images import broken_rows
-from synaug.data.manifest import TarTable
-from synaug.data.split_writer import Packed, Sample, check_split, publish, unique_key
+from synaug.data.images import broken_rows, cannot_be_decoded
+from synaug.data.split_writer import Packed, Sample, publish, unique_key
+from synaug.data.splits import check_split
 from synaug.data.store import Store, locate
 from synaug.data.webdataset import scan
 from synaug.errors import DataError, UsageError
@@ -113,12 +113,10 @@ def reference_tars(
             bad = broken_rows(path, table, pool)
             if bad and not skip_broken:
                 row, why = next(iter(bad.items()))
-                raise DataError(
-                    f"{tar}: the image of sample {table.key[row]} is broken: {why}; "
-                    "mend the tar, or leave such images out with --skip-broken"
-                )
+                advice = "repair the tar, or leave such images out with --skip-broken"
+                raise DataError(cannot_be_decoded(store, table, row, why, advice=advice))
             broken += [f"{tar}/{table.key[row]}: {why}" for row, why in bad.items()]
-            tables.append(_without(table, bad))
+            tables.append(table.select(row for row in range(len(table.key)) if row not in bad))
             report(n + 1, len(urls))
     ids = [entry.id for entry in classes] if classes else None
     source = hashlib.sha256(
@@ -183,11 +181,3 @@ def _inside(store: Store, url: str) -> str:
     """The key, when the URL lies in the store (which may then move); else the URL."""
     plain = url.removeprefix("file://")
     return plain.removeprefix(store.url + "/")
-
-
-def _without(table: TarTable, rows: dict[int, str]) -> TarTable:
-    columns = {
-        name: [value for n, value in enumerate(getattr(table, name)) if n not in rows]
-        for name in ("key", "label", "offset", "length")
-    }
-    return table.model_copy(update=columns)

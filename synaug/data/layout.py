@@ -39,6 +39,11 @@ def synthetic_folder(run: str, multiple: int | None = None) -> str:
     return f"runs/{run}/synthetic/" + ("" if multiple is None else f"x{multiple}/")
 
 
+def is_synthetic(key: str) -> bool:
+    """Say whether a tar's key is that of a part, and not of a split or a URL."""
+    return key.startswith("runs/") and "/synthetic/" in key
+
+
 def synthetic_tar(run: str, multiple: int, shard: int, part: int) -> str:
     return f"runs/{run}/synthetic/x{multiple}/{shard:03d}-{part:04d}.tar"
 

@@ -3,12 +3,14 @@
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from synaug.data.manifest import TarTable
+from synaug.data.store import Store, locate
 from synaug.errors import DataError
 
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
@@ -95,12 +97,54 @@ class TarWriter:
             self._own.close()
 
 
-def read_images(data: bytes, table: TarTable) -> Iterator[tuple[str, int, bytes]]:
-    """(key, label, image bytes) of each row of the table, from the whole tar. Raises DataError when the tar is too short."""
-    for key, label, offset, length in zip(table.key, table.label, table.offset, table.length, strict=True):
-        if offset + length > len(data):
-            raise DataError(f"{table.tar} is truncated: {key} lies at {offset}+{length}, the tar has {len(data)} bytes")
-        yield key, label, data[offset : offset + length]
+def fetch_tar(store: Store, table: TarTable) -> bytes:
+    """Read the whole tar, from the store or where it is referenced, and verify its checksum. Raises DataError."""
+    where, key = locate(store, table.tar)
+    data = where.get(key)
+    if hashlib.sha256(data).hexdigest() != table.sha256:
+        raise DataError(
+            f"{where.url}/{key} has {len(data)} bytes and another checksum than its table ({table.bytes} bytes): "
+            "it was changed or damaged"
+        )
+    return data
+
+
+def read_image_bytes(store: Store, table: TarTable, row: int) -> bytes:
+    """Read the encoded image of one row, and nothing else of its tar. Raises DataError when the tar is missing or too short."""
+    where, key = locate(store, table.tar)
+    return where.get(key, start=table.offset[row], length=table.length[row])
+
+
+def image_bytes(tar: bytes | IO[bytes], table: TarTable, row: int) -> bytes:
+    """Take the encoded image of one row out of a tar in memory, or in a local file. Safe in threads.
+
+    Raises DataError when the tar is too short.
+    """
+    offset, length = table.offset[row], table.length[row]
+    data = tar[offset : offset + length] if isinstance(tar, bytes) else os.pread(tar.fileno(), length, offset)
+    if len(data) < length:
+        raise DataError(
+            f"{table.tar} is truncated: {table.key[row]} lies at {offset}+{length}, and {length - len(data)} bytes are "
+            "missing; fetch or make it again"
+        )
+    return data
+
+
+def read_sample(store: Store, table: TarTable, row: int) -> dict[str, bytes]:
+    """Read the files of one sample by extension (jpg, cls, txt, json), and nothing else of its tar. Raises DataError."""
+    start = table.offset[row] - tarfile.BLOCKSIZE
+    later = min((offset for offset in table.offset if offset > table.offset[row]), default=None)
+    end = table.bytes if later is None else later - tarfile.BLOCKSIZE
+    where, key = locate(store, table.tar)
+    data = where.get(key, start=start, length=end - start) + bytes(2 * tarfile.BLOCKSIZE)  # a tar's end mark
+    return {name.rpartition(".")[2]: content for name, content in read_members(data).items()}
+
+
+def read_members(tar: bytes) -> dict[str, bytes]:
+    """Read every file of a whole tar, by name."""
+    with tarfile.open(fileobj=io.BytesIO(tar), mode="r:") as archive:
+        files = {member.name: archive.extractfile(member) for member in archive}
+        return {name: file.read() for name, file in files.items() if file is not None}
 
 
 def scan(path: Path, tar: str) -> TarTable:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
-from io import BytesIO
 from itertools import islice
 
 import numpy as np
@@ -15,9 +14,11 @@ from torch import Tensor, nn
 
 from synaug.config.training import TrainingSettings
 from synaug.data.classes import ClassEntry
+from synaug.data.images import decode_rgb
 from synaug.data.manifest import TarTable
-from synaug.data.pools import fetch_tar, split_pool
+from synaug.data.splits import split_pool
 from synaug.data.store import Store
+from synaug.data.webdataset import fetch_tar, image_bytes
 from synaug.errors import DataError, UsageError
 from synaug.training.augmentation import normalization, test_transform
 
@@ -100,34 +101,29 @@ def decoded(
 def read(
     store: Store,
     tables: list[TarTable],
-    decode: Callable[[bytes, TarTable, int], object],
+    decode: Callable[[Image.Image], object],
     *,
     threads: int = 1,
     batch_size: int = BATCH,
 ) -> Iterator[tuple[list, Tensor]]:
-    """Batches of what decode(tar, table, row) makes of each image, and labels (b,), in the order of the tables; none spans two tars."""
+    """Batches of what decode makes of each image, RGB, and labels (b,), in the order of the tables; none spans two tars."""
+
+    def decoded_row(tar: bytes, table: TarTable, row: int) -> object:
+        return decode(decode_rgb(image_bytes(tar, table, row), store, table, row))
+
     with ThreadPoolExecutor(threads) as pool:
         for table in tables:
-            data, rows = fetch_tar(store, table), iter(range(len(table.key)))
+            tar, rows = fetch_tar(store, table), iter(range(len(table.key)))
             waiting = None
             while chunk := list(islice(rows, batch_size)):
                 images = [
-                    pool.submit(decode, data, table, row) for row in chunk
+                    pool.submit(decoded_row, tar, table, row) for row in chunk
                 ]  # decoded while the batch before is in the model
                 if waiting:
                     yield [one.result() for one in waiting[0]], waiting[1]
                 waiting = images, torch.tensor([table.label[row] for row in chunk])
             if waiting:
                 yield [one.result() for one in waiting[0]], waiting[1]
-
-
-def picture(data: bytes, table: TarTable, row: int) -> Image.Image:
-    """One image of a tar, RGB. Raises DataError where it is broken."""
-    try:
-        with Image.open(BytesIO(data[table.offset[row] : table.offset[row] + table.length[row]])) as image:
-            return image.convert("RGB")
-    except OSError as error:
-        raise DataError(f"{table.tar}: image {table.key[row]} is broken ({error}); mend it and import again") from error
 
 
 class Decoder:
@@ -139,9 +135,8 @@ class Decoder:
         self.resizes = round(self.size / settings.test_crop) != self.size
         self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in normalization(settings))
 
-    def __call__(self, data: bytes, table: TarTable, row: int) -> Tensor:
+    def __call__(self, image: Image.Image) -> Tensor:
         """(3, S, S) float32, or (S, S, 3) uint8 where it is still to be normalized."""
-        image = picture(data, table, row)
         if self.resizes or image.size != (self.size, self.size):
             return self.transform(image)
         return torch.from_numpy(np.array(image))

@@ -1,8 +1,6 @@
 """A stored image, and the same image made again from what was stored with it."""
 
-import io
 import json
-import tarfile
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -13,6 +11,7 @@ from synaug.config import Config
 from synaug.data import layout
 from synaug.data.manifest import Manifest
 from synaug.data.seeding import key_of, parse_key
+from synaug.data.webdataset import read_members, read_sample
 from synaug.errors import DataError, UsageError
 from synaug.generation.batching import GenerationBatch, ImageRequest, cut_batches, cut_windows, unique_prompts
 from synaug.generation.part import generate_batch
@@ -87,17 +86,8 @@ def find_stored(job: Job, key: str) -> StoredImage:
     if key in manifest.lost:
         reasons = ", ".join(reject.reason for reject in manifest.rejects if reject.key == key)
         raise DataError(f"{key} was given up after {job.config.images.max_attempts} attempts: {reasons}")
-    row = manifest.key.index(key)
-    start = manifest.offset[row] - tarfile.BLOCKSIZE
-    end = manifest.offset[row + 1] - tarfile.BLOCKSIZE if row + 1 < len(manifest.key) else manifest.bytes
-    members = read_members(job.store.get(manifest.tar, start=start, length=end - start))
-    return StoredImage(key, part, manifest, members[f"{key}.jpg"], json.loads(members[f"{key}.json"]))
-
-
-def read_members(data: bytes) -> dict[str, bytes]:
-    """Read the files of a tar, or of a piece of one: {name: content}."""
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-        return {member.name: file.read() for member in tar if (file := tar.extractfile(member))}
+    files = read_sample(job.store, manifest, manifest.key.index(key))
+    return StoredImage(key, part, manifest, files["jpg"], json.loads(files["json"]))
 
 
 def rebuild_batch(job: Job, stored: StoredImage) -> OriginalBatch:

@@ -1,7 +1,6 @@
 """The real images that senses are compared with, as CLIP embeddings: a class's own, and a panel of all classes."""
 
 import heapq
-import io
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ from torch import Tensor
 
 from synaug.backends.protocols import CLIP
 from synaug.config import Config
+from synaug.data.images import read_rgb
 from synaug.data.manifest import TarTable
 from synaug.data.pools import real_pool
 from synaug.data.seeding import derive
-from synaug.data.store import Store, locate
-from synaug.errors import DataError
+from synaug.data.store import Store
 from synaug.run.plan import Plan
 
 PANEL = 16  # times sense_images: enough that hundreds of classes represent "other classes"
@@ -65,7 +64,7 @@ class ReferenceImages:
     def _drawn(self) -> dict[int, list[DrawnImage]]:
         """`sense_images` images of each label, the first drawn first."""
         found: dict[int, list[DrawnImage]] = defaultdict(list)
-        for table in real_pool(self.store, self.config, self.plan):
+        for table in real_pool(self.store, self.config, self.plan.classes):
             for row, (key, label) in enumerate(zip(table.key, table.label, strict=True)):
                 found[label].append(DrawnImage(derive("sense-images", self.config.seed, key), key, table, row))
         most = self.config.prompts.sense_images
@@ -87,11 +86,4 @@ class ReferenceImages:
             return self.clip.embed_images(list(readers.map(self._read, images)))
 
     def _read(self, image: DrawnImage) -> Image.Image:
-        where, name = locate(self.store, image.table.tar)
-        data = where.get(name, start=image.table.offset[image.row], length=image.table.length[image.row])
-        try:
-            return Image.open(io.BytesIO(data)).convert("RGB")
-        except OSError as error:
-            raise DataError(
-                f"{where.url}/{name}: the image {image.key} cannot be read ({error}); import the split again"
-            ) from error
+        return read_rgb(self.store, image.table, image.row)

@@ -56,8 +56,8 @@ def train(task: Task, store: str, run: str, overrides: list[str], processes: int
 def launch(arguments: list[str], processes: int) -> None:
     """Start `processes` ranks of `synaug ARGUMENTS` here, joined to others as PET_* say.
 
-    The training operator sets those. Raises RankFailed; TransientError when a rank was killed, the rendezvous failed or a peer's machine is gone. SIGTERM
-    goes to all ranks.
+    The training operator sets those; SIGTERM goes to all ranks. Raises RankFailed; TransientError when a rank was
+    killed, the rendezvous failed or a peer's machine is gone.
     """
     command = torchrun.parse_args(["--nproc-per-node", str(processes), "--module", "--", "synaug", *arguments])
     kills = out_of_memory_kills()

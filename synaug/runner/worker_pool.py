@@ -1,7 +1,7 @@
 """Worker processes: torch is imported once and forked, a task costs no start-up, nobody outlives the runner.
 
-`Workers` hands a task to whoever is free. `WorkerCrew` makes one call in each process at the same time: what is measured so
-is as slow as it will be in the run.
+`Workers` hands a task to whoever is free. `WorkerCrew` makes one call in each process at the same time: what is measured
+so is as slow as it will be in the run.
 """
 
 import importlib
@@ -22,8 +22,8 @@ from synaug.runner.execute import captured_output
 IMPORTS = "synaug.runner.worker_imports"
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-# glibc gives large blocks back to the kernel and faults them in again, a third of the CPU time of small models; with these
-# it keeps them
+# glibc gives large blocks back to the kernel and faults them in again, a third of the CPU time of small models; with
+# these it keeps them
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
@@ -34,7 +34,10 @@ QUIET = {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore::UserWarni
 
 
 class WorkerEvent(NamedTuple):
-    """What a worker says of a task: kind `report` while it runs; `done`, or `failed` with (exit code, line), at its end."""
+    """What a worker says of a task.
+
+    kind: `report` while it runs; `done`, or `failed` with (exit code, line) as value, at its end.
+    """
 
     tag: Any
     kind: str
@@ -104,7 +107,8 @@ class _Worker:
 
 def _explain_end(code: int) -> str:
     if code == TransientError.exit_code:
-        return "it made no progress and ended itself (compute.stall_minutes); its stacks are in its log, run again to go on"
+        stalled = "it made no progress and ended itself (compute.stall_minutes)"
+        return f"{stalled}; its stacks are in its log, run again to go on"
     if code == -signal.SIGKILL:
         return "its process was killed by SIGKILL (out of memory?); run again to go on"
     return f"its process ended with {code}"

@@ -11,7 +11,6 @@ import torch
 from synaug import telemetry
 from synaug import telemetry as prometheus
 from synaug.config.arms import ResolvedArm
-from synaug.data import pools
 from synaug.data.seeding import derive
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.run.job import Job, Progress
@@ -66,7 +65,7 @@ def load(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[Loader, dict[str,
         Source(
             name,
             pool,
-            lambda table: pools.fetch_tar(job.store, table),
+            job.store,
             n=counts[name],
             seed=job.seed,
             window=recipe.window,

@@ -4,8 +4,8 @@ Not a measure of how useful images are: those that teach nothing new reach 100%.
 """
 
 from synaug.backends.devices import find_device
-from synaug.config.load import parse_scale
-from synaug.data import layout, pools
+from synaug.data import layout
+from synaug.data.index import load_index
 from synaug.evaluation import accuracy
 from synaug.evaluation.accuracy import Counts
 from synaug.evaluation.diagnostics import image_sets
@@ -16,7 +16,7 @@ from synaug.run.job import Job, Progress
 
 def inputs(job: Job, classifier: Classifier, *, images_per_class: int) -> FidelityInputs:
     """Raises DataError when the run is not indexed."""
-    pools.load_index(job.store, job.run)
+    load_index(job.store, job.run)
     inside = {
         name: layout.real_split(test.split)
         for name, test in job.config.tests.items()
@@ -26,7 +26,7 @@ def inputs(job: Job, classifier: Classifier, *, images_per_class: int) -> Fideli
         classifier=classifier.name,
         trained=classifier.trained,
         synthetic=digest(job.store, layout.index(job.run)),
-        scale=parse_scale(job.config.scale),
+        scale=job.config.multiple,
         images_per_class=images_per_class,
         tests={name: digest(job.store, key) for name, key in inside.items() if job.store.exists(key)},
     )

@@ -2,16 +2,19 @@
 
 import base64
 import io
-import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from PIL import Image
+
 from synaug.data import layout
+from synaug.data.images import decode_rgb, read_rgb
 from synaug.data.manifest import Manifest, TarTable
-from synaug.data.pools import real_pool, split_pool
+from synaug.data.pools import real_pool
 from synaug.data.seeding import derive
-from synaug.data.store import Store, locate
-from synaug.errors import DataError
+from synaug.data.splits import split_pool
+from synaug.data.store import Store
+from synaug.data.webdataset import read_sample
 from synaug.reporting.report.data import ReportData
 
 CLASSES, REAL, SYNTHETIC, TEST = 12, 4, 6, 10  # shown at most: classes, images of each class, images of each test set
@@ -36,31 +39,13 @@ class ClassSheet:
     synthetic: list[Picture] = field(default_factory=list)
 
 
-def sample_files(store: Store, table: TarTable, row: int) -> dict[str, bytes]:
-    """The files of one sample by extension (jpg, cls, txt, json), from a read of its part of the tar."""
-    start = table.offset[row] - tarfile.BLOCKSIZE
-    later = min((offset for offset in table.offset if offset > table.offset[row]), default=None)
-    end = table.bytes if later is None else later - tarfile.BLOCKSIZE
-    where, key = locate(store, table.tar)
-    data = where.get(key, start=start, length=end - start) + bytes(2 * tarfile.BLOCKSIZE)
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        return {member.name.rpartition(".")[2]: tar.extractfile(member).read() for member in tar if member.isfile()}
-
-
-def picture(data: bytes, alt: str, **facts: str) -> Picture:
-    """A thumbnail, never enlarged. Raises DataError when the bytes are no image."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            small = image.convert("RGB")
-    except OSError as error:
-        raise DataError(f"{alt} is broken ({error}); run `synaug index` to check the tars") from error
-    small.thumbnail((EDGE, EDGE), Image.Resampling.LANCZOS)
+def picture(image: Image.Image, alt: str, **facts: str) -> Picture:
+    """Make a thumbnail of an RGB image, which is shrunk in place and never enlarged."""
+    image.thumbnail((EDGE, EDGE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    small.save(file, "JPEG", quality=88)
+    image.save(file, "JPEG", quality=88)
     uri = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-    return Picture(uri, alt, *small.size, **facts)
+    return Picture(uri, alt, *image.size, **facts)
 
 
 def _drawn(tables: Iterable[TarTable], label: int, seed: int) -> list[tuple[TarTable, int]]:
@@ -74,24 +59,19 @@ def _drawn(tables: Iterable[TarTable], label: int, seed: int) -> list[tuple[TarT
     return [(table, row) for _, table, row in sorted(rows, key=lambda one: one[0])]
 
 
-def _image(store: Store, table: TarTable, row: int) -> bytes:
-    where, key = locate(store, table.tar)
-    return where.get(key, start=table.offset[row], length=table.length[row])
-
-
 def class_sheets(facts: ReportData) -> list[ClassSheet]:
     """Of at most CLASSES classes, spread over the list."""
     if not facts.store.exists(layout.real_split(facts.config.real.train)):
         return []
     store, seed, classes = facts.store, facts.config.seed, facts.plan.classes
-    real = real_pool(store, facts.config, facts.plan)
+    real = real_pool(store, facts.config, facts.plan.classes)
     keys = [part.manifest for part in facts.index.parts] if facts.index else []
     parts = [Manifest.model_validate_json(store.get(key)) for key in keys[:: max(1, len(keys) // 50)]]
     sheets = []
     for label in range(0, len(classes), -(-len(classes) // CLASSES)):
         name = facts.names[classes[label].id]
         photos = [
-            picture(_image(store, table, row), f"real {name}", key=table.key[row])
+            picture(read_rgb(store, table, row), f"real {name}", key=table.key[row])
             for table, row in _drawn(real, label, seed)[:REAL]
         ]
         sheets.append(ClassSheet(name, photos, _synthetic(store, parts, label, name, seed)))
@@ -107,9 +87,10 @@ def _synthetic(store: Store, parts: list[Manifest], label: int, name: str, seed:
     chosen = [(part, row) for found in used for part, row in found[: SYNTHETIC // len(used)]]
     pictures = []
     for part, row in chosen:
-        files = sample_files(store, part, row)
+        files = read_sample(store, part, row)
         prompt = files.get("txt", b"").decode()
-        image = next(files[extension] for extension in ("jpg", "png") if extension in files)
+        data = next(files[extension] for extension in ("jpg", "png") if extension in files)
+        image = decode_rgb(data, store, part, row)
         pictures.append(
             picture(image, f"synthetic {name}: {prompt}", kind=part.kind[row], prompt=prompt, key=part.key[row])
         )
@@ -127,6 +108,6 @@ def test_strips(facts: ReportData) -> dict[str, list[Picture]]:
         for label in range(0, len(classes), -(-len(classes) // TEST)):
             for table, row in _drawn(tables, label, facts.config.seed)[:1]:
                 strips[name].append(
-                    picture(_image(facts.store, table, row), f"{facts.names[classes[label].id]} in {name}")
+                    picture(read_rgb(facts.store, table, row), f"{facts.names[classes[label].id]} in {name}")
                 )
     return {name: strip for name, strip in strips.items() if strip}

@@ -10,8 +10,8 @@ from synaug import telemetry
 from synaug.backends.devices import find_device
 from synaug.config.arms import ResolvedArm
 from synaug.data import layout, pools
-from synaug.data.pools import split_pool
 from synaug.data.seeding import derive
+from synaug.data.splits import split_pool
 from synaug.evaluation import accuracy
 from synaug.run.job import Job
 from synaug.run.rates import Pace
@@ -48,13 +48,13 @@ def time_arm(job: Job, arm: ResolvedArm) -> ArmPaces:
 
 def _time_steps(job: Job, arm: ResolvedArm, ranks: Ranks) -> tuple[Pace, torch.nn.Module]:
     begun = time.perf_counter()
-    real = pools.real_pool(job.store, job.config, job.plan)
+    real = pools.real_pool(job.store, job.config, job.plan.classes)
     counts = {"real": arm.n_real} | ({"synthetic": arm.n_synthetic} if arm.n_synthetic else {})
     sources = [
         Source(
             name,
             real,
-            lambda table: pools.fetch_tar(job.store, table),
+            job.store,
             n=n,
             seed=0,
             window=arm.window,
