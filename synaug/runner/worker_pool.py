@@ -1,7 +1,7 @@
 """Worker processes: torch is imported once and forked, a task costs no start-up, nobody outlives the runner.
 
-`Workers` hands a task to whoever is free. `WorkerCrew` makes one call in each process at the same time: what is measured
-so is as slow as it will be in the run.
+`Workers` hands a task to whoever is free. `WorkerCrew` makes one call in each process at the same time: what it
+measures is as slow as it will be in the run.
 """
 
 import importlib

@@ -3,7 +3,7 @@
 import collections
 import functools
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO

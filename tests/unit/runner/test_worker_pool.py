@@ -119,7 +119,8 @@ if __name__ == "__main__":
 def test_no_worker_outlives_a_runner_that_is_killed(tmp_path):
     script = tmp_path / "runner.py"
     script.write_text(RUNNER.format(tests=str(TESTS)))
-    runner = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, cwd=TESTS.parents[2])
+    here = os.environ | {"PYTHONPATH": str(TESTS.parents[2])}
+    runner = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=here)
     pids = [int(runner.stdout.readline()) for _ in range(2)]
     assert not any(await_end(pid, 0) for pid in pids)
     runner.kill()
