@@ -49,10 +49,11 @@ def _dtypes(config: Config, profile: Profile, device: torch.device) -> tuple[tor
 
 def _load(config: Config, sampling: Sampling, device: torch.device) -> DiffusionPipeline:
     dtype, vae_dtype = _dtypes(config, sampling.profile, device)
-    if sampling.folder:
-        pipeline = EmbeddedPipeline.load(sampling.folder, dtype=dtype)
-    else:
-        pipeline = _load_pipeline(sampling, dtype, vae_dtype)
+    pipeline = (
+        EmbeddedPipeline.load(sampling.folder, dtype=dtype)
+        if sampling.folder
+        else _load_pipeline(sampling, dtype, vae_dtype)
+    )
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device)
     if config.images.compile:
@@ -177,16 +178,17 @@ class DiffusersModel:
         return time.perf_counter()
 
     def _denoise(self, arguments: dict[str, torch.Tensor], seeds: list[int], guidance_scale: float) -> torch.Tensor:
+        # `__call__` by name, since the base class of pipelines declares none
         common = {  # the generators: ancestral samplers go on drawing from them
             "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             "guidance_scale": guidance_scale,
             "num_inference_steps": self.sampling.num_inference_steps,
         }
         if self.sampling.folder:
-            return self.pipeline(**arguments, **common)
+            return self.pipeline.__call__(**arguments, **common)
         size = {"width": self.sampling.width, "height": self.sampling.height}
         common |= size | {"output_type": "latent", "callback_on_step_end": _beat_each_step}
-        return self.pipeline(**arguments, **common).images
+        return self.pipeline.__call__(**arguments, **common).images
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents to pixels, not clamped: diffusers' own post-processing would turn an overflow into plain white."""

@@ -8,9 +8,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from synaug.errors import ModelError, SynaugError, TransientError
+
+if TYPE_CHECKING:
+    from huggingface_hub import CardData
 
 Answer = TypeVar("Answer")
 PAUSES = (1.0, 4.0, 10.0)  # seconds between questions to a hub that is busy or out of reach
@@ -64,7 +67,7 @@ def find_model(name: str, revision: str | None, *, role: str) -> FoundModel:
     try:
         if not constants.HF_HUB_OFFLINE:
             info = _ask(lambda: HfApi().model_info(name, revision=revision, timeout=20))
-            return FoundModel(info.sha or "", (info.card_data or {}).get("license") or NOT_STATED)
+            return FoundModel(info.sha or "", _license_of(info.card_data))
     except HFValidationError as error:
         raise ModelError(f"no such model: {wanted} is neither a folder nor a hub name; {fix}") from error
     except (HfHubHTTPError, OSError, TransportError) as error:
@@ -161,4 +164,8 @@ def _read_license(snapshot: Path) -> str:
     card = snapshot / "README.md"
     if not card.exists():
         return NOT_STATED
-    return ModelCard(card.read_text(), ignore_metadata_errors=True).data.to_dict().get("license") or NOT_STATED
+    return _license_of(ModelCard(card.read_text(), ignore_metadata_errors=True).data)
+
+
+def _license_of(card: "CardData | None") -> str:
+    return (card.to_dict().get("license") if card else None) or NOT_STATED

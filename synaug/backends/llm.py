@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BatchEncoding, DynamicCache
+from transformers.generation.utils import GenerationMixin
 from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -79,6 +80,7 @@ class ChatLLM:
         tokens = self._tokenize(messages)
         ends = [*self._tokens_with(tuple(stop)), *self._special_ends()]
         device = self.model.device
+        assert isinstance(self.model, GenerationMixin)  # as every causal model
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             output = self.model.generate(
@@ -132,6 +134,7 @@ class ChatLLM:
         tokens = self.tokenizer.apply_chat_template(
             messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
+        assert isinstance(tokens, BatchEncoding)  # return_dict
         return tokens.to(self.model.device)
 
     def _special_ends(self) -> list[int]:

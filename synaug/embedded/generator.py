@@ -86,7 +86,7 @@ class EmbeddedPipeline(DiffusionPipeline):
             if guided:
                 unconditional, conditional = flow.chunk(2)
                 flow = unconditional + guidance_scale * (conditional - unconditional)
-            x = self.scheduler.step(flow, t, x).prev_sample
+            (x,) = self.scheduler.step(flow, t, x, return_dict=False)
         return x
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Plan after preview against the run itself: a small cut of the demo into a fresh store, on this machine with its workers."""
+"""Plan after preview against the run itself: a small piece of the demo in a fresh store, with all workers."""
 
 import os
 import subprocess
@@ -46,9 +46,8 @@ def run() -> list[Result]:
         _synaug("import", "embedded", "--store", store.url)
         demo = load_config("demo", CUT)
         planning.make_plan(store, RUN, demo.model_copy(update={"classes": demo.classes[:CLASSES]}))
-        _synaug(
-            "preview", "--store", store.url, "--run", RUN
-        )  # in a process of its own, as a person does: nothing is warm for the run
+        # in a process of its own, as a person does: nothing is warm for the run
+        _synaug("preview", "--store", store.url, "--run", RUN)
         config, plan = open_run(store, RUN)
         planned = read_forecast(store, RUN, config, plan)
         loads, clock, begun = [os.getloadavg()[0]], Clocked(), time.monotonic()
@@ -56,9 +55,8 @@ def run() -> list[Result]:
         wall = time.monotonic() - begun
     if outcome.failures:
         raise RuntimeError(f"the run failed: {outcome.failures}")
-    loads.append(
-        os.getloadavg()[0]
-    )  # where they differ, the machine did other work, and the ratio says more of that than of the plan
+    # where they differ, the machine did other work, and the ratio says more of that than of the plan
+    loads.append(os.getloadavg()[0])
     details = {
         "planned": planned.as_dict(),
         "wall_seconds": round(wall, 1),

@@ -1,8 +1,21 @@
-"""Pipelines of the true size and classes of SD 1.5 and SDXL, and a CLIP ViT-B/32, with random weights: as quick as the true ones."""
+"""Pipelines of the true size and classes of SD 1.5 and SDXL, and a CLIP ViT-B/32, with random weights.
+
+As quick as the true ones.
+"""
 
 from pathlib import Path
 
+import open_clip
 import torch
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from tests.tiny_diffusion import tokenizer
 
@@ -41,8 +54,6 @@ NOISE = dict(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, 
 
 
 def vae(size: int, scaling_factor: float):
-    from diffusers import AutoencoderKL
-
     return AutoencoderKL(
         block_out_channels=(128, 256, 512, 512),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -55,10 +66,7 @@ def vae(size: int, scaling_factor: float):
 
 
 def parts(profile: str) -> dict:
-    """profile: sd15 or sdxl."""
-    from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
+    """Build the models of a pipeline with random weights; profile: sd15 or sdxl."""
     text = CLIPTextModel(CLIPTextConfig(**CLIP_L))
     if profile == "sd15":
         return {
@@ -75,15 +83,13 @@ def parts(profile: str) -> dict:
 
 
 def save(folder: Path, profile: str) -> Path:
-    """The pipeline's folder, in bfloat16."""
-    from diffusers import EulerDiscreteScheduler, PNDMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
-
+    """Save a pipeline in bfloat16; returns its folder."""
     torch.manual_seed(0)
-    made = {name: part.bfloat16() for name, part in parts(profile).items()}
+    models = {name: part.bfloat16() for name, part in parts(profile).items()}
     words = tokenizer(folder / "words")
     if profile == "sd15":
         pipeline = StableDiffusionPipeline(
-            **made,
+            **models,
             tokenizer=words,
             scheduler=PNDMScheduler(skip_prk_steps=True, **NOISE),
             safety_checker=None,
@@ -92,15 +98,13 @@ def save(folder: Path, profile: str) -> Path:
         )
     else:
         pipeline = StableDiffusionXLPipeline(
-            **made, tokenizer=words, tokenizer_2=words, scheduler=EulerDiscreteScheduler(**NOISE)
+            **models, tokenizer=words, tokenizer_2=words, scheduler=EulerDiscreteScheduler(**NOISE)
         )
     pipeline.save_pretrained(folder / profile)
     return folder / profile
 
 
 def save_clip(folder: Path) -> dict:
-    """The fields of `prompts.clip`."""
-    import open_clip
-
+    """Save a CLIP; returns the fields of `prompts.clip`."""
     torch.save(open_clip.create_model("ViT-B-32").state_dict(), folder / "clip.pt")
     return {"model": "ViT-B-32", "pretrained": str(folder / "clip.pt")}

@@ -112,7 +112,7 @@ def test_a_lever_changes_no_image_and_leaves_the_model_as_it_was(switch, tiny_xl
 @pytest.mark.parametrize("pinned", [False, None])
 def test_copies_to_the_cpu_are_measured(pinned, tiny):
     with images.bench(images=3, batch=2, **tiny) as at:
-        assert levers.copied(at.bare(), pinned=pinned) > 0
+        assert levers.time_copies(at.bare(), pinned=pinned) > 0
 
 
 def test_a_lever_that_the_hardware_refuses_is_not_measured(monkeypatch):
