@@ -1,8 +1,8 @@
 """The training loader on tars of 500x375 JPEGs against decoding alone: equal decoding threads, images and random crops.
 
 Decoding alone has the bytes in memory, and its threads run plain loops. For the target both are held to as many cores
-as there are decoding threads, so that what the loader does beside decoding (fetching and hashing tars, order, assembling
-batches, flips) costs what it costs; how it fares where there are idle cores for that is reported.
+as there are decoding threads, so that what the loader does beside decoding (fetching and hashing tars, order,
+assembling batches, flips) costs what it costs; how it fares where there are idle cores for that is reported.
 """
 
 import io
