@@ -1,13 +1,13 @@
 """LLM of transformers: a chat model from the hub or a folder, or the embedded SmolLM2."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BatchEncoding, DynamicCache
-from transformers.generation.utils import GenerationMixin
-from transformers.modeling_utils import PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from synaug.backends import hub
@@ -20,6 +20,22 @@ from synaug.run.plan import ModelInfo
 from synaug.telemetry import beat
 
 SMALL = 1e9  # parameters
+
+
+class CausalModel(Protocol):
+    """What is used of a transformers model that continues texts."""
+
+    config: Any
+    generation_config: Any
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]: ...
+
+    def generate(self, **settings) -> torch.Tensor: ...
+
+    def __call__(self, input_ids: torch.Tensor, **settings) -> CausalLMOutputWithPast: ...
 
 
 def open_llm(config: Config) -> "ChatLLM":
@@ -37,7 +53,7 @@ def open_llm(config: Config) -> "ChatLLM":
 
 
 @functools.cache
-def _load(source: str, commit: str | None, dtype: str, device: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+def _load(source: str, commit: str | None, dtype: str, device: str) -> tuple[PreTrainedTokenizerBase, CausalModel]:
     if dtype == "auto":
         dtype = "float32" if device == "cpu" else "bfloat16"
     try:
@@ -60,7 +76,7 @@ class ChatLLM:
         self,
         info: ModelInfo,
         tokenizer: PreTrainedTokenizerBase,
-        model: PreTrainedModel,
+        model: CausalModel,
         *,
         temperature: float,
         top_p: float,
@@ -80,7 +96,6 @@ class ChatLLM:
         tokens = self._tokenize(messages)
         ends = [*self._tokens_with(tuple(stop)), *self._special_ends()]
         device = self.model.device
-        assert isinstance(self.model, GenerationMixin)  # as every causal model
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             output = self.model.generate(

@@ -95,9 +95,8 @@ def _announce(folder: Path) -> None:
 
 def _unpack(work: Path) -> None:
     """Write the model to `work`, without the progress bars of the libraries."""
-    os.environ.setdefault(
-        "TQDM_DISABLE", "1"
-    )  # read when tqdm is imported: the bar of reading a GGUF knows no other switch
+    # read when tqdm is imported; the bar of reading a GGUF knows no other switch
+    os.environ.setdefault("TQDM_DISABLE", "1")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging

@@ -63,18 +63,18 @@ def run() -> list[Result]:
         "seconds": {k: round(v, 1) for k, v in clock.seconds.items()},
         "load after preview and after the run": [round(load, 2) for load in loads],
     }
-    results = [
-        Result(
-            name="estimate: planned / actual wall time",
-            values=[planned.wall_seconds / wall],
-            target=TARGET,
-            details=details,
-        )
-    ]
+    name = "estimate: planned / actual wall time"
+    results = [Result(name=name, values=ratio(planned.wall_seconds, wall), target=TARGET, details=details)]
     return results + [
-        Result(name=f"estimate: planned / actual work of {stage}", values=[planned.seconds[stage] / seconds])
+        Result(name=f"estimate: planned / actual work of {stage}", values=ratio(planned.seconds[stage], seconds))
         for stage, seconds in clock.seconds.items()
     ]
+
+
+def ratio(planned: float | None, actual: float) -> list[float]:
+    """Divide what was planned, which after a preview is measured, by what it was."""
+    assert planned is not None
+    return [planned / actual]
 
 
 def _synaug(*arguments: str) -> None:

@@ -53,8 +53,17 @@ def run() -> list[Result]:
     )
     if not gpu:
         return [*results, without_gpu(name_of(title), TARGET)]
-    settings = {"size": (loader.WIDTH, loader.HEIGHT), "tars": (16, 32), "per_tar": 256, "steps": 60, "rounds": 3}
-    return [*results, *measure(title, TRUE, **settings, threads=max(1, (os.cpu_count() or 1) - 1), device="cuda:0")]
+    return results + measure(
+        title,
+        TRUE,
+        size=(loader.WIDTH, loader.HEIGHT),
+        tars=(16, 32),
+        per_tar=256,
+        steps=60,
+        rounds=3,
+        threads=max(1, (os.cpu_count() or 1) - 1),
+        device="cuda:0",
+    )
 
 
 def name_of(title: str) -> str:

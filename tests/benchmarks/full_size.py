@@ -7,14 +7,15 @@ from pathlib import Path
 
 import open_clip
 import torch
-from diffusers import (
-    AutoencoderKL,
-    EulerDiscreteScheduler,
-    PNDMScheduler,
-    StableDiffusionPipeline,
-    StableDiffusionXLPipeline,
-    UNet2DConditionModel,
-)
+
+# By the modules that define them: the lazy names of `diffusers` itself mean nothing to a type checker.
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
+from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
+from diffusers.schedulers.scheduling_pndm import PNDMScheduler
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from tests.tiny_diffusion import tokenizer
@@ -67,7 +68,7 @@ def vae(size: int, scaling_factor: float):
 
 def parts(profile: str) -> dict:
     """Build the models of a pipeline with random weights; profile: sd15 or sdxl."""
-    text = CLIPTextModel(CLIPTextConfig(**CLIP_L))
+    text = CLIPTextModel(CLIPTextConfig.from_dict(CLIP_L))
     if profile == "sd15":
         return {
             "unet": UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
@@ -78,7 +79,7 @@ def parts(profile: str) -> dict:
         "unet": UNet2DConditionModel(**SDXL_UNET),
         "vae": vae(1024, 0.13025),
         "text_encoder": text,
-        "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(**BIG_G)),
+        "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig.from_dict(BIG_G)),
     }
 
 
@@ -87,6 +88,7 @@ def save(folder: Path, profile: str) -> Path:
     torch.manual_seed(0)
     models = {name: part.bfloat16() for name, part in parts(profile).items()}
     words = tokenizer(folder / "words")
+    pipeline: DiffusionPipeline
     if profile == "sd15":
         pipeline = StableDiffusionPipeline(
             **models,

@@ -177,7 +177,7 @@ class Bare:
         embedded = sampling.profile.folder is not None
         size = {} if embedded else {"width": sampling.width, "height": sampling.height, "output_type": "latent"}
         for arguments, seeds, guidance_scale in self.inputs:
-            output = pipeline(
+            output = pipeline.__call__(
                 **arguments,
                 **size,
                 guidance_scale=guidance_scale,

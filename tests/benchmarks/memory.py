@@ -21,7 +21,8 @@ class Forgetful(FakeDiffusion):
     """Does not collect its calls."""
 
     def generate(self, *arguments, **settings):
-        self.calls.clear(), self.windows.clear()
+        self.calls.clear()
+        self.windows.clear()
         return super().generate(*arguments, **settings)
 
 
