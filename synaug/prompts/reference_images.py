@@ -24,7 +24,7 @@ READERS = 16  # threads
 
 @dataclass(frozen=True)
 class DrawnImage:
-    """An image that was drawn, and where it lies. Images are ranked by `draw`, then by their keys."""
+    """An image that was drawn, and where it is. Images are ranked by `draw`, then by their keys."""
 
     draw: int
     key: str

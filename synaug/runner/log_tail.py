@@ -90,7 +90,7 @@ def end_if_stalled(minutes: float | None, tail: LogTail) -> AbstractContextManag
 
 
 def _end_stalled(minutes: float, tail: LogTail) -> None:
-    """Ends the process: what hangs cannot be told to unwind. The log goes to the store if the store answers."""
+    """Ends the process: what hangs cannot unwind. The log goes to the store if the store answers."""
     line = (
         f"no progress for {minutes:g} minutes (compute.stall_minutes); the stacks of its threads are in its log; "
         "run again to go on"

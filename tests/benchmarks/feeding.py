@@ -1,4 +1,4 @@
-"""The training loop fed by the loader against the same loop on batches that lie in memory, in turns.
+"""The training loop fed by the loader against the same loop on batches that are in memory, in turns.
 
 The clock starts when what the loader had made ahead is used up. On a CPU the demo's training, on a GPU ResNet-50 at 224
 px in bf16, compiled, on 500x375 JPEGs. On two cores the loader's threads also take time from the model's own, which is

@@ -39,13 +39,13 @@ def measure(samples: int, part: int, batch: int, leak: int) -> list[Result]:
         job = images_job(
             store, images=-(-samples // 3), part_images=part, batch_size=batch, guidance_scale_diversified=None
         )
-        peaks, made, kept = [0] * 10, 0, []
+        peaks, accepted, leaked = [0] * 10, 0, []
 
         def done(good: int, rejected: int) -> None:
-            nonlocal made
-            made += good
-            kept.append(b"\1" * (leak * good))
-            tenth = min(9, made * 10 // samples)
+            nonlocal accepted
+            accepted += good
+            leaked.append(b"\1" * (leak * good))
+            tenth = min(9, accepted * 10 // samples)
             peaks[tenth] = max(peaks[tenth], resident())
 
         maker = PartMaker(
@@ -64,6 +64,6 @@ def measure(samples: int, part: int, batch: int, leak: int) -> list[Result]:
                 maker.make(request_part(store, job.run, job.config, job.plan, planned))
         finally:
             maker.close()
-    details = {"MiB by tenth": [round(peak / 2**20, 1) for peak in peaks], "samples": made}
+    details = {"MiB by tenth": [round(peak / 2**20, 1) for peak in peaks], "samples": accepted}
     name = f"memory: last tenth / second tenth of {samples:,} samples"
     return [Result(name=name, values=[peaks[9] / peaks[1]], target="<= 1.05", details=details)]

@@ -146,8 +146,8 @@ def measure_shard(task: ShardTask, report: Callable[[Progress], None]) -> ShardR
     timing = layout.timing(task.run, "prompts", f"{task.shard:03d}")
     key = layout.preview(task.run, timing.removeprefix(layout.run_folder(task.run)))
     prompts_timing = json.loads(job.store.get(key)) if job.store.exists(key) else None
-    made = make_images(job, task.shard, task.images)
-    return ShardResult(made.timing, prompts_timing, made.prompts)
+    previewed = make_images(job, task.shard, task.images)
+    return ShardResult(previewed.timing, prompts_timing, previewed.prompts)
 
 
 def measure_arm(task: ArmTask, report: Callable[[Progress], None]) -> ArmPaces | None:
