@@ -128,7 +128,12 @@ class ChatLLM:
         device = self.model.device
         logits = self.model(ids.to(device), attention_mask=mask.to(device)).logits
         assert logits is not None
-        chosen = logits[:, len(head) - 1 : -1].float().log_softmax(-1).gather(-1, ids[:, len(head) :, None].to(device))[..., 0]
+        chosen = (
+            logits[:, len(head) - 1 : -1]
+            .float()
+            .log_softmax(-1)
+            .gather(-1, ids[:, len(head) :, None].to(device))[..., 0]
+        )
         return [float(row[: len(tail)].mean()) for row, tail in zip(chosen, tails, strict=True)]
 
     def _read_prompt(self, tokens: BatchEncoding, n: int) -> DynamicCache:

@@ -1,4 +1,4 @@
-"""What `synaug init` proposes for a folder of images: the splits, the classes, and a run.yaml of sensible settings for small data."""
+"""What `synaug init` proposes for a folder of images: splits, classes, and a run.yaml with settings for small data."""
 
 import re
 import shlex
@@ -21,7 +21,7 @@ CLASSES_HEAD = """\
 #   names    the best first
 #   gloss    optional: what the name means here. Given, no sense is looked for; else LLM and CLIP choose one
 #   prompts  optional: your own plain prompts in place of `a photo of NAME`
-# - {id: crane, names: [crane], gloss: a tall machine that lifts loads, prompts: [a photo of a tower crane on a building site]}
+# - {id: crane, names: [crane], gloss: a tall machine that lifts loads, prompts: [a photo of a tower crane on a site]}
 
 """
 NO_TESTS = """\
@@ -30,7 +30,8 @@ NO_TESTS = """\
 #   val: {split: val, domain: in}
 """
 RUN = """\
-# run.yaml for $source, written by `synaug init` to be edited. `synaug config` lists every field with its default and meaning.
+# run.yaml for $source, written by `synaug init` to be edited.
+# `synaug config` lists every field with its default and meaning.
 # What makes the images (classes, real, prompts, images, seed) is frozen once prompts or images exist;
 # scale, arms, seeds and tests may grow.
 
@@ -43,7 +44,7 @@ scale: 2x                    # synthetic images for each real one; 4x later adds
 prompts:
   llm: {model: Qwen/Qwen2.5-7B-Instruct}          # any chat model of transformers; `embedded` is a small one for a CPU
   clip: {model: ViT-L-14, pretrained: openai}     # any model of open_clip
-  mix: {plain: 0.34, cd: 0.33, sd: 0.33}          # plain prompts, contexts, styles; sd: 0 if styles make no sense for your images
+  mix: {plain: 0.34, cd: 0.33, sd: 0.33}          # plain prompts, contexts, styles; sd: 0 if styles make no sense here
 
 images:
   profile: sd15              # or sdxl, sdxl-turbo (non-commercial)
@@ -63,7 +64,8 @@ arms:
   real: {kind: real}
   real-half: {kind: real-half}
   naive-2x: {kind: naive, scale: 2x}
-  # auxbn-2x: {kind: auxbn, scale: 2x}            # auxiliary batch norm: below naive mixing in our study (docs/results.md)
+  # auxbn-2x: {kind: auxbn, scale: 2x}            # auxiliary batch norm: below naive mixing in our study
+  #                                                 (docs/results.md)
 seeds: [0, 1, 2]             # small sets vary: several seeds, paired
 
 $tests

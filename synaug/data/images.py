@@ -1,4 +1,4 @@
-"""Images: how they are read from outside, decoded once in full to know that they are whole, and how they are decoded from a tar."""
+"""Images: read from outside and decoded in full, to know that they are whole; and decoded as they are in a tar."""
 
 import hashlib
 import io
@@ -35,7 +35,7 @@ class DecodedImage:
 
 
 def read(source: Path | bytes) -> DecodedImage:
-    """Raises DataError for a file that cannot be read at all."""
+    """Read and decode an image from outside, in full. Raises DataError for a file that cannot be read at all."""
     data = content(source)
     sha256 = hashlib.sha256(data).hexdigest()
     try:
@@ -46,7 +46,7 @@ def read(source: Path | bytes) -> DecodedImage:
 
 
 def read_in_order(sources: Iterable[Path | bytes]) -> Iterator[DecodedImage]:
-    """Of each source, by a few threads a little ahead: memory holds a few dozen images."""
+    """Read each source, by a few threads a little ahead: memory holds a few dozen images."""
     threads = min(8, os.cpu_count() or 1)
     pending: deque[Future[DecodedImage]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -59,14 +59,17 @@ def read_in_order(sources: Iterable[Path | bytes]) -> Iterator[DecodedImage]:
 
 
 def content(source: Path | bytes) -> bytes:
+    """Return encoded bytes, read from their file where they have one. Raises DataError."""
+    if isinstance(source, bytes):
+        return source
     try:
-        return source if isinstance(source, bytes) else source.read_bytes()
+        return source.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {source}: {error.strerror}") from error
 
 
 def stored_form(data: bytes) -> tuple[bytes, str]:
-    """(bytes, extension) of an image as it is stored; it is decoded in full. Raises what PIL raises for a broken one."""
+    """Return bytes and extension of an image as it is stored; it is decoded in full. Raises what is in BROKEN."""
     with Image.open(io.BytesIO(data)) as image:
         image.load()
         if extension := KEPT_FORMATS.get(image.format or ""):
@@ -84,7 +87,10 @@ def broken_rows(path: Path, table: TarTable, pool: ThreadPoolExecutor) -> dict[i
 
 
 def read_rgb(store: Store, table: TarTable, row: int) -> Image.Image:
-    """Read the image of one row, RGB, and nothing else of its tar. Raises DataError for one that is broken or missing."""
+    """Read the image of one row, RGB, and nothing else of its tar.
+
+    Raises DataError for one that is broken or missing.
+    """
     return decode_rgb(read_image_bytes(store, table, row), store, table, row)
 
 
@@ -96,7 +102,10 @@ def decode_rgb(data: bytes, store: Store, table: TarTable, row: int) -> Image.Im
 
 @contextmanager
 def opened(data: bytes, store: Store, table: TarTable, row: int) -> Iterator[Image.Image]:
-    """Open the encoded image of one row, not decoded yet. Raises DataError when it does not decode within the `with`."""
+    """Open the encoded image of one row, not decoded yet.
+
+    Raises DataError when it does not decode within the `with`.
+    """
     try:
         with Image.open(io.BytesIO(data)) as image:
             yield image
@@ -105,7 +114,10 @@ def opened(data: bytes, store: Store, table: TarTable, row: int) -> Iterator[Ima
 
 
 def cannot_be_decoded(store: Store, table: TarTable, row: int, reason: str, *, advice: str = "") -> str:
-    """Say which image of which tar does not decode, why, and what to do; advice: in place of what fits a stored image."""
+    """Say which image of which tar does not decode, why, and what to do.
+
+    advice: in place of what to do about an image that is already stored.
+    """
     where, key = locate(store, table.tar)
     if layout.is_synthetic(table.tar):
         advice = advice or f"delete {where.url}/{key} and its manifest, and run the images stage again"

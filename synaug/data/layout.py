@@ -2,7 +2,7 @@
 
 
 def real_split(split: str) -> str:
-    """The list of a split's tars; published last, so its existence means that the split is imported."""
+    """Name the list of a split's tars; it is published last, so its existence means that the split is imported."""
     return f"real/{split}.json"
 
 
@@ -11,7 +11,7 @@ def real_tar(split: str, n: int) -> str:
 
 
 def real_entry(split: str, n: int) -> str:
-    """The TarTable of the n-th tar of a split."""
+    """Name the TarTable of the n-th tar of a split."""
     return f"real/{split}-{n:06d}.json"
 
 
@@ -49,12 +49,12 @@ def synthetic_tar(run: str, multiple: int, shard: int, part: int) -> str:
 
 
 def synthetic_manifest(run: str, multiple: int, shard: int, part: int) -> str:
-    """Published after its tar: its existence means that the part is done."""
+    """Name a part's manifest; it is published after its tar, so its existence means that the part is done."""
     return f"runs/{run}/synthetic/x{multiple}/{shard:03d}-{part:04d}.json"
 
 
 def timing(run: str, stage: str, unit: str) -> str:
-    """Seconds and rates of one unit of work. Kept apart from manifests, which are byte-reproducible."""
+    """Name the seconds and rates of one unit of work, kept apart from manifests, which are byte-reproducible."""
     return f"runs/{run}/timing/{stage}/{unit}.json"
 
 
@@ -71,7 +71,11 @@ def timm_info(run: str) -> str:
 
 
 def training(run: str, arm: str, seed: int, name: str) -> str:
-    """name: settings.json, checkpoint.pt, metrics.jsonl, model.safetensors, aux.safetensors (of AuxBN), done.json (published last)."""
+    """Name a file of a training.
+
+    name: settings.json, checkpoint.pt, metrics.jsonl, model.safetensors, aux.safetensors (of AuxBN), done.json
+    (published last).
+    """
     return f"runs/{run}/train/{arm}/{seed}/{name}"
 
 
@@ -80,7 +84,7 @@ def evaluation(run: str, arm: str, seed: int) -> str:
 
 
 def diagnostics(run: str, name: str) -> str:
-    """name: fidelity, coverage or branches."""
+    """Name a diagnosis: fidelity, coverage or branches."""
     return f"runs/{run}/diagnostics/{name}.json"
 
 
@@ -93,9 +97,22 @@ def log(run: str, stage: str, unit: str) -> str:
 
 
 def import_log(split: str) -> str:
-    """Beside the runs, as an import belongs to none."""
+    """Name the log of an import, beside the runs, as it belongs to none."""
     return f"logs/import-{split}.txt"
 
 
 def preview(run: str, name: str) -> str:
     return f"runs/{run}/preview/{name}"
+
+
+def trainings_folder(run: str) -> str:
+    return f"runs/{run}/train/"
+
+
+def evaluations_folder(run: str) -> str:
+    return f"runs/{run}/evaluate/"
+
+
+def completion(run: str, stage: str, unit: str) -> str:
+    """Written by the runner after a task of a stage that leaves no better proof of being done."""
+    return f"runs/{run}/done/{stage}/{unit}.json"

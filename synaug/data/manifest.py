@@ -47,7 +47,7 @@ class TarTable(FrozenModel):
         return starmap(TarRow, zip(self.key, self.label, self.offset, self.length, strict=True))
 
     def select(self, rows: Iterable[int]) -> "TarTable":
-        """Take some rows, in the given order, as a plain TarTable: the columns that only a Manifest has are left out."""
+        """Take some rows, in the given order, as a plain TarTable without the columns that only a Manifest has."""
         numbers = list(rows)
         return TarTable(
             tar=self.tar,
@@ -61,6 +61,8 @@ class TarTable(FrozenModel):
 
 
 class Reject(FrozenModel):
+    """An attempt at an image that was thrown away."""
+
     key: str
     attempt: int
     reason: str = Field(description="not finite, black, or flagged")

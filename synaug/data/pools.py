@@ -1,4 +1,4 @@
-"""Which images a run uses, as tables of tars: the real training images, any other split, and the synthetic ones at a scale."""
+"""Which images a run uses, as tables of tars: the real training images, and the synthetic ones at a scale."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,9 +15,10 @@ from synaug.errors import DataError
 
 
 def real_pool(store: Store, config: Config, classes: Sequence[ClassEntry]) -> list[TarTable]:
-    """The run's real training images (`real.per_class`, `real.largest_to_smallest`), labelled by position in `classes`.
+    """Choose the run's real training images (`real.per_class`, `real.largest_to_smallest`).
 
-    Images of other classes are left out. Raises DataError for a split that is not imported, or whose labels do not fit.
+    They are labelled by position in `classes`; images of other classes are left out. Raises DataError for a split that
+    is not imported, or whose labels do not fit.
     """
     tables = split_pool(store, config.real.train, classes)
     tables = [table.select(n for n, label in enumerate(table.label) if label >= 0) for table in tables]
@@ -29,7 +30,7 @@ def real_pool(store: Store, config: Config, classes: Sequence[ClassEntry]) -> li
 
 
 def real_counts(store: Store, config: Config, classes: Sequence[ClassEntry]) -> dict[str, int]:
-    """Real training images used of each class id, in label order. Raises DataError when a class has none."""
+    """Count the real training images used of each class id, in label order. Raises DataError when a class has none."""
     counts = Counter(label for table in real_pool(store, config, classes) for label in table.label)
     empty = [entry.id for n, entry in enumerate(classes) if not counts[n]]
     if empty:
@@ -50,17 +51,17 @@ def synthetic_pool(
     prompt_kinds: Iterable[str] | None = None,
     pool_images: int | None = None,
 ) -> list[TarTable]:
-    """The kept images of x1 ... x{scale}, as the index lists them.
+    """Choose the kept images of x1 ... x{scale}, as the index lists them.
 
-    prompt_kinds: only these (plain, cd, sd). pool_images: cut to so many, seeded, balanced over classes, and nested (100 within 200).
-    Raises DataError when the run is not indexed so far.
+    prompt_kinds: only these (plain, cd, sd). pool_images: cut to so many, seeded, balanced over classes, and nested
+    (100 within 200). Raises DataError when the run is not indexed so far, or has fewer images.
     """
     index = load_index(store, run)
     if index.scale < scale or index.min_clip_score != config.index.min_clip_score:
         asked = f"{scale}x with min_clip_score {config.index.min_clip_score}"
         raise DataError(
-            f"the index of {run} reaches {index.scale}x with min_clip_score {index.min_clip_score}; {asked} is asked for: "
-            f"run `python -m synaug index --store {store.url} --run {run}`"
+            f"the index of {run} reaches {index.scale}x with min_clip_score {index.min_clip_score}; {asked} is asked "
+            f"for: run `python -m synaug index --store {store.url} --run {run}`"
         )
     kinds = None if prompt_kinds is None else set(prompt_kinds)
     tables = []
@@ -77,7 +78,8 @@ def synthetic_pool(
         have = sum(len(table.key) for table in tables)
         if have < pool_images:
             raise DataError(
-                f"a pool of {pool_images} images is asked for at {scale}x ({prompt_kinds or 'all kinds'}); there are {have}"
+                f"a pool of {pool_images} images is asked for at {scale}x ({prompt_kinds or 'all kinds'}); there are "
+                f"{have}"
             )
         tables = _select(tables, _ranked(tables, "pool", config.seed)[:pool_images])
     return [table for table in tables if table.key]
@@ -97,9 +99,10 @@ def sample_per_class(
 def real_quota(
     counts: Counter[int], classes: int, per_class: int | None, largest_to_smallest: float | None
 ) -> list[int]:
-    """Images used of each label: at most per_class, then an exponential long tail over the classes in label order.
+    """Compute the images used of each label: at most per_class, then an exponential long tail in label order.
 
-    With m the largest count left, class i of C keeps at most m * ratio ** (-i / (C - 1)), at least 1 (after CIFAR-LT, Cui et al. 2019).
+    With m the largest count left, class i of C keeps at most m * ratio ** (-i / (C - 1)), at least 1 (after CIFAR-LT,
+    Cui et al. 2019).
     """
     quota = [min(counts[label], per_class or counts[label]) for label in range(classes)]
     if largest_to_smallest is not None and classes > 1:

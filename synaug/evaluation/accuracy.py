@@ -1,5 +1,6 @@
 """Accuracy of an exported model on a split: one forward pass, images decoded once a process where they fit."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from synaug.config.training import TrainingSettings
+from synaug.data import layout
 from synaug.data.classes import ClassEntry
 from synaug.data.images import decode_rgb
 from synaug.data.manifest import TarTable
@@ -20,7 +22,7 @@ from synaug.data.splits import split_pool
 from synaug.data.store import Store
 from synaug.data.webdataset import fetch_tar, image_bytes
 from synaug.errors import DataError, UsageError
-from synaug.training.augmentation import normalization, test_transform
+from synaug.training.augmentation import evaluation_transform, normalization
 
 BATCH = 250
 KEPT_BYTES = 1 << 30  # of decoded test images in a process
@@ -66,11 +68,12 @@ def batches(
     Kept for the next model of the process while all kept sets together stay below KEPT_BYTES.
     """
     size = settings.test_image_size or settings.image_size
-    key = (store.url, split, tuple(c.id for c in classes), settings.model, size, settings.test_crop, batch_size)
+    tables = split_pool(store, split, classes)
+    data = hashlib.sha256(store.get(layout.real_split(split))).hexdigest()  # another import is another test set
+    key = (store.url, data, tuple(c.id for c in classes), settings.model, size, settings.test_crop, batch_size)
     if key in _kept:
         yield from _kept[key]
         return
-    tables = split_pool(store, split, classes)
     bytes_needed = decoded_bytes(sum(len(table.key) for table in tables), settings)
     images = decoded(store, tables, settings, threads=threads, batch_size=batch_size)
     if bytes_needed > KEPT_BYTES:
@@ -130,7 +133,7 @@ class Decoder:
     """From a tar to what the model sees at test. Images that have the right size already are normalized together: ten times as fast."""
 
     def __init__(self, settings: TrainingSettings):
-        self.transform = test_transform(settings)
+        self.transform = evaluation_transform(settings)
         self.size = settings.test_image_size or settings.image_size
         self.resizes = round(self.size / settings.test_crop) != self.size
         self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in normalization(settings))

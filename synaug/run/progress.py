@@ -27,10 +27,10 @@ class Meter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self.clock = clock
-        self.start: tuple[float, int] | None = None
+        self.start: tuple[float, float] | None = None
         self.rate: float | None = None
 
-    def update(self, done: int, total: int) -> float | None:
+    def update(self, done: float, total: float) -> float | None:
         """Seconds left, None while unknown."""
         now = self.clock()
         if self.start is None:

@@ -18,7 +18,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous.api import RendezvousError
 
 from synaug.errors import FAILURES, INTERNAL, TERMINATED, SynaugError, TransientError, UsageError
-from synaug.run.job import Task, open_job
+from synaug.run.job import open_job
+from synaug.run.stages import Task
 from synaug.stages.train import finished
 
 OUT_OF_MEMORY = 128 + signal.SIGKILL

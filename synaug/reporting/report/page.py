@@ -8,8 +8,9 @@ from synaug.evaluation.statistics import MeanWithInterval, mean_with_interval, p
 from synaug.reporting.batch_norm_figures import branch_figures
 from synaug.reporting.formatting import change, count, duration, interval, listed, points, signed, verdict
 from synaug.reporting.report import figures, narrative, samples
-from synaug.reporting.report.data import STAGES, ReportData
+from synaug.reporting.report.data import ReportData
 from synaug.run.results import Results
+from synaug.run.stages import STAGES
 
 
 def render(facts: ReportData) -> str:
@@ -142,8 +143,8 @@ def _trainings(facts: ReportData) -> list[dict]:
 
 def _times(facts: ReportData) -> list[dict]:
     rows = []
-    for stage, unit in STAGES.items():
-        units = list(facts.timings[stage].values())
+    for stage, timings in facts.timings.items():
+        units = list(timings.values())
         if units:
             rates = [one["rate"] for one in units if one.get("rate")]
             phases: dict[str, float] = {}
@@ -155,7 +156,7 @@ def _times(facts: ReportData) -> list[dict]:
                     "stage": stage,
                     "units": len(units),
                     "seconds": sum(one["seconds"] for one in units),
-                    "unit": unit,
+                    "unit": STAGES[stage].rated,
                     "rate": sum(rates) / len(rates) if rates else None,
                     "phases": phases,
                 }

@@ -10,14 +10,14 @@ from pydantic import Field, ValidationError
 
 from synaug.config import Config
 from synaug.config.arms import differences, merged
-from synaug.config.load import PRESETS, explain, parse_config, read_yaml
+from synaug.config.load import PRESETS, parse_config, read_yaml
 from synaug.config.settings import FrozenModel
-from synaug.config.suggest import did_you_mean
+from synaug.config.suggest import did_you_mean, explain
 from synaug.errors import UsageError
 from synaug.evaluation.statistics import REAL_KINDS
 from synaug.reporting.study.reference import split_arm_ref
 from synaug.run.job import check_name
-from synaug.run.status import active_arms
+from synaug.run.plan import active_arms
 
 REFERENCE = re.compile(r"[^/]+/[^/]+")
 

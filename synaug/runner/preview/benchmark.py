@@ -12,9 +12,9 @@ from synaug.config import arms
 from synaug.data import layout
 from synaug.prompts.schema import ClassPrompts
 from synaug.run.job import Job, Progress, open_job
+from synaug.run.plan import active_arms
 from synaug.run.progress import LineReporter
-from synaug.run.rates import Pace, prompts_of, shape
-from synaug.run.status import active_arms
+from synaug.run.rates import Pace, prompts_digest, shape
 from synaug.runner.log_tail import beat_on_report
 from synaug.runner.preview.images import make_images
 from synaug.runner.preview.overlay_store import Overlay
@@ -97,7 +97,7 @@ class PreviewBenchmark:
             load = mean(timing["phases"]["load"] for timing in timings)
             classes = sum(timing["classes"] for timing in timings)
             each = sum(timing["seconds"] - timing["phases"]["load"] for timing in timings) / classes
-            of = prompts_of(self.job.config, self.job.plan, self.pool)
+            of = prompts_digest(self.job.config, self.job.plan, self.pool)
             self.put("prompts", {"of": of, "pace": asdict(Pace(load, each)), "classes": classes})
         files = {file.class_id: file for result in results for file in result.prompts}
         return whole, [files[class_id] for class_id in self.job.plan.real_counts if class_id in files]

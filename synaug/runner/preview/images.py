@@ -20,10 +20,10 @@ from synaug.generation.batching import cut_batches, cut_chunks, unique_prompts
 from synaug.generation.part import PartMaker, PartRequest, generate_batch, request_part
 from synaug.prompts.schema import ClassPrompts, load_prompts
 from synaug.reporting.contact_sheet import SheetRow
-from synaug.run.estimate import rate_of
+from synaug.run.environment import image_versions
 from synaug.run.job import Job, Progress
 from synaug.run.quotas import Part
-from synaug.run.versions import versions
+from synaug.run.rates import images_digest
 
 COLUMNS = 8  # synthetic images beside each other on the sheet
 TIMED_BATCHES, TIMED_SECONDS = 4, 60  # the rate is of so many full batches, or of as many as that time allows
@@ -64,7 +64,7 @@ def make_images(job: Job, shard: int, images: int) -> PreviewedShard:
         done += good
         job.report(Progress("preview", f"preview-{shard:03d}", done, total, "image"))
 
-    now = versions(device)
+    now = image_versions(device)
     maker = PartMaker(
         store=job.store,
         run=job.run,
@@ -84,7 +84,7 @@ def make_images(job: Job, shard: int, images: int) -> PreviewedShard:
     seconds = time.perf_counter() - warm
     manifest = _manifest(job, shard)
     timing = {
-        "of": rate_of(config, job.plan.models, config.compute.pool or job.plan.pool),
+        "of": images_digest(config, job.plan.models, config.compute.pool or job.plan.pool),
         "rate": round(sum(batch.size for batch in batches) / seconds, 3),  # padding counts: whole parts hardly have any
         "device": now["device"],
         "bytes_per_image": round(manifest.bytes / max(1, len(manifest.key))),

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from synaug.config import Config
-from synaug.config.real import Real
 from synaug.config.run import IndexSettings as IndexSettings
+from synaug.config.run import Real
 from synaug.data import pools
 from synaug.data.classes import ClassEntry
 from synaug.data.index import load_index

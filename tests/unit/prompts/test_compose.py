@@ -25,7 +25,6 @@ def plan(styles=("oil painting",)):
         models=[],
         styles=list(styles),
         scale=1,
-        estimate={},
         versions={},
     )
 

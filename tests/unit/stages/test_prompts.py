@@ -15,8 +15,7 @@ from synaug.embedded.datasets import jpeg, pictures
 from synaug.errors import DataError
 from synaug.prompts import attributes
 from synaug.prompts.builder import ClassPromptsBuilder
-from synaug.prompts.schema import load_prompts
-from synaug.prompts.schema import ATTRIBUTES, ClassPrompts
+from synaug.prompts.schema import ATTRIBUTES, ClassPrompts, load_prompts
 from synaug.run.job import Job
 from synaug.run.plan import Plan
 from synaug.stages import prompts
@@ -54,7 +53,6 @@ def job_in(folder, shards, **settings) -> Job:
         models=[],
         styles=[],
         scale=1,
-        estimate={},
         versions={},
     )
     classes = [{"id": class_id, "names": [name]} for class_id, name in NAMES.items()]
@@ -180,7 +178,10 @@ def test_a_class_without_a_usable_value_is_counted_as_fallen_back_and_refused_ab
 
 def test_a_file_that_a_twin_of_this_pod_wrote_first_stays(tmp_path, monkeypatch):
     job = job_in(tmp_path, [list(NAMES)])
-    kept = b'{"class_id": "sandal", "name": "sandal", "senses": [], "chosen": "edited", "pools": {}, "plain": ["a photo of a sandal"]}'
+    kept = (
+        b'{"class_id": "sandal", "name": "sandal", "senses": [], "chosen": "edited", "pools": {}, '
+        b'"plain": ["a photo of a sandal"]}'
+    )
 
     class Overtaken(ClassPromptsBuilder):
         def make(self, class_id):
