@@ -15,7 +15,7 @@ from synaug.run.environment import image_versions
 from synaug.run.job import Job, open_job
 
 if TYPE_CHECKING:
-    from synaug.generation.regenerate import Stored
+    from synaug.generation.regenerate import StoredImage
 
 HELP = "make one image again from its key and say how far it is from the stored one"
 EPILOG = """\
@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> None:
     _show(job, stored, args)
 
 
-def _show(job: Job, stored: "Stored", args: argparse.Namespace) -> None:
+def _show(job: Job, stored: "StoredImage", args: argparse.Namespace) -> None:
     import numpy as np
     import torch
     from PIL import Image
