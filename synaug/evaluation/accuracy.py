@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -94,7 +94,7 @@ def decoded_bytes(images: int, settings: TrainingSettings) -> int:
 
 def decoded(
     store: Store, tables: list[TarTable], settings: TrainingSettings, *, threads: int = 1, batch_size: int = BATCH
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """The same of any tables; nothing is kept. Raises DataError for a broken image."""
     decode = Decoder(settings)
     for images, labels in read(store, tables, decode, threads=threads, batch_size=batch_size):
