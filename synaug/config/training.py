@@ -1,6 +1,6 @@
 """`training:` what every arm shares, and `arms:` what tells them apart."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -26,7 +26,7 @@ class TrainingSettings(FrozenModel):
     """Training settings of an arm; an arm's own values win over `training:`."""
 
     model: str = growable("resnet50", "Any timm model")
-    model_kwargs: dict[str, object] = growable(dict, "Arguments for timm.create_model")
+    model_kwargs: dict[str, Any] = growable(dict, "Arguments for timm.create_model")
     pretrained: str | None = growable(
         None, "File of weights to start from, or `timm` for the model's own; null: random"
     )
