@@ -165,7 +165,7 @@ def write_results(one: Job, *, seeds=None, seed: int = 0, means: dict = MEANS) -
     """done.json, timing and evaluation of every arm; accuracies near MEANS, a little more at 2x."""
     rng = np.random.default_rng(seed)
     for name, arm in one.config.arms.items():
-        scale = int(arm.scale[:-1]) if arm.scale else None
+        scale = arm.multiple
         own = means.get(name.replace("2x", "1x"), means["real"])
         for training_seed in one.config.seeds if seeds is None else seeds:
             _write_training(one, name, arm.kind, scale, training_seed)

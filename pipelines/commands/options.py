@@ -9,7 +9,8 @@ from pipelines import names
 from pipelines.api import workflow_request
 from pipelines.api.kubeconfig import Target
 from synaug.config import Config
-from synaug.config.load import PRESETS, dump_config, load_config, parse_scale
+from synaug.config.load import PRESETS, dump_config, load_config
+from synaug.config.scale import parse_scale
 from synaug.errors import UsageError
 
 NAMESPACE = "synaug"

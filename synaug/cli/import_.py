@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     from synaug.config.run import Compute
     from synaug.data import layout
-    from synaug.data.split_writer import check_split
+    from synaug.data.splits import check_split
     from synaug.data.store import open_store
     from synaug.errors import UsageError
     from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure

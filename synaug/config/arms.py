@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from synaug.config import Config
-from synaug.config.load import explain, parse_scale
+from synaug.config.load import explain
 from synaug.config.training import TrainingSettings
 from synaug.errors import DataError, UsageError
 
@@ -96,7 +96,7 @@ def resolve_arm(config: Config, name: str) -> ResolvedArm:
         steps=max(1, settings.steps // 2) if arm.kind == "real-half" else settings.steps,
         n_real=settings.batch_size - n_synthetic,
         n_synthetic=n_synthetic,
-        scale=parse_scale(arm.scale or config.scale) if mixed else None,
+        scale=(arm.multiple or config.multiple) if mixed else None,
         prompt_kinds=sorted(arm.prompt_kinds) if mixed and arm.prompt_kinds else None,
         pool_images=arm.pool_images if mixed else None,
         min_clip_score=config.index.min_clip_score if arm.kind in ("naive", "auxbn") else None,

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from synaug.config.fields import NAME, field_at, fields
 from synaug.config.run import Config
+from synaug.config.scale import no_scale
 from synaug.config.training import TrainingSettings
 from synaug.errors import UsageError
 
 PRESETS = ("demo", "imagenet", "low-data", "long-tail", "cluster")
-SCALE = re.compile(r"[1-9]\d*x")
 
 
 def load_config(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
@@ -169,22 +169,13 @@ def explain(error: ValidationError, name: str, *, prefix: str = "", suggest: Cal
     if first["type"] == "missing":
         return f"{where}{path} is missing{more}"
     if path.split(".")[-1] == "scale":
-        return (
-            f"{where}{path}: {given!r} is no scale; give a whole multiple of the real images, like 1x, 2x or 6x{more}"
-        )
+        return f"{where}{path}: {no_scale(given)}{more}"
     if first["type"].endswith(("_type", "_parsing", "_from_float")) and (expected := _type_at(path)):
         return f"{where}{path}: {given!r} is given, {expected} is allowed{more}"
     message = first["msg"].removeprefix("Value error, ")
     message = message.replace("Input should be", "must be")
     shown = "" if isinstance(given, dict) else f" {given!r}"
     return f"{where}{path}:{shown} {message[0].lower() + message[1:]}{more}"
-
-
-def parse_scale(text: str) -> int:
-    """`6x` -> 6. Raises UsageError for 0x, six, -1x, 1.5x."""
-    if not SCALE.fullmatch(text):
-        raise UsageError(f"scale: {text!r} is no scale; give a whole multiple of the real images, like 1x, 2x or 6x")
-    return int(text[:-1])
 
 
 def dump_config(config: Config) -> str:

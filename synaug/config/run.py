@@ -8,6 +8,7 @@ from synaug.config.evaluate import TestSet
 from synaug.config.images import Images
 from synaug.config.prompts import Prompts
 from synaug.config.real import Real
+from synaug.config.scale import PATTERN, parse_scale
 from synaug.config.settings import FrozenModel, execution, growable, identity
 from synaug.config.training import Arm, LoaderSettings, TrainingSettings
 
@@ -50,7 +51,7 @@ class Config(FrozenModel):
     counts: Literal["proportional", "balanced"] = identity(
         "proportional", "k images for each real one, or the smallest classes first"
     )
-    scale: str = growable("1x", "Synthetic images for each real one", pattern=r"^[1-9]\d*x$")
+    scale: str = growable("1x", "Synthetic images for each real one", pattern=PATTERN)
     max_scale: int = identity(6, "Scale that class shards are cut for; larger ones work, in longer pods", ge=1)
     shard_hours: float = identity(1.0, "Work of one class shard at max_scale on the configured GPU", unit="hours", gt=0)
     class_shards: int | None = identity(
@@ -70,3 +71,8 @@ class Config(FrozenModel):
     )
     compute: Compute = Field(default=Compute())
     limits: Limits = Field(default=Limits())
+
+    @property
+    def multiple(self) -> int:
+        """The scale as a number, 6 for `6x`."""
+        return parse_scale(self.scale)

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from synaug.config.scale import PATTERN, parse_scale
 from synaug.config.settings import FrozenModel, growable
 
 ArmKind = Literal["real", "real-half", "naive", "auxbn", "oracle"]
@@ -65,13 +66,18 @@ class Arm(FrozenModel):
     scale: str | None = growable(
         None,
         "Pool that the synthetic images of a batch are drawn from, like 2x; null: the run's scale",
-        pattern=r"^[1-9]\d*x$",
+        pattern=PATTERN,
     )
     prompt_kinds: list[PromptKind] | None = growable(None, "Use only images of these prompt kinds; null: all")
     pool_images: int | None = growable(
         None, "Cut the pool to this many images, seeded and balanced over classes; null: no cut", unit="images", ge=1
     )
     settings: dict[str, object] = growable(dict, "Training settings that differ from `training:`")
+
+    @property
+    def multiple(self) -> int | None:
+        """The arm's scale as a number, 2 for `2x`; None where it takes the run's."""
+        return None if self.scale is None else parse_scale(self.scale)
 
 
 class LoaderSettings(FrozenModel):

@@ -12,7 +12,8 @@ from synaug.data.classes import ClassEntry, slug
 from synaug.data.file_store import FileStore
 from synaug.data.images import broken_rows
 from synaug.data.manifest import TarTable
-from synaug.data.split_writer import Packed, Sample, check_split, publish, unique_key
+from synaug.data.split_writer import Packed, Sample, publish, unique_key
+from synaug.data.splits import check_split
 from synaug.data.store import Store, locate
 from synaug.data.webdataset import scan
 from synaug.errors import DataError, UsageError

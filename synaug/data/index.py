@@ -1,10 +1,14 @@
 """index.json: the data set that a run made, part by part, and what was left out of it."""
 
+import hashlib
+
 from pydantic import Field
 
 from synaug.config.settings import FrozenModel
 from synaug.data import layout
-from synaug.run.job import Job
+from synaug.data.manifest import Manifest
+from synaug.data.store import Store
+from synaug.errors import DataError
 
 
 class IndexedPart(FrozenModel):
@@ -45,12 +49,29 @@ class Index(FrozenModel):
         return self.min_clip_score is None or clip_score >= self.min_clip_score
 
 
-def drop_from_index(job: Job, manifests: set[str]) -> None:
-    """Before parts are made again: takes them out of the index, which then does not stand; what it knows of the others stays."""
-    key = layout.index(job.run)
-    if not job.store.exists(key):
+def load_index(store: Store, run: str) -> Index:
+    if not store.exists(layout.index(run)):
+        raise DataError(f"{run} has no index yet; run `python -m synaug index --store {store.url} --run {run}`")
+    return Index.model_validate_json(store.get(layout.index(run)))
+
+
+def load_manifest(store: Store, key: str, sha256: str) -> Manifest:
+    """A manifest as it was indexed. Raises DataError when it changed."""
+    data = store.get(key)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise DataError(f"{store.url}/{key} changed after it was indexed; run the index stage again")
+    return Manifest.model_validate_json(data)
+
+
+def drop_from_index(store: Store, run: str, manifests: set[str]) -> None:
+    """Take parts out of the index before they are made again; the index is incomplete then, and keeps what it knows of the others.
+
+    manifests: keys of the parts' manifests. Does nothing where the run has no index.
+    """
+    key = layout.index(run)
+    if not store.exists(key):
         return
-    index = Index.model_validate_json(job.store.get(key))
+    index = Index.model_validate_json(store.get(key))
     kept = [part for part in index.parts if part.manifest not in manifests]
     if len(kept) < len(index.parts):
-        job.store.put(key, index.model_copy(update={"parts": kept}).model_dump_json(indent=1).encode())
+        store.put(key, index.model_copy(update={"parts": kept}).model_dump_json(indent=1).encode())

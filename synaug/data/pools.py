@@ -1,59 +1,35 @@
 """Which images a run uses, as tables of tars: the real training images, any other split, and the synthetic ones at a scale."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from synaug.config import Config
-from synaug.data import layout
 from synaug.data.classes import ClassEntry
-from synaug.data.index import Index
-from synaug.data.manifest import Manifest, RealSplit, TarTable
+from synaug.data.index import load_index, load_manifest
+from synaug.data.manifest import TarTable
 from synaug.data.seeding import derive
-from synaug.data.store import Store, locate
+from synaug.data.splits import split_pool
+from synaug.data.store import Store
 from synaug.errors import DataError
-from synaug.run.plan import Plan
 
 
-def load_split(store: Store, split: str) -> tuple[RealSplit, list[TarTable]]:
-    """A split as it was imported, labels its own. Raises DataError when it was not."""
-    if not store.exists(layout.real_split(split)):
-        names = [
-            key.removeprefix("real/").removesuffix(".json") for key in store.list("real/") if key.endswith(".json")
-        ]
-        known = ", ".join(name for name in names if not name[-6:].isdigit()) or "none yet"
-        raise DataError(f"no split {split!r} in the store {store.url}; imported: {known}; `synaug import` adds one")
-    real = RealSplit.model_validate_json(store.get(layout.real_split(split)))
-    return real, [TarTable.model_validate_json(store.get(layout.real_entry(split, n))) for n in range(real.tars)]
+def real_pool(store: Store, config: Config, classes: Sequence[ClassEntry]) -> list[TarTable]:
+    """The run's real training images (`real.per_class`, `real.largest_to_smallest`), labelled by position in `classes`.
 
-
-def split_pool(store: Store, split: str, classes: Sequence[ClassEntry]) -> list[TarTable]:
-    """All images of a split, labelled by the position of their class id in `classes`; -1: in none of them."""
-    real, tables = load_split(store, split)
-    if real.classes is None:
-        largest = max(real.per_label, default=-1)
-        if largest >= len(classes):
-            raise DataError(
-                f"the split {split!r} has the label {largest}, and there are {len(classes)} classes; "
-                f"labels go from 0 to {len(classes) - 1}: import it with the list of its own classes (--classes)"
-            )
-        return tables
-    positions = {entry.id: n for n, entry in enumerate(classes)}
-    new = [positions.get(class_id, -1) for class_id in real.classes]
-    return [table.model_copy(update={"label": [new[label] for label in table.label]}) for table in tables]
-
-
-def real_pool(store: Store, config: Config, plan: Plan) -> list[TarTable]:
-    """The run's real training images (`real.per_class`, `real.largest_to_smallest`), labelled by plan.labels.
-
-    Images of other classes are left out.
+    Images of other classes are left out. Raises DataError for a split that is not imported, or whose labels do not fit.
     """
-    return _real(store, config, plan.classes)
+    tables = split_pool(store, config.real.train, classes)
+    tables = [_rows(table, [n for n, label in enumerate(table.label) if label >= 0]) for table in tables]
+    if config.real.per_class is not None or config.real.largest_to_smallest is not None:
+        counts = Counter(label for table in tables for label in table.label)
+        quota = real_quota(counts, len(classes), config.real.per_class, config.real.largest_to_smallest)
+        tables = sample_per_class(tables, lambda rank, label: rank < quota[label], purpose="real", seed=config.seed)
+    return [table for table in tables if table.key]
 
 
 def real_counts(store: Store, config: Config, classes: Sequence[ClassEntry]) -> dict[str, int]:
     """Real training images used of each class id, in label order. Raises DataError when a class has none."""
-    counts = Counter(label for table in _real(store, config, classes) for label in table.label)
+    counts = Counter(label for table in real_pool(store, config, classes) for label in table.label)
     empty = [entry.id for n, entry in enumerate(classes) if not counts[n]]
     if empty:
         more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
@@ -67,7 +43,6 @@ def real_counts(store: Store, config: Config, classes: Sequence[ClassEntry]) -> 
 def synthetic_pool(
     store: Store,
     run: str,
-    plan: Plan,
     config: Config,
     *,
     scale: int,
@@ -104,41 +79,6 @@ def synthetic_pool(
                 f"a pool of {pool_images} images is asked for at {scale}x ({prompt_kinds or 'all kinds'}); there are {have}"
             )
         tables = _cut(tables, lambda ranked: ranked[:pool_images], "pool", config.seed)
-    return [table for table in tables if table.key]
-
-
-def load_index(store: Store, run: str) -> Index:
-    if not store.exists(layout.index(run)):
-        raise DataError(f"{run} has no index yet; run `python -m synaug index --store {store.url} --run {run}`")
-    return Index.model_validate_json(store.get(layout.index(run)))
-
-
-def load_manifest(store: Store, key: str, sha256: str) -> Manifest:
-    """A manifest as it was indexed. Raises DataError when it changed."""
-    data = store.get(key)
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise DataError(f"{store.url}/{key} changed after it was indexed; run the index stage again")
-    return Manifest.model_validate_json(data)
-
-
-def fetch_tar(store: Store, table: TarTable) -> bytes:
-    """The whole tar, from the store or where it is referenced, its checksum verified. Raises DataError."""
-    where, key = locate(store, table.tar)
-    data = where.get(key)
-    if hashlib.sha256(data).hexdigest() != table.sha256:
-        raise DataError(
-            f"{where.url}/{key} has {len(data)} bytes and another checksum than its table ({table.bytes} bytes): it was changed or damaged"
-        )
-    return data
-
-
-def _real(store: Store, config: Config, classes: Sequence[ClassEntry]) -> list[TarTable]:
-    tables = split_pool(store, config.real.train, classes)
-    tables = [_rows(table, [n for n, label in enumerate(table.label) if label >= 0]) for table in tables]
-    if config.real.per_class is not None or config.real.largest_to_smallest is not None:
-        counts = Counter(label for table in tables for label in table.label)
-        quota = real_quota(counts, len(classes), config.real.per_class, config.real.largest_to_smallest)
-        tables = sample_per_class(tables, lambda rank, label: rank < quota[label], purpose="real", seed=config.seed)
     return [table for table in tables if table.key]
 
 

@@ -12,11 +12,11 @@ from synaug.data import layout
 from synaug.data.images import content, read_in_order
 from synaug.data.manifest import RealSplit, TarTable
 from synaug.data.seeding import draws
+from synaug.data.splits import check_split
 from synaug.data.store import Store
 from synaug.data.webdataset import TarWriter
-from synaug.errors import DataError, UsageError
+from synaug.errors import DataError
 
-SPLIT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 TAR_BYTES = 100_000_000
 
 
@@ -119,15 +119,6 @@ def publish(
     )
     store.put(layout.real_split(split), real.model_dump_json(indent=1).encode())
     return real, False
-
-
-def check_split(split: str) -> str:
-    """The name, if a split may have it. Raises UsageError."""
-    if not SPLIT.fullmatch(split) or re.search(r"-\d{6}$", split):
-        raise UsageError(
-            f"{split!r} cannot name a split; letters, digits, - and _ are allowed, a letter first, and no six digits at the end"
-        )
-    return split
 
 
 def unique_key(name: str, taken: set[str]) -> str:

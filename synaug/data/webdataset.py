@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from synaug.data.manifest import TarTable
+from synaug.data.store import Store, locate
 from synaug.errors import DataError
 
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
@@ -93,6 +94,17 @@ class TarWriter:
     def __exit__(self, *error) -> None:
         if self._own:
             self._own.close()
+
+
+def fetch_tar(store: Store, table: TarTable) -> bytes:
+    """The whole tar, from the store or where it is referenced, its checksum verified. Raises DataError."""
+    where, key = locate(store, table.tar)
+    data = where.get(key)
+    if hashlib.sha256(data).hexdigest() != table.sha256:
+        raise DataError(
+            f"{where.url}/{key} has {len(data)} bytes and another checksum than its table ({table.bytes} bytes): it was changed or damaged"
+        )
+    return data
 
 
 def read_images(data: bytes, table: TarTable) -> Iterator[tuple[str, int, bytes]]:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from synaug.config.training import TrainingSettings
 from synaug.data.classes import ClassEntry
 from synaug.data.manifest import TarTable
-from synaug.data.pools import fetch_tar, split_pool
+from synaug.data.splits import split_pool
 from synaug.data.store import Store
+from synaug.data.webdataset import fetch_tar
 from synaug.errors import DataError, UsageError
 from synaug.training.augmentation import normalization, test_transform
 

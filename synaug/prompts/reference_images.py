@@ -37,7 +37,7 @@ class SenseImages:
     def _drawn(self) -> dict[int, list[tuple]]:
         """By label: the places (draw, key, table, row) of `sense_images` images."""
         places = defaultdict(list)
-        for table in real_pool(self.store, self.config, self.plan):
+        for table in real_pool(self.store, self.config, self.plan.classes):
             for row, (key, label) in enumerate(zip(table.key, table.label, strict=True)):
                 places[label].append((derive("sense-images", self.config.seed, key), key, table, row))
         most = self.config.prompts.sense_images

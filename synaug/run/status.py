@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from synaug.config import Config, arms
-from synaug.config.load import parse_scale
 from synaug.data import layout
 from synaug.data.store import Store
 from synaug.run.estimate import known_rate
@@ -92,13 +91,12 @@ class State:
 
 def active_arms(config: Config) -> list[str]:
     """Arms that the run's scale reaches; the others wait until it grows."""
-    scale = parse_scale(config.scale)
-    return [name for name, arm in config.arms.items() if arm.scale is None or parse_scale(arm.scale) <= scale]
+    return [name for name, arm in config.arms.items() if arm.multiple is None or arm.multiple <= config.multiple]
 
 
 def read_state(store: Store, run: str, config: Config, plan: Plan) -> State:
     """Lists the run's folders, reads its timing and the manifests that no index sums up; reads no tar."""
-    scale = parse_scale(config.scale)
+    scale = config.multiple
     index = json.loads(store.get(layout.index(run))) if store.exists(layout.index(run)) else {}
     manifests = {key for key in store.list(layout.synthetic_folder(run)) if key.endswith(".json")}
     tasks = {

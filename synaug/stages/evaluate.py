@@ -70,7 +70,7 @@ def _measure(job: Job, wanted: dict) -> dict[str, TestResult]:
 
     from synaug.backends.devices import find_device
     from synaug.config.training import TrainingSettings
-    from synaug.data.pools import split_pool
+    from synaug.data.splits import split_pool
     from synaug.evaluation import accuracy
 
     settings = TrainingSettings.model_validate(_frozen(job)["settings"])

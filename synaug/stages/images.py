@@ -32,7 +32,7 @@ def run(job: Job) -> None:
             find_device(job.config.compute.device)
             _check_prompts(job, shard, {class_id for part in missing for class_id, _ in part.images})
             refuse_fallbacks(job)
-            drop_from_index(job, {layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number) for p in missing})
+            drop_from_index(job.store, job.run, {layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number) for p in missing})
             timing = _make(job, shard, missing, done, total)
         job.report(Progress("images", f"images-{shard:03d}", total, total, "image"))
         outputs.write("summary", lambda parts=parts, timing=timing: _summary(job, parts, timing))

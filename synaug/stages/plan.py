@@ -8,7 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 from synaug.config import Config, arms
-from synaug.config.load import dump_config, load_config, parse_scale
+from synaug.config.load import dump_config, load_config
+from synaug.config.scale import parse_scale
 from synaug.data import layout
 from synaug.data.store import Store, add_store_argument, open_store
 from synaug.errors import DataError, ModelError, UsageError
@@ -90,7 +91,7 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     from synaug.data.pools import real_counts
     from synaug.prompts.styles import load_styles
 
-    scale = parse_scale(config.scale)
+    scale = config.multiple
     check_name(run, "run")
     _check_arms(config)
     before = open_run(store, run) if store.exists(layout.plan(run)) else None

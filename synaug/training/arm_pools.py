@@ -6,23 +6,23 @@ from synaug.config.arms import ResolvedArm
 from synaug.data import pools
 from synaug.data.manifest import TarTable
 from synaug.data.seeding import draws
+from synaug.data.splits import split_pool
 from synaug.errors import DataError
 from synaug.run.job import Job
 
 
 def tables(job: Job, recipe: ResolvedArm) -> dict[str, list[TarTable]]:
     """Tables by source: `real`, and `synthetic` for a mixed arm. Raises DataError when a pool is missing or too small."""
-    real = pools.real_pool(job.store, job.config, job.plan)
+    real = pools.real_pool(job.store, job.config, job.plan.classes)
     if not recipe.n_synthetic:
         return {"real": real}
     if recipe.kind == "oracle":
         wanted = recipe.pool_images or recipe.scale * sum(len(table.key) for table in real)
-        other = cut_pool(pools.split_pool(job.store, job.config.oracle, job.plan.classes), wanted, seed=job.config.seed)
+        other = cut_pool(split_pool(job.store, job.config.oracle, job.plan.classes), wanted, seed=job.config.seed)
     else:
         other = pools.synthetic_pool(
             job.store,
             job.run,
-            job.plan,
             job.config,
             scale=recipe.scale,
             prompt_kinds=recipe.prompt_kinds,

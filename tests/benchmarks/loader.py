@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 
 from synaug.config.training import TrainingSettings
-from synaug.data import layout, pools
+from synaug.data import layout
 from synaug.data.manifest import TarTable
 from synaug.data.store import Store, open_store
-from synaug.data.webdataset import TarWriter
+from synaug.data.webdataset import TarWriter, fetch_tar
 from synaug.training import augmentation
 from synaug.training.loader import Loader, Source
 from tests.benchmarks import machine
@@ -37,7 +37,7 @@ def run(*, tars: int = 16, per_tar: int = 64, batch: int = 64, rounds: int = 5, 
         steps = tars * per_tar // batch
         rates: dict[str, list[float]] = {"loader": [], "decoding": [], "whole images": [], "loader, all cores": []}
         source = Source(
-            "real", tables, lambda table: pools.fetch_tar(store, table), n=batch, seed=0, window=8, settings=settings
+            "real", tables, lambda table: fetch_tar(store, table), n=batch, seed=0, window=8, settings=settings
         )
         encoded, draws = contents(store, source, steps)
         for warm in [False] + [True] * rounds:
@@ -100,7 +100,7 @@ def write(
 
 def contents(store: Store, source: Source, steps: int) -> tuple[list[bytes], np.ndarray]:
     """The bytes and the crop's draws of the images in the order that the loader takes them."""
-    tars = [pools.fetch_tar(store, table) for table in source.tables]
+    tars = [fetch_tar(store, table) for table in source.tables]
     passes, samples = source.order.at(0, steps * source.n)
     encoded = []
     for t, sample in zip(source.order.tars(samples), samples, strict=True):

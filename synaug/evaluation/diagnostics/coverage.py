@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from synaug.backends.devices import find_device
-from synaug.config.load import parse_scale
-from synaug.data import layout, pools
+from synaug.data import layout
+from synaug.data.index import load_index
 from synaug.errors import DataError
 from synaug.evaluation.diagnostics import image_sets, precision_recall
 from synaug.evaluation.diagnostics.features import Features
@@ -35,14 +35,14 @@ def inputs(job: Job, name: str, features: Features, *, reference: str, images_pe
 
     name: of the feature space. Raises DataError when the run is not indexed or the reference not imported.
     """
-    pools.load_index(job.store, job.run)
+    load_index(job.store, job.run)
     return CoverageInputs(
         features=name,
         model=features.model,
         reference=reference,
         real=image_sets.real_digest(job, reference),
         synthetic=digest(job.store, layout.index(job.run)),
-        scale=parse_scale(job.config.scale),
+        scale=job.config.multiple,
         images_per_class=images_per_class,
     )
 

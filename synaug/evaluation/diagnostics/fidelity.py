@@ -8,8 +8,8 @@ from functools import reduce
 from operator import add
 
 from synaug.backends.devices import find_device
-from synaug.config.load import parse_scale
-from synaug.data import layout, pools
+from synaug.data import layout
+from synaug.data.index import load_index
 from synaug.evaluation import accuracy
 from synaug.evaluation.accuracy import Counts
 from synaug.evaluation.diagnostics import image_sets
@@ -34,7 +34,7 @@ class Samples:
 
 def inputs(job: Job, classifier: Classifier, *, images_per_class: int) -> FidelityInputs:
     """Describe what fidelity would be computed from now. Raises DataError when the run is not indexed."""
-    pools.load_index(job.store, job.run)
+    load_index(job.store, job.run)
     in_domain = {
         name: layout.real_split(test.split)
         for name, test in job.config.tests.items()
@@ -44,7 +44,7 @@ def inputs(job: Job, classifier: Classifier, *, images_per_class: int) -> Fideli
         classifier=classifier.name,
         trained=classifier.trained,
         synthetic=digest(job.store, layout.index(job.run)),
-        scale=parse_scale(job.config.scale),
+        scale=job.config.multiple,
         images_per_class=images_per_class,
         tests={name: digest(job.store, key) for name, key in in_domain.items() if job.store.exists(key)},
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import get_args
 
 from synaug.config.training import PromptKind
-from synaug.data import layout, pools
+from synaug.data import layout, pools, splits
 from synaug.data.manifest import TarTable
 from synaug.evaluation.diagnostics.schema import digest
 from synaug.run.job import Job
@@ -18,7 +18,7 @@ def synthetic(job: Job, scale: int) -> dict[str, Tables]:
     Raises DataError when the run is not indexed up to the scale.
     """
     by_kind = {
-        kind: pools.synthetic_pool(job.store, job.run, job.plan, job.config, scale=scale, prompt_kinds=[kind])
+        kind: pools.synthetic_pool(job.store, job.run, job.config, scale=scale, prompt_kinds=[kind])
         for kind in get_args(PromptKind)
     }
     return {kind: tables for kind, tables in by_kind.items() if tables}
@@ -30,8 +30,8 @@ def real(job: Job, split: str) -> Tables:
     Raises DataError for a split that is not imported.
     """
     if split == job.config.real.train:
-        return pools.real_pool(job.store, job.config, job.plan)
-    return pools.split_pool(job.store, split, job.plan.classes)
+        return pools.real_pool(job.store, job.config, job.plan.classes)
+    return splits.split_pool(job.store, split, job.plan.classes)
 
 
 def real_digest(job: Job, split: str) -> str:
@@ -39,7 +39,7 @@ def real_digest(job: Job, split: str) -> str:
 
     Raises DataError for a split that is not imported.
     """
-    pools.load_split(job.store, split)
+    splits.load_split(job.store, split)
     of_split = digest(job.store, layout.real_split(split))
     return f"{of_split} {job.plan.digest}" if split == job.config.real.train else of_split
 

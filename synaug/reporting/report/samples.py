@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from synaug.data import layout
 from synaug.data.manifest import Manifest, TarTable
-from synaug.data.pools import real_pool, split_pool
+from synaug.data.pools import real_pool
 from synaug.data.seeding import derive
+from synaug.data.splits import split_pool
 from synaug.data.store import Store, locate
 from synaug.errors import DataError
 from synaug.reporting.report.data import ReportData
@@ -84,7 +85,7 @@ def class_sheets(facts: ReportData) -> list[ClassSheet]:
     if not facts.store.exists(layout.real_split(facts.config.real.train)):
         return []
     store, seed, classes = facts.store, facts.config.seed, facts.plan.classes
-    real = real_pool(store, facts.config, facts.plan)
+    real = real_pool(store, facts.config, facts.plan.classes)
     keys = [part.manifest for part in facts.index.parts] if facts.index else []
     parts = [Manifest.model_validate_json(store.get(key)) for key in keys[:: max(1, len(keys) // 50)]]
     sheets = []

@@ -136,7 +136,7 @@ def rows(job: Job, real: int, images: list[int]) -> list[SheetRow]:
 def _real_images(job: Job, count: int) -> dict[str, list[Image.Image]]:
     labels = {job.plan.labels[class_id]: class_id for classes in job.plan.class_shards for class_id in classes}
     found: dict[str, list[Image.Image]] = {class_id: [] for class_id in labels.values()}
-    for table in real_pool(job.store, job.config, job.plan):
+    for table in real_pool(job.store, job.config, job.plan.classes):
         store, key = locate(job.store, table.tar)
         for label, offset, length in zip(table.label, table.offset, table.length, strict=True):
             if label in labels and len(found[labels[label]]) < count:

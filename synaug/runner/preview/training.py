@@ -9,8 +9,9 @@ from synaug import telemetry
 from synaug.backends.devices import find_device
 from synaug.config.arms import ResolvedArm
 from synaug.data import layout, pools
-from synaug.data.pools import split_pool
 from synaug.data.seeding import derive
+from synaug.data.splits import split_pool
+from synaug.data.webdataset import fetch_tar
 from synaug.evaluation import accuracy
 from synaug.run.job import Job
 from synaug.training import model
@@ -38,13 +39,13 @@ def trial(job: Job, recipe: ResolvedArm) -> dict[str, dict | None]:
 
 def _steps(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[dict, torch.nn.Module]:
     begun = time.perf_counter()
-    real = pools.real_pool(job.store, job.config, job.plan)
+    real = pools.real_pool(job.store, job.config, job.plan.classes)
     counts = {"real": recipe.n_real} | ({"synthetic": recipe.n_synthetic} if recipe.n_synthetic else {})
     made = [
         Source(
             name,
             real,
-            lambda table: pools.fetch_tar(job.store, table),
+            lambda table: fetch_tar(job.store, table),
             n=n,
             seed=0,
             window=recipe.window,

@@ -7,7 +7,8 @@ import yaml
 from synaug.cli import import_, init
 from synaug.config.load import load_config
 from synaug.data.classes import read_classes
-from synaug.data.pools import load_split, real_counts
+from synaug.data.pools import real_counts
+from synaug.data.splits import load_split
 from synaug.data.store import open_store
 from synaug.errors import DataError, UsageError
 from tests.pictures import jpeg

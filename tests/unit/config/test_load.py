@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from synaug.config.load import PRESETS, dump_config, load_config, parse_config, parse_scale
+from synaug.config.load import PRESETS, dump_config, load_config, parse_config
 from synaug.errors import UsageError
 
 
@@ -75,13 +75,3 @@ def test_missing_files_are_named(tmp_path):
     (tmp_path / "run.yaml").write_text("classes: birds.yaml\n")
     with pytest.raises(UsageError, match=r"classes: there is no file '.*birds\.yaml'; write it"):
         load_config(tmp_path / "run.yaml")
-
-
-@pytest.mark.parametrize("text", ["0x", "six", "-1x", "1.5x", "6", "x", "06x"])
-def test_scales_that_are_none_are_refused(text):
-    with pytest.raises(UsageError, match="is no scale; give a whole multiple"):
-        parse_scale(text)
-
-
-def test_a_scale_is_its_multiple():
-    assert parse_scale("12x") == 12

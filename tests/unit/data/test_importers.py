@@ -13,9 +13,9 @@ import pytest
 from synaug.cli import import_
 from synaug.data import layout
 from synaug.data.classes import ClassEntry
-from synaug.data.pools import fetch_tar, load_split, split_pool
+from synaug.data.splits import load_split, split_pool
 from synaug.data.store import open_store
-from synaug.data.webdataset import TarWriter, read_images
+from synaug.data.webdataset import TarWriter, fetch_tar, read_images
 from synaug.errors import DataError, UsageError
 from tests.pictures import encoded, jpeg
 

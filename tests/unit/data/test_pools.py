@@ -8,9 +8,12 @@ from synaug.config.real import Real
 from synaug.config.run import IndexSettings as IndexSettings
 from synaug.data import pools
 from synaug.data.classes import ClassEntry
+from synaug.data.index import load_index
 from synaug.data.seeding import parse_key
 from synaug.data.split_writer import Sample, pack
+from synaug.data.splits import load_split, split_pool
 from synaug.data.store import open_store
+from synaug.data.webdataset import fetch_tar
 from synaug.errors import DataError
 from synaug.stages import index
 from tests.made_run import COUNTS, KINDS, made_job, make_images
@@ -36,11 +39,11 @@ def keys(tables):
 
 
 def real(store, classes=CLASSES, **settings):
-    return pools._real(store, Config(classes=[], real=Real(**settings)), classes)
+    return pools.real_pool(store, Config(classes=[], real=Real(**settings)), classes)
 
 
 def test_labels_are_matched_by_class_id(real_store):
-    labels = Counter(label for label, _ in keys(pools.split_pool(real_store, "train", CLASSES)))
+    labels = Counter(label for label, _ in keys(split_pool(real_store, "train", CLASSES)))
     assert labels == {1: 60, 0: 30, 2: 12, -1: 5}
     assert Counter(label for label, _ in keys(real(real_store))) == {1: 60, 0: 30, 2: 12}
 
@@ -68,7 +71,7 @@ def test_per_class_is_a_nested_subset_that_does_not_depend_on_the_tars(real_stor
 
 def test_per_class_depends_on_the_seed_of_the_run(real_store):
     config = Config(classes=[], real=Real(per_class=10), seed=1)
-    assert keys(pools._real(real_store, config, CLASSES)) != keys(real(real_store, per_class=10))
+    assert keys(pools.real_pool(real_store, config, CLASSES)) != keys(real(real_store, per_class=10))
 
 
 def test_a_long_tail_is_exponential_in_label_order_and_nested(real_store):
@@ -89,20 +92,20 @@ def test_the_tail_of_a_hundred_equal_classes_has_the_ratio_asked_for():
 
 def test_a_split_that_was_not_imported_is_named_with_those_that_were(real_store):
     with pytest.raises(DataError, match=r"no split 'val' in the store .*; imported: train; `synaug import` adds one"):
-        pools.split_pool(real_store, "val", CLASSES)
+        split_pool(real_store, "val", CLASSES)
 
 
 def test_a_tar_with_another_checksum_is_refused(store):
     pack(store, "train", [Sample("a", 0, jpeg(0))], classes=["cat"])
-    _, (table,) = pools.load_split(store, "train")
+    _, (table,) = load_split(store, "train")
     data = store.get(table.tar)
-    assert pools.fetch_tar(store, table) == data
+    assert fetch_tar(store, table) == data
     store.put(table.tar, data[:-1] + b"x")
     with pytest.raises(DataError, match=r"real/train-000000\.tar has .* another checksum than its table"):
-        pools.fetch_tar(store, table)
+        fetch_tar(store, table)
     store.delete(table.tar)
     with pytest.raises(DataError, match=r"no real/train-000000\.tar"):
-        pools.fetch_tar(store, table)
+        fetch_tar(store, table)
 
 
 @pytest.fixture
@@ -114,7 +117,7 @@ def made(store, tmp_path):
 
 
 def synthetic(job, **how):
-    return pools.synthetic_pool(job.store, job.run, job.plan, job.config, **how)
+    return pools.synthetic_pool(job.store, job.run, job.config, **how)
 
 
 def test_a_scale_draws_from_its_multiples(made):
@@ -161,7 +164,7 @@ def test_a_scale_beyond_the_index_and_a_run_without_one_are_refused(made):
 
 
 def test_a_manifest_that_changed_after_it_was_indexed_is_refused(made):
-    key = pools.load_index(made.store, made.run).parts[0].manifest
+    key = load_index(made.store, made.run).parts[0].manifest
     made.store.put(key, made.store.get(key).replace(b'"cd"', b'"sd"'))
     with pytest.raises(DataError, match="changed after it was indexed"):
         synthetic(made, scale=1)

@@ -5,9 +5,9 @@ import pytest
 
 from synaug.data import layout
 from synaug.data.manifest import RealSplit
-from synaug.data.pools import fetch_tar, load_split
 from synaug.data.split_writer import Sample, pack, unique_key
-from synaug.data.webdataset import read_images
+from synaug.data.splits import load_split
+from synaug.data.webdataset import fetch_tar, read_images
 from synaug.errors import DataError, UsageError
 from tests.pictures import jpeg
 

@@ -7,7 +7,7 @@ from PIL import Image
 from recipes import datasets as recipe
 from recipes import fashion
 from synaug.data import layout
-from synaug.data.pools import split_pool
+from synaug.data.splits import split_pool
 from synaug.data.webdataset import read_images
 from synaug.embedded import datasets
 
