@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from synaug.reporting.study import compute
-from synaug.reporting.study.outcome import Difference, Gain, Interval, OutcomeRow, RunFacts, StudyOutcome, Table
+from synaug.reporting.study.outcome import Difference, Gain, Interval, OutcomeRow, RunOutcome, StudyOutcome, Table
 
 TESTS = {"test": "in", "contexts": "out", "noise": "out", "sketch": "out"}
 MEANS = {  # by arm: test, contexts, noise, sketch
@@ -113,7 +113,7 @@ def outcome(*tables: Table, **changes) -> StudyOutcome:
         "machine": "2 cores of no machine",
         "versions": {"torch": "2.0", "timm": "1.0"},
         "hours": 2.72,
-        "runs": {"main": RunFacts(changed={}, **facts), "again": RunFacts(changed={"seed": "1"}, **facts)},
+        "runs": {"main": RunOutcome(changed={}, **facts), "again": RunOutcome(changed={"seed": "1"}, **facts)},
         "tables": list(tables) or [table(pairs=PAIRS)],
     }
     return StudyOutcome(**given | changes)

@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> None:
     from synaug.data import layout
     from synaug.evaluation.diagnostics.diagnose import diagnose
     from synaug.evaluation.diagnostics.features import DEFAULT
-    from synaug.reporting.diagnostics_tables import tables
+    from synaug.reporting.tables import diagnostics_tables
     from synaug.run.job import open_job
     from synaug.run.progress import LineReporter
     from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure, reported
@@ -68,5 +68,5 @@ def main(args: argparse.Namespace) -> None:
                 images=args.images,
             )
     console = Console()
-    for one in tables(found):
-        console.print(one, "")
+    for table in diagnostics_tables(found):
+        console.print(table, "")

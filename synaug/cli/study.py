@@ -115,7 +115,7 @@ def _tell(store, study, runs: list[str]) -> None:
 
 def _do(args: argparse.Namespace, store, runs: list[str], overrides: list[str]) -> None:
     from synaug.cli.run import Failed, refuse_cost
-    from synaug.reporting.study.machine import record
+    from synaug.reporting.study.compute import record_machine
     from synaug.run.job import open_job
     from synaug.runner.display import Display
     from synaug.runner.local_executor import run_locally
@@ -126,7 +126,7 @@ def _do(args: argparse.Namespace, store, runs: list[str], overrides: list[str]) 
     for run in runs:
         outcome = run_locally(args.store, run, overrides=overrides, display=Display())
         if outcome.clock.seconds:
-            record(store, run)
+            record_machine(store, run)
         if outcome.failures:
             raise Failed(outcome.failures)
 
@@ -143,7 +143,7 @@ def _diagnose(store_url: str, run: str, overrides: list[str]) -> None:
 
 def _draw(folder: Path, store, study) -> None:
     from synaug.reporting.study.compute import outcome
-    from synaug.reporting.study.files import write
+    from synaug.reporting.study.pages import write
 
     for path in write(outcome(store, study), folder):
         print(path)

@@ -8,6 +8,7 @@ GIB = 1024**3
 
 
 def plan_text(run: str, config: Config, plan: Plan, notes: list[str]) -> str:
+    """Write a plan as lines of a name and a text; notes: what `make_plan` has to say about it."""
     counts, forecast, whole = plan.real_counts.values(), plan.estimate, plan.estimate["whole"]
     shards = [len(shard) for shard in plan.class_shards]
     rows = [
@@ -16,7 +17,8 @@ def plan_text(run: str, config: Config, plan: Plan, notes: list[str]) -> str:
         ("synthetic", f"{forecast['images']:,} images, {config.counts}; left to make: {forecast['images_left']:,}"),
         (
             "class shards",
-            f"{len(shards)} of {_range(shards)} classes, parts of {plan.part_images:,} images, {forecast['tars']:,} tars",
+            f"{len(shards)} of {_range(shards)} classes, parts of {plan.part_images:,} images, "
+            f"{forecast['tars']:,} tars",
         ),
         ("size", _size(forecast["bytes"])),
         (
@@ -51,7 +53,7 @@ def _hours(hours: float | None) -> str:
 
 
 def _missing(whole: dict) -> str:
-    """Which stages keep a sum from being known."""
+    """Name the stages that keep a sum from being known."""
     return f": {', '.join(whole['unmeasured'])} (`synaug preview` measures)" if whole["unmeasured"] else ""
 
 

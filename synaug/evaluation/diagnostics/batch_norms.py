@@ -73,7 +73,12 @@ def _gaussians(norm: nn.Module) -> Gaussians | None:
     if mean is None or variance is None or eps is None:
         return None
     weight, bias = (getattr(norm, name, None) for name in ("weight", "bias"))
-    return Gaussians(mean, variance.double() + eps, weight, bias)
+    return Gaussians(
+        mean,
+        variance.double() + eps,
+        weight=None if weight is None else weight.detach(),
+        bias=None if bias is None else bias.detach(),
+    )
 
 
 def _compare(name: str, main: Gaussians, aux: Gaussians) -> Layer:

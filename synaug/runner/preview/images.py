@@ -20,7 +20,7 @@ from synaug.generation.part import PartMaker, PartRequest, generate, recipe, tex
 from synaug.generation.regenerate import members_of
 from synaug.prompts.compose import load_prompts
 from synaug.prompts.schema import ClassPrompts
-from synaug.reporting.contact_sheet import SheetRow
+from synaug.reporting.contact_sheet import PromptedImage, SheetRow
 from synaug.run.estimate import rate_of
 from synaug.run.job import Job, Progress
 from synaug.run.quotas import Part
@@ -124,7 +124,10 @@ def rows(job: Job, real: int, images: list[int]) -> list[SheetRow]:
                 for key, owner in zip(manifest.key, manifest.class_id, strict=True)
                 if owner == class_id and key in wanted
             )
-            pictures = [(Image.open(io.BytesIO(members[f"{key}.jpg"])), members[f"{key}.txt"].decode()) for key in keys]
+            pictures = [
+                PromptedImage(Image.open(io.BytesIO(members[f"{key}.jpg"])), members[f"{key}.txt"].decode())
+                for key in keys
+            ]
             lines = chunks(pictures, COLUMNS) or [[]]
             made[class_id] = [
                 SheetRow(class_id if n == 0 else "", photos[class_id] if n == 0 else [], line)
