@@ -41,9 +41,8 @@ def main(args: argparse.Namespace) -> None:
 
 
 def default_text(field: ConfigField) -> str:
-    if field.required:
-        return "required"
-    return json.dumps(round(field.default, 4) if isinstance(field.default, float) else field.default)
+    """Write a field's default as JSON, with every digit; `required` where there is none."""
+    return "required" if field.required else json.dumps(field.default)
 
 
 def plain() -> str:
