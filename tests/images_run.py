@@ -53,7 +53,6 @@ def images_job(
         models=[],
         styles=["watercolour painting", "line drawing"],
         scale=scale,
-        estimate={},
         versions={},
     )
     return Job(store=store, run=run, config=Config(images=Images(**settings), classes=[]), plan=plan, shard=0)

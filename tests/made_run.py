@@ -27,7 +27,6 @@ def made_job(store, *, scale: int = 2, run: str = "made", counts: dict[str, int]
         part_images=8,
         styles=[],
         scale=scale,
-        estimate={},
         versions={},
         models=[
             ModelInfo(role="diffusion", name="painter", revision="r1", license="MIT"),

@@ -81,7 +81,6 @@ def job(store: Store, its_config: Config, run: str = RUN) -> Job:
         models=models,
         styles=["line drawing", "watercolour painting"],
         scale=2,
-        estimate={},
         versions={"torch": "2.14.0"},
     )
     return Job(store=store, run=run, config=its_config, plan=plan)

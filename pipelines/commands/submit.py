@@ -48,11 +48,11 @@ def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
     Raises UsageError for a no, and where nobody can be asked.
     """
     from synaug.errors import UsageError
-    from synaug.run.cost_limit import cost_limit_violation
-    from synaug.run.forecast import STAGES
+    from synaug.run.forecast import cost_limit_violation
+    from synaug.run.stages import long_stages
 
     whole = estimate["whole"]
-    if yes or all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, STAGES)):
+    if yes or all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, long_stages())):
         return
     why = cost_limit_violation(
         limit, **{name: whole[name] for name in ("price", "cost_at_least", "unmeasured")}, measures="make preview"

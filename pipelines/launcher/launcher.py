@@ -12,6 +12,7 @@ from synaug.config import arms
 from synaug.data import layout
 from synaug.data.store import open_store
 from synaug.errors import DataError, TransientError
+from synaug.run.completion import training_is_current
 from synaug.run.job import open_run
 
 LOOK = 5.0  # seconds between looks
@@ -30,8 +31,8 @@ class Launcher:
         self.name = job["metadata"]["name"]
         self.workers = job["spec"]["pytorchReplicaSpecs"]["Worker"]["replicas"]
         config, _ = open_run(self.store, run)
-        recipe = arms.resolve_arm(config, arm)
-        self.steps, self.settings = recipe.steps, recipe.frozen()
+        self.resolved = arms.resolve_arm(config, arm)
+        self.steps = self.resolved.steps
         self.told = float("-inf")
         self.met: dict[
             str, list[str]
@@ -164,7 +165,7 @@ class Launcher:
         key = self.key("done.json")
         if not self.store.exists(key):
             return False
-        return not arms.changes(json.loads(self.store.get(key)), self.settings)
+        return training_is_current(json.loads(self.store.get(key)), self.resolved)
 
     def metrics(self) -> dict[str, Any] | None:
         """The last line of metrics.jsonl, None before the first checkpoint."""

@@ -9,8 +9,11 @@ from pipelines.operations import log_transfer
 from pipelines.status import argo_nodes
 from pipelines.status.snapshot import ARGO_LABEL, pod_of
 from synaug.errors import DataError, SynaugError, UsageError
+from synaug.run.stages import STAGES, Scope
 
-OF_SHARD, OF_ARM, SINGLE = ("images", "prompts"), ("train", "evaluate"), ("plan", "index", "report", "finish")
+OF_SHARD = [name for name, stage in STAGES.items() if stage.scope is Scope.SHARD]
+OF_ARM = [name for name, stage in STAGES.items() if stage.scope is Scope.TRAINING]
+SINGLE = ["plan", *(name for name, stage in STAGES.items() if stage.scope is Scope.RUN), "finish"]
 WORKER_LOG = (
     "--- the end of the log of "  # what a launcher prints of a worker that failed (pipelines.launcher.launcher)
 )

@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
-STAGES = ("plan", "prompts", "images", "index", "train", "evaluate", "report", "finish", "import", "preview", "fetch")
+from synaug.run.stages import STAGES
+
+PODS = ("plan", *STAGES, "finish", "import", "preview", "fetch")
 EXIT_CODE = re.compile(r"\(exit code (-?\d+)\)")
 ARGO_S = re.compile(
     r"retryStrategy\.expression evaluated to false|No more retries left"
@@ -110,7 +112,7 @@ def tasks(workflow: dict) -> list[Task]:
     for node in sorted(every.values(), key=lambda node: node["name"]):
         stage = node.get("templateName", "")
         if (
-            stage not in STAGES
+            stage not in PODS
             or node["type"] not in ("Retry", "Pod")
             or (node["type"] == "Pod" and node["id"] in retried)
         ):

@@ -7,14 +7,12 @@ from datetime import datetime
 from pipelines import names
 from pipelines.status import argo_nodes, pods
 from pipelines.status.argo_nodes import RETRIED, Attempt, Task
+from synaug.run.stages import STAGES
 
 FANNED = {
-    "prompts": "shards",
-    "images": "shards",
-    "train": "trainings",
-    "evaluate": "evaluations",
+    name: stage.fan_out for name, stage in STAGES.items() if stage.fan_out
 }  # stage -> plan's list of what is left
-RUN_STAGES = ("plan", "prompts", "images", "index", "train", "evaluate", "report")
+RUN_STAGES = ("plan", *STAGES)
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,7 @@ class RunProgress:
         self.tasks, self.pods = argo_nodes.tasks(workflow), list(seen)
         self.by_node = {pods.node(pod): pod for pod in self.pods}
         self.estimate: dict | None = argo_nodes.output(workflow, "plan", "estimate")
-        self.left = {
-            name: argo_nodes.output(workflow, "plan", name) or [] for name in ("shards", "trainings", "evaluations")
-        }
+        self.left = {name: argo_nodes.output(workflow, "plan", name) or [] for name in dict.fromkeys(FANNED.values())}
         status = workflow.get("status", {})
         self.started, self.ended = (
             argo_nodes.moment(status.get("startedAt")),

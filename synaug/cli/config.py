@@ -1,9 +1,11 @@
-"""config: the reference of run.yaml."""
+"""`synaug config`: the reference of run.yaml."""
 
 import argparse
 import json
 
+from synaug.cli.parser import PRESET_NAMES, add_override_arguments
 from synaug.config.fields import ConfigField, fields
+from synaug.config.load import dump_config, load_config
 
 HELP = "list every field of run.yaml with its kind, unit, default and meaning"
 EPILOG = """\
@@ -24,17 +26,13 @@ KINDS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--config", metavar="FILE", help="print this run.yaml with all defaults filled in")
-    source.add_argument(
-        "--preset", metavar="NAME", help="print this preset: demo, imagenet, low-data, long-tail or cluster"
-    )
+    source.add_argument("--preset", metavar="NAME", help=f"print this preset: {PRESET_NAMES}")
     source.add_argument("--markdown", action="store_true", help="print the reference as docs/configuration.md has it")
-    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field")
+    add_override_arguments(parser, "replaces a field")
 
 
 def main(args: argparse.Namespace) -> None:
     if args.config or args.preset:
-        from synaug.config.load import dump_config, load_config
-
         print(dump_config(load_config(args.preset or args.config, args.overrides)), end="")
     else:
         print(markdown() if args.markdown else plain(), end="")
@@ -46,6 +44,7 @@ def default_text(field: ConfigField) -> str:
 
 
 def plain() -> str:
+    """Write the reference for a terminal."""
     lines = []
     for field in fields():
         unit = f", {field.unit}" if field.unit else ""
@@ -54,6 +53,7 @@ def plain() -> str:
 
 
 def markdown() -> str:
+    """Write the reference as docs/configuration.md has it."""
     lines = [
         "# Configuration",
         "",

@@ -1,8 +1,15 @@
-"""diagnose: what the images of a run are like, and where AuxBN keeps them apart."""
+"""`synaug diagnose`: what the images of a run are like, and where AuxBN keeps them apart.
+
+rich and the diagnostics, which need torch, are imported when they are made: --help starts without them.
+"""
 
 import argparse
 
-from synaug.data.store import add_store_argument
+from synaug.cli.parser import add_override_arguments, add_run_argument, add_store_argument
+from synaug.data import layout
+from synaug.run.job import open_job
+from synaug.run.progress import LineReporter
+from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure, reported
 
 HELP = "explain a result: fidelity and diversity of the images, main against auxiliary batch norms"
 EPILOG = """\
@@ -24,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from synaug.evaluation.diagnostics.schema import IMAGES
 
     add_store_argument(parser)
-    parser.add_argument("--run", required=True, metavar="NAME", help="name of an indexed run")
+    add_run_argument(parser, "name of an indexed run")
     parser.add_argument(
         "--classifier", metavar="RUN/ARM[/SEED]", help="trained on real images (default: the run's first real arm)"
     )
@@ -36,25 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=int, default=IMAGES, metavar="N", help=f"most images of each class and set (default: {IMAGES})"
     )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="FIELD=VALUE",
-        help="execution setting of this command, like compute.device=cuda",
-    )
+    add_override_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> None:
     """Raises what `diagnose` raises."""
     from rich.console import Console
 
-    from synaug.data import layout
     from synaug.evaluation.diagnostics.diagnose import diagnose
     from synaug.evaluation.diagnostics.features import DEFAULT
     from synaug.reporting.tables import diagnostics_tables
-    from synaug.run.job import open_job
-    from synaug.run.progress import LineReporter
-    from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure, reported
 
     tail = LogTail("diagnose", args.store, layout.log(args.run, "diagnose", "all"), beside=layout.plan(args.run))
     with log_tail_on_failure(tail):

@@ -1,9 +1,26 @@
-"""`synaug import`: labelled images into the store, once."""
+"""`synaug import`: labelled images into the store, once.
+
+What reads images (Pillow, numpy) and rich are imported when there is something to import: --help starts without them.
+"""
 
 import argparse
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from synaug.data.store import add_store_argument
+from synaug import telemetry
+from synaug.cli.parser import add_store_argument
+from synaug.config.run import Compute
+from synaug.data import layout
+from synaug.data.classes import ClassEntry, read_classes
+from synaug.data.splits import check_split
+from synaug.data.store import open_store
+from synaug.errors import DataError, UsageError
+from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
+
+if TYPE_CHECKING:
+    from synaug.data.split_writer import Packed
 
 HELP = "bring labelled images into the store: a folder of classes, a CSV, WebDataset tars, or the embedded data"
 EPILOG = """\
@@ -46,47 +63,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from synaug.config.run import Compute
-    from synaug.data import layout
-    from synaug.data.splits import check_split
-    from synaug.data.store import open_store
-    from synaug.errors import UsageError
-    from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
-
     if args.tar_bytes < 1:
         raise UsageError(f"--tar-bytes {args.tar_bytes}: a tar has at least 1 byte")
-    open_store(args.store)  # a wrong URL is said before SOURCE is read; a folder is made after SOURCE was found good
+    open_store(
+        args.store
+    )  # a wrong URL is reported before SOURCE is read; a folder is made after SOURCE was found good
     tail = LogTail("import", args.store, layout.import_log(check_split(args.split)))
     with log_tail_on_failure(tail), ended_if_stalled(Compute().stall_minutes, tail):
         _import(args)
 
 
 def _import(args: argparse.Namespace) -> None:
-    from synaug.data.store import open_store
-
     if args.source == "embedded":
         from synaug.embedded import datasets
 
         datasets.import_all(open_store(args.store, create=True))
         return
-    from synaug.data.classes import read_classes
-
     classes = read_classes(args.classes) if args.classes else None
     packed = _tars(args, classes) if ".tar" in args.source else _files(args, classes)
     for line in packed.broken:
         print(f"skipped: {line}")
     split = packed.split
-    what = f"{split.samples:,} images of {len(split.per_label)} classes in {split.tars} tars"
+    content = f"{split.samples:,} images of {len(split.per_label)} classes in {split.tars} tars"
     skipped = f", {len(packed.broken)} broken ones skipped" if packed.broken else ""
-    print(f"{args.split}: already imported: {what}" if packed.done_before else f"{args.split}: {what}{skipped}")
+    print(f"{args.split}: already imported: {content}" if packed.done_before else f"{args.split}: {content}{skipped}")
 
 
-def _files(args: argparse.Namespace, classes):
-    from pathlib import Path
-
+def _files(args: argparse.Namespace, classes: list[ClassEntry] | None) -> "Packed":
     from synaug.data import importers, split_writer
-    from synaug.data.store import open_store
-    from synaug.errors import DataError
 
     source = Path(args.source).expanduser().absolute()
     if source.is_dir():
@@ -110,9 +114,8 @@ def _files(args: argparse.Namespace, classes):
         )
 
 
-def _tars(args: argparse.Namespace, classes):
+def _tars(args: argparse.Namespace, classes: list[ClassEntry] | None) -> "Packed":
     from synaug.data import importers
-    from synaug.data.store import open_store
 
     urls = importers.expand(args.source)
     store = open_store(args.store, create=True)
@@ -123,12 +126,10 @@ def _tars(args: argparse.Namespace, classes):
 
 
 @contextmanager
-def _bar(unit: str):
+def _bar(unit: str) -> Iterator[Callable[[int, int], None]]:
     """Yields report(done, total)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from synaug import telemetry
 
     columns = (
         TextColumn("import"),

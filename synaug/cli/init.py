@@ -1,6 +1,12 @@
-"""`synaug init`: run.yaml and classes.yaml for a folder of images, to be edited by hand."""
+"""`synaug init`: run.yaml and classes.yaml for a folder of images, to be edited by hand.
+
+What reads images (Pillow) is imported when a folder is looked at: --help starts without it.
+"""
 
 import argparse
+from pathlib import Path
+
+from synaug.errors import UsageError
 
 HELP = "write run.yaml and classes.yaml for your own images, to be edited by hand"
 EPILOG = """\
@@ -9,7 +15,7 @@ reads    SOURCE: a folder with a sub-folder of images for each class, or with tr
 writes   run.yaml and classes.yaml in the current folder (or --into); existing ones are not overwritten
 needs    nothing else: no store, no model, no network
 
-A class id is the folder's name as a slug; the names are for prompts, so mend those that no one would say.
+A class id is the folder's name as a slug; the names are for prompts, so correct those that no one would say.
 
 example  synaug init photos
 """
@@ -21,10 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pathlib import Path
-
     from synaug.cli import init_files
-    from synaug.errors import UsageError
 
     folder = Path(args.into)
     paths = [folder / name for name in ("run.yaml", "classes.yaml")]

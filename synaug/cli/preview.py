@@ -1,8 +1,23 @@
-"""preview: a few classes through senses, prompts and images before anything is spent."""
+"""`synaug preview`: a few classes through senses, prompts and images before anything is spent.
+
+The preview itself, which needs torch, is imported when one is made: --help starts without it.
+"""
 
 import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from synaug.data.store import add_store_argument
+from synaug.cli.parser import add_override_arguments, add_run_argument, add_store_argument
+from synaug.data import layout
+from synaug.data.seeding import draws
+from synaug.errors import UsageError
+from synaug.run import outputs
+from synaug.run.job import Job, open_job
+from synaug.run.plan import Plan
+from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
+
+if TYPE_CHECKING:
+    from synaug.prompts.schema import ClassPrompts
 
 HELP = "make a few images of a few classes: a contact sheet to look at, and the measured rate of every stage"
 EPILOG = """\
@@ -19,24 +34,14 @@ REAL = 4  # real images of each
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store_argument(parser)
-    parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
+    add_run_argument(parser)
     parser.add_argument("--images", type=int, default=20, metavar="N", help="synthetic images in all (default: 20)")
     parser.add_argument("--classes", metavar="A,B", help=f"class ids (default: {CLASSES} drawn by the run's seed)")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="FIELD=VALUE",
-        help="execution setting of this command, like compute.device=cuda",
-    )
+    add_override_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> None:
     """Raises UsageError for an unknown class or a number of images below 1."""
-    from synaug.data import layout
-    from synaug.errors import UsageError
-    from synaug.run.job import open_job
-    from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
-
     if args.images < 1:
         raise UsageError(f"--images {args.images}: give 1 or more")
     tail = LogTail("preview", args.store, layout.log(args.run, "preview", "all"), beside=layout.plan(args.run))
@@ -47,11 +52,8 @@ def main(args: argparse.Namespace) -> None:
             _preview(job, classes, args.images, args.overrides)
 
 
-def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
-    """Class ids, in label order. Raises UsageError for one that the run has not."""
-    from synaug.data.seeding import draws
-    from synaug.errors import UsageError
-
+def chosen(plan: Plan, seed: int, given: str | None, images: int) -> list[str]:
+    """Choose the classes of a preview, ids in label order. Raises UsageError for one that the run has not."""
     every = list(plan.real_counts)
     if given is None:
         picked = draws("preview", seed).sample(every, min(CLASSES, len(every), images))
@@ -66,12 +68,8 @@ def chosen(plan, seed: int, given: str | None, images: int) -> list[str]:
     return [class_id for class_id in every if class_id in picked]
 
 
-def _preview(job, classes: list[str], images: int, overrides: list[str]) -> None:
-    from dataclasses import replace
-
-    from synaug.data import layout
+def _preview(job: Job, classes: list[str], images: int, overrides: list[str]) -> None:
     from synaug.reporting.contact_sheet import contact_sheet
-    from synaug.run import outputs
     from synaug.runner.local_executor import worker_count
     from synaug.runner.preview.benchmark import PreviewBenchmark
     from synaug.runner.preview.images import rows
@@ -81,26 +79,27 @@ def _preview(job, classes: list[str], images: int, overrides: list[str]) -> None
     for key in list(job.store.list(layout.preview(job.run, ""))):
         job.store.delete(key)
     with SideBySide(worker_count(job.config), threads=job.config.threads) as crew:
-        measuring = PreviewBenchmark(job, overrides, crew)
-        dealt, counts = measuring.deal(classes, images)
-        timing, files = measuring.images(dealt, counts)
-        seen = replace(job, store=Overlay(job.store, job.run), plan=job.plan.model_copy(update={"class_shards": dealt}))
-        job.store.put(layout.preview(job.run, "contact-sheet.png"), contact_sheet(rows(seen, REAL, counts)))
+        benchmark = PreviewBenchmark(job, overrides, crew)
+        shards, counts = benchmark.deal(classes, images)
+        timing, files = benchmark.images(shards, counts)
+        plan = job.plan.model_copy(update={"class_shards": shards})
+        sheet = contact_sheet(rows(replace(job, store=Overlay(job.store, job.run), plan=plan), REAL, counts))
+        job.store.put(layout.preview(job.run, "contact-sheet.png"), sheet)
         outputs.write("rate", timing)
-        for made in files:
-            print(sense_line(made))
+        for prompts in files:
+            print(sense_line(prompts))
         rate, size, device = timing["rate"], timing["bytes_per_image"], timing["device"]
         print(f"{rate:.3g} images/s on {device} in batches of {timing['batch_size']}, {size:,} bytes an image")
         print(f"contact sheet: {job.store.url.rstrip('/')}/{layout.preview(job.run, 'contact-sheet.png')}", flush=True)
-        for line in measuring.trainings():
+        for line in benchmark.trainings():
             print(line)
 
 
-def sense_line(made) -> str:
-    """n02012849: crane, "large long-necked wading bird", margin 0.081"""
-    facts = [f"{made.class_id}: {made.name}", f'"{made.chosen}"' if made.chosen else "the plain name"]
-    if made.margin is not None:
-        facts.append(f"margin {made.margin:.3f}")
-    facts += ["look at it: the margin is small or no sense fits"] if made.flagged else []
-    facts += [f"fell back: {reason}" for reason in made.fallback]
+def sense_line(prompts: "ClassPrompts") -> str:
+    """Say what a class is taken to mean: `n02012849: crane, "large long-necked wading bird", margin 0.081`."""
+    facts = [f"{prompts.class_id}: {prompts.name}", f'"{prompts.chosen}"' if prompts.chosen else "the plain name"]
+    if prompts.margin is not None:
+        facts.append(f"margin {prompts.margin:.3f}")
+    facts += ["look at it: the margin is small or no sense fits"] if prompts.flagged else []
+    facts += [f"fell back: {reason}" for reason in prompts.fallback]
     return ", ".join(facts)

@@ -1,9 +1,21 @@
-"""show: one image of a run, made again from its key."""
+"""`synaug show`: one image of a run, made again from its key.
+
+torch, Pillow, numpy and the generation are imported when an image is made: --help starts without them.
+"""
 
 import argparse
+import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from synaug.data.store import add_store_argument
+from synaug.backends.devices import find_device
+from synaug.cli.parser import add_override_arguments, add_run_argument, add_store_argument
+from synaug.errors import DataError
+from synaug.run.environment import image_versions
+from synaug.run.job import Job, open_job
+
+if TYPE_CHECKING:
+    from synaug.generation.regenerate import Stored
 
 HELP = "make one image again from its key and say how far it is from the stored one"
 EPILOG = """\
@@ -21,40 +33,29 @@ example  synaug show n02012849-0000017 --store ./store --run first
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", metavar="KEY", help="key of the image, like n02012849-0000017")
     add_store_argument(parser)
-    parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
+    add_run_argument(parser)
     parser.add_argument("--exact", action="store_true", help="rerun its whole batch and compare bytes")
     parser.add_argument("--output", type=Path, metavar="FILE", help="PNG to write (default: KEY.png)")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="FIELD=VALUE",
-        help="execution setting of this command, like compute.device=cuda",
-    )
+    add_override_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> None:
     """Raises UsageError for an unknown key, DataError for an image that is not made, or with --exact comes out otherwise."""
     from synaug.generation import regenerate
-    from synaug.run.job import open_job
 
     job = open_job(args.store, args.run, overrides=args.overrides)
     stored = regenerate.find(job, args.key)
     _show(job, stored, args)
 
 
-def _show(job, stored, args: argparse.Namespace) -> None:
-    import io
-
+def _show(job: Job, stored: "Stored", args: argparse.Namespace) -> None:
     import numpy as np
     import torch
     from PIL import Image
 
-    from synaug.backends.devices import find_device
     from synaug.backends.diffusion import open_diffusion
-    from synaug.errors import DataError
     from synaug.generation import regenerate
     from synaug.generation.encode import to_image, to_jpeg
-    from synaug.run.versions import versions
 
     images = job.config.images
     device = find_device(job.config.compute.device)
@@ -72,7 +73,7 @@ def _show(job, stored, args: argparse.Namespace) -> None:
     difference = np.abs(before - after)
     output = args.output or Path(f"{stored.key}.png")
     Image.fromarray(np.concatenate([before, after], axis=1).astype(np.uint8)).save(output)
-    model, now = f"{diffusion.info.name}@{diffusion.info.revision}", versions(device)
+    model, now = f"{diffusion.info.name}@{diffusion.info.revision}", image_versions(device)
     changed = [
         f"{name} {old} -> {now.get(name)}" for name, old in stored.manifest.versions.items() if now.get(name) != old
     ]

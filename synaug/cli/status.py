@@ -1,11 +1,21 @@
-"""status: how far a run is."""
+"""`synaug status`: how far a run is.
+
+rich is imported for the table: --help and --json start without it.
+"""
 
 import argparse
 import json
+from typing import TYPE_CHECKING, Any
 
-from synaug.data.store import add_store_argument, open_store
+from synaug.cli.parser import add_run_argument, add_store_argument
+from synaug.data.store import open_store
 from synaug.run.job import open_run
+from synaug.run.progress import duration, plural
+from synaug.run.stages import STAGES, Proof
 from synaug.run.status import State, read_state
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 HELP = "show what is done, left and rejected, the rate and the time left of every stage"
 EPILOG = """\
@@ -19,9 +29,9 @@ example  synaug status --store ./store --run first
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store_argument(parser)
-    parser.add_argument("--run", required=True, metavar="NAME", help="name of a planned run")
+    add_run_argument(parser)
     parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="workers that the time left reckons with (default: 1)"
+        "--workers", type=int, default=1, metavar="N", help="workers that the time left is estimated for (default: 1)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, seconds and units a second")
 
@@ -37,7 +47,8 @@ def main(args: argparse.Namespace) -> None:
     Console().print(table(state, args.workers))
 
 
-def as_dict(state: State, workers: int = 1) -> dict:
+def as_dict(state: State, workers: int = 1) -> dict[str, Any]:
+    """Return what --json prints; seconds_left of so many workers."""
     stages = {
         name: {
             "unit": stage.unit,
@@ -55,18 +66,17 @@ def as_dict(state: State, workers: int = 1) -> dict:
     return {"run": state.run, "scale": state.scale, "finished": state.finished, "stages": stages}
 
 
-def table(state: State, workers: int = 1):
-    """A rich table, a row a stage."""
+def table(state: State, workers: int = 1) -> "Table":
+    """Return what a person sees, a row a stage."""
     from rich.table import Table
-
-    from synaug.run.progress import duration, plural
 
     shown = Table(title=f"run {state.run}, scale {state.scale}x", title_justify="left", box=None, pad_edge=False)
     for column in ("stage", "done", "left", "rejected", "rate", "time left"):
         shown.add_column(column, justify="left" if column == "stage" else "right")
     for name, stage in state.stages.items():
         rate = f"{stage.rate:.3g} {plural(stage.unit)}/s" if stage.rate else ""
-        rejected = f"{stage.rejected}" + (f" ({stage.lost} lost)" if stage.lost else "") if name == "images" else ""
+        rejects = f"{stage.rejected}" + (f" ({stage.lost} lost)" if stage.lost else "")
+        rejected = rejects if STAGES[name].proof is Proof.MANIFESTS else ""
         left = duration(stage.seconds_left(workers)) if stage.left else ""
         shown.add_row(
             name, f"{stage.done:,}/{stage.total:,} {plural(stage.unit)}", f"{stage.left:,}", rejected, rate, left

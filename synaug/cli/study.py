@@ -1,9 +1,24 @@
-"""study: several runs and the comparisons of their arms, from the estimate to the page."""
+"""`synaug study`: several runs and the comparisons of their arms, from the estimate to the page.
+
+Runner, display, statistics and figures (torch, rich, numpy, matplotlib) are imported when they are needed: --help starts without them.
+"""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from synaug.data.store import add_store_argument
+from synaug.cli import preview
+from synaug.cli.parser import add_store_argument
+from synaug.cli.run import Failed, refuse_cost
+from synaug.data import layout
+from synaug.data.store import Store, open_store
+from synaug.errors import UsageError
+from synaug.run.job import open_job, refuse_planned
+from synaug.run.progress import LineReporter
+from synaug.stages.plan import make_plan
+
+if TYPE_CHECKING:
+    from synaug.reporting.study.definition import Study
 
 HELP = "several runs and what their arms show beside each other: tables, figures, a page"
 EPILOG = """\
@@ -11,7 +26,7 @@ reads    the study's files (runs, arms, comparisons), the imported images in the
 writes   runs/NAME/ of each run in the store; results.md, study/outcome.json, study/figures/ and study/report.html in --out
 needs    what `run` needs
 
-First every run is planned and its time told, as far as `synaug preview` has measured such settings (--preview measures what is missing);
+First every run is planned and its time forecast, as far as `synaug preview` has measured such settings (--preview measures what is missing);
 arms that cannot be compared are refused before anything is spent. Stop it at any moment and start it again: it goes on. --plan ends
 after the estimate; --draw only draws what is there.
 
@@ -44,14 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Raises UsageError for files that cannot be meant, arms that cannot be compared, or a run beyond its limits.cost."""
-    from synaug.data.store import open_store
-    from synaug.errors import UsageError
     from synaug.reporting.study.comparability import check_comparable
     from synaug.reporting.study.definition import load_study
-    from synaug.run.job import refuse_planned
 
-    files = [Path(given) for given in args.files if "=" not in given]
-    overrides = [given for given in args.files if "=" in given]
+    files = [Path(text) for text in args.files if "=" not in text]
+    overrides = [text for text in args.files if "=" in text]
     if args.draw and args.only:
         raise UsageError("--draw draws the whole study, --only does some of its runs: give one of them")
     refuse_planned(overrides)
@@ -75,8 +87,6 @@ def main(args: argparse.Namespace) -> None:
 
 
 def _chosen(only: str | None, runs: list[str]) -> list[str]:
-    from synaug.errors import UsageError
-
     chosen = [run.strip() for run in only.split(",")] if only else runs
     for run in chosen:
         if run not in runs:
@@ -84,18 +94,15 @@ def _chosen(only: str | None, runs: list[str]) -> list[str]:
     return chosen
 
 
-def _plan(store, study, runs: list[str]) -> None:
-    from synaug.stages.plan import make_plan
-
+def _plan(store: Store, study: "Study", runs: list[str]) -> None:
     for run in runs:
         _, notes = make_plan(store, run, study.configs[run])
         for note in notes:
             print(f"{run}: {note}")
 
 
-def _preview(store, runs: list[str], overrides: list[str]) -> None:
+def _preview(store: Store, runs: list[str], overrides: list[str]) -> None:
     """One after another: what one measured may serve the next."""
-    from synaug.cli import preview
     from synaug.reporting.study.forecast import forecast_of
 
     for run in runs:
@@ -104,8 +111,7 @@ def _preview(store, runs: list[str], overrides: list[str]) -> None:
             preview.main(argparse.Namespace(store=store.url, run=run, images=20, classes=None, overrides=overrides))
 
 
-def _tell(store, study, runs: list[str]) -> None:
-    from synaug.data import layout
+def _tell(store: Store, study: "Study", runs: list[str]) -> None:
     from synaug.reporting.study.forecast import forecasts, lines
 
     planned = [run for run in study.configs if store.exists(layout.plan(run))]
@@ -113,10 +119,8 @@ def _tell(store, study, runs: list[str]) -> None:
     print("\n".join(lines({run: found[run] for run in runs})), flush=True)
 
 
-def _do(args: argparse.Namespace, store, runs: list[str], overrides: list[str]) -> None:
-    from synaug.cli.run import Failed, refuse_cost
+def _do(args: argparse.Namespace, store: Store, runs: list[str], overrides: list[str]) -> None:
     from synaug.reporting.study.compute import record_machine
-    from synaug.run.job import open_job
     from synaug.runner.display import Display
     from synaug.runner.local_executor import run_locally
 
@@ -134,14 +138,12 @@ def _do(args: argparse.Namespace, store, runs: list[str], overrides: list[str]) 
 def _diagnose(store_url: str, run: str, overrides: list[str]) -> None:
     """Against test photos in domain: neither the generator nor the classifier has seen them."""
     from synaug.evaluation.diagnostics.diagnose import diagnose
-    from synaug.run.job import open_job
-    from synaug.run.progress import LineReporter
 
     job = open_job(store_url, run, overrides=overrides, report=LineReporter())
     diagnose(job, reference=next((test.split for test in job.config.tests.values() if test.domain == "in"), None))
 
 
-def _draw(folder: Path, store, study) -> None:
+def _draw(folder: Path, store: Store, study: "Study") -> None:
     from synaug.reporting.study.compute import outcome
     from synaug.reporting.study.pages import write
 

@@ -94,3 +94,16 @@ def import_log(split: str) -> str:
 
 def preview(run: str, name: str) -> str:
     return f"runs/{run}/preview/{name}"
+
+
+def trainings_folder(run: str) -> str:
+    return f"runs/{run}/train/"
+
+
+def evaluations_folder(run: str) -> str:
+    return f"runs/{run}/evaluate/"
+
+
+def completion(run: str, stage: str, unit: str) -> str:
+    """Written by the runner after a task of a stage that leaves no better proof of being done."""
+    return f"runs/{run}/done/{stage}/{unit}.json"

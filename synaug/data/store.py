@@ -1,7 +1,5 @@
 """One root of objects, on disk or S3. put is atomic: an object exists whole or not at all."""
 
-import argparse
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -42,18 +40,6 @@ class Store(Protocol):
 
     def download(self, key: str, path: Path) -> None:
         """To a local file, whole or not at all."""
-
-
-def add_store_argument(parser: argparse.ArgumentParser, note: str = "") -> None:
-    """--store URL, or the variable SYNAUG_STORE."""
-    given = os.environ.get("SYNAUG_STORE")
-    parser.add_argument(
-        "--store",
-        required=given is None,
-        default=given,
-        metavar="URL",
-        help=f"folder, file:// or s3://bucket/prefix{note}; by default what SYNAUG_STORE says",
-    )
 
 
 def check_key(key: str) -> str:

@@ -1,5 +1,6 @@
 """Accuracy of an exported model on a split: one forward pass, images decoded once a process where they fit."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from synaug.config.training import TrainingSettings
+from synaug.data import layout
 from synaug.data.classes import ClassEntry
 from synaug.data.manifest import TarTable
 from synaug.data.splits import split_pool
@@ -73,11 +75,12 @@ def batches(
     image.
     """
     size = settings.test_image_size or settings.image_size
-    key = (store.url, split, tuple(c.id for c in classes), settings.model, size, settings.test_crop, batch_size)
+    tables = split_pool(store, split, classes)
+    data = hashlib.sha256(store.get(layout.real_split(split))).hexdigest()  # another import is another test set
+    key = (store.url, data, tuple(c.id for c in classes), settings.model, size, settings.test_crop, batch_size)
     if key in _kept:
         yield from _kept[key]
         return
-    tables = split_pool(store, split, classes)
     bytes_needed = decoded_bytes(sum(len(table.key) for table in tables), settings)
     fresh = decoded(store, tables, settings, threads=threads, batch_size=batch_size)
     if bytes_needed > KEPT_BYTES:

@@ -1,21 +1,33 @@
-"""What was measured on: the hardware and the libraries."""
+"""The hardware and the libraries: what was measured on, and what the bytes of an image depend on besides its inputs.
+
+torch is imported where it is needed: plan and status start without it.
+"""
 
 import os
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "timm", "open_clip_torch", "pillow", "numpy")
+from synaug import __version__
+
+if TYPE_CHECKING:
+    import torch
+
+OF_IMAGES = ("torch", "diffusers", "transformers", "pillow")
+OF_PLANS = ("synaug", "torch", "diffusers", "transformers", "open_clip_torch", "timm", "pillow", "numpy")
+OF_MEASUREMENTS = ("torch", "torchvision", "diffusers", "transformers", "timm", "open_clip_torch", "pillow", "numpy")
 
 
 def entry(file: str, name: str) -> str | None:
-    """The first `name: value` of a file under /proc."""
+    """Read the first `name: value` of a file under /proc."""
     path = Path("/proc") / file
     lines = path.read_text().splitlines() if path.exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name), None)
 
 
-def hardware() -> dict:
+def hardware() -> dict[str, Any]:
+    """Describe this machine's CPU, memory, GPUs and system."""
     import torch
 
     return {
@@ -29,15 +41,36 @@ def hardware() -> dict:
 
 
 def versions() -> dict[str, str | None]:
+    """Return the versions that a measurement depends on: Python, CUDA where it is usable, and the libraries."""
     import torch
 
     return {"python": platform.python_version(), "cuda": torch.version.cuda if torch.cuda.is_available() else None} | {
-        name: metadata.version(name) for name in PACKAGES
+        name: metadata.version(name) for name in OF_MEASUREMENTS
     }
 
 
+def image_versions(device: "torch.device") -> dict[str, str]:
+    """Return the versions that an image's bytes depend on, and the hardware: a GPU's name, or the CPU's instruction set."""
+    import torch
+
+    on_gpu = device.type == "cuda"
+    name = torch.cuda.get_device_name(device) if on_gpu else f"CPU {torch.backends.cpu.get_cpu_capability()}"
+    return {package: metadata.version(package) for package in OF_IMAGES} | {"device": name}
+
+
+def plan_versions() -> dict[str, str]:
+    """Return the versions that a plan records; imports none of the libraries."""
+    installed = {"python": platform.python_version()}
+    for name in OF_PLANS:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # synaug itself, run from a checkout
+            installed[name] = __version__
+    return installed
+
+
 def sentence() -> str:
-    """`AMD EPYC, 2 cores` or `8 x NVIDIA H100, 16 cores`, for people."""
+    """Name this machine for people: `AMD EPYC, 2 cores` or `8 x NVIDIA H100, 16 cores`."""
     own = hardware()
     gpus = own["gpus"]
     name = f"{len(gpus)} x {gpus[0]}" if gpus else own["cpu"]

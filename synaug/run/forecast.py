@@ -1,116 +1,161 @@
-"""The time and cost of all that is left of a run: prompts, images, trainings, evaluations. What nobody measured is None, never guessed."""
+"""The time and cost of what is left of a run: of its images, and of all its stages. What nobody measured is None, never guessed."""
 
 import heapq
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import zip_longest
 
 from synaug.config import Config, arms
+from synaug.data import layout
 from synaug.data.store import Store
-from synaug.run.flow import flow
-from synaug.run.job import Task
-from synaug.run.plan import Plan
-from synaug.run.rates import Pace, Rates, known_rates, shape
+from synaug.run.plan import Estimate, Forecast, ImagesEstimate, Plan
+from synaug.run.rates import ImagesRate, Pace, Rates, known_rates, shape
+from synaug.run.stages import Task, long_stages
 from synaug.run.status import State, read_state
 
-STAGES = ("prompts", "images", "train", "evaluate")
+
+def estimate_images(config: Config, plan: Plan, rate: ImagesRate, published: set[str], run: str) -> ImagesEstimate:
+    """Estimate what the images up to the plan's scale take. published: keys of the manifests in the store."""
+    images = tars = 0
+    left_of_shard = [0] * len(plan.class_shards)
+    multiples = []
+    for multiple in range(1, plan.scale + 1):
+        for shard in range(len(plan.class_shards)):
+            for part in plan.parts(config, shard, multiple):
+                images, tars = images + len(part.images), tars + 1
+                if layout.synthetic_manifest(run, multiple, shard, part.number) not in published:
+                    left_of_shard[shard] += len(part.images)
+                    if multiple not in multiples:
+                        multiples.append(multiple)
+    left, gpus, price, speed = sum(left_of_shard), config.compute.gpus, config.compute.price, rate.images_per_second
+    hours = left / speed / 3600 if speed else None
+    longest = max(left_of_shard) / speed / 3600 if speed else None
+    return ImagesEstimate(
+        scale=plan.scale,
+        multiples=multiples,
+        images=images,
+        images_left=left,
+        tars=tars,
+        bytes=round(images * rate.bytes_per_image) if rate.bytes_per_image else None,
+        rate=speed,
+        rate_source=rate.source,
+        gpus=gpus,
+        gpu_hours=hours,
+        wall_hours=max(hours / gpus, longest) if hours is not None and longest is not None else None,
+        longest_shard_hours=longest,
+        price=price,
+        cost=hours * price if hours is not None and price is not None else None,
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Forecast:
-    """seconds: of work by stage, all processes together. wall_seconds: of the whole run, `workers` processes side by side.
-
-    None: a stage with work left is unmeasured. index and report are in none of them: they take seconds.
-    """
-
-    seconds: dict[str, float | None]
-    wall_seconds: float | None
-    workers: int
-    gpu_hours: float | None
-    price: float | None
-    cost: float | None
-    cost_at_least: float | None  # of what is measured: the cost, where all is
-    unmeasured: list[str]  # stages with work left and no rate
-
-    def as_dict(self) -> dict:
-        return asdict(self)
+def estimate(images: ImagesEstimate, whole: Forecast) -> Estimate:
+    """Put together what plan.json holds."""
+    return Estimate(**images.model_dump(), whole=whole)
 
 
 def forecast(config: Config, plan: Plan, state: State, rates: Rates) -> Forecast:
-    """Of what `state` leaves undone. A training that has begun counts whole: what it has done lies in its checkpoint."""
-    workers = max(rates.workers, config.compute.gpus)
-    pace = {stage: _paces(stage, config, plan, rates) for stage in STAGES}
-    work = {stage: _seconds(state, stage, pace[stage]) for stage in STAGES}
-    seconds = {stage: _sum(work[stage].values()) for stage in STAGES}
-    for_all = _sum(seconds.values())
-    cold = _cold(config, plan, work["evaluate"], rates, workers)
-    if for_all is not None:
-        seconds["evaluate"] += sum(cold)
-        for_all += sum(cold)
-    hours = None if for_all is None else for_all / 3600
-    known = for_all if for_all is not None else sum(one for stage in STAGES for one in work[stage].values() if one)
-    price = config.compute.price
+    """Forecast what `state` leaves undone. A training that has begun counts whole: what it has done is in its checkpoint."""
+    workers, price = max(rates.workers, config.compute.gpus), config.compute.price
+    work = {stage: _work_left(stage, config, plan, state, rates) for stage in long_stages()}
+    measured = {
+        stage: [task.seconds for task in left.values() if task.seconds is not None] for stage, left in work.items()
+    }
+    unmeasured = [stage for stage, left in work.items() if len(measured[stage]) < len(left)]
+    seconds = {stage: None if stage in unmeasured else float(sum(measured[stage])) for stage in work}
+    if unmeasured:
+        known = sum(sum(task_seconds) for task_seconds in measured.values())
+        hours = wall = None
+    else:
+        cold = {stage: _cold(left, workers) for stage, left in work.items()}
+        warm = {stage: sum(measured[stage]) for stage in work}
+        seconds = {stage: warm[stage] + sum(cold[stage]) for stage in work}
+        known = sum(warm.values()) + sum(sum(more) for more in cold.values())
+        hours, wall = known / 3600, _wall(config, plan, work, workers, cold, rates.start)
     return Forecast(
         seconds=seconds,
         workers=workers,
-        wall_seconds=None if for_all is None else _wall(config, plan, work, workers, cold, rates),
+        wall_seconds=wall,
         gpu_hours=hours,
         price=price,
         cost=None if hours is None or price is None else hours * price,
         cost_at_least=None if price is None else price * known / 3600,
-        unmeasured=[stage for stage in STAGES if seconds[stage] is None],
+        unmeasured=unmeasured,
     )
 
 
 def read_forecast(store: Store, run: str, config: Config, plan: Plan) -> Forecast:
-    """Of a planned run, as far as its store tells."""
+    """Forecast what is left of a planned run, by what its store holds."""
     return forecast(config, plan, read_state(store, run, config, plan), known_rates(store, run, config, plan))
 
 
-def _paces(stage: str, config: Config, plan: Plan, rates: Rates):
-    """Task to Pace, or None."""
-    if stage in ("prompts", "images"):
-        return lambda task: getattr(rates, stage)
-    shapes = {name: shape(config, plan, arms.resolve_arm(config, name), plan.pool) for name in config.arms}
-    return lambda task: getattr(rates, stage).get(shapes[task.arm])
+def cost_limit_violation(
+    limit: float | None, *, price: float | None, cost_at_least: float | None, unmeasured: list[str], measures: str
+) -> str | None:
+    """Say in one sentence why more than limits.cost may be spent; None: it is not.
 
-
-def _seconds(state: State, stage: str, pace) -> dict[Task, float | None]:
-    """Of each task with work left."""
-    left = {one.task: one.total - one.done for one in state.stages[stage].tasks if not one.finished}
-    if stage == "evaluate":  # a training to be done is to be evaluated anew
-        again = {(one.task.arm, one.task.seed) for one in state.stages["train"].tasks if not one.finished}
-        left |= {one.task: 1 for one in state.stages[stage].tasks if (one.task.arm, one.task.seed) in again}
-    return {task: None if (known := pace(task)) is None else known.seconds(units) for task, units in left.items()}
-
-
-def _cold(config: Config, plan: Plan, left: dict[Task, float | None], rates: Rates, workers: int) -> list[float]:
-    """What the first evaluation of each process takes more."""
-    paces: Iterable[Pace | None] = map(_paces("evaluate", config, plan, rates), left)
-    return [max((pace.cold for pace in paces if pace), default=0.0)] * min(workers, len(left))
-
-
-def _wall(
-    config: Config, plan: Plan, work: dict[str, dict[Task, float]], workers: int, cold: list[float], rates: Rates
-) -> float:
-    """As synaug/runner/local_executor.py does it: a group after another, each chain on the first process that is free."""
-    seconds = {task: value for stage in work.values() for task, value in stage.items()}
-    making, _, training, _ = [
-        [sum(seconds.get(task, 0.0) for task in chain) for chain in group] for group in flow(config, plan)
-    ]
-    making, training = ([chain for chain in chains if chain] for chains in (making, training))
-    training = [chain + (cold[n] if n < len(cold) else 0.0) for n, chain in enumerate(training)]
-    begun = rates.start if making or training else 0.0
-    return begun + makespan(making, workers) + makespan(training, workers)
+    price, cost_at_least, unmeasured: as in Forecast. measures: the command that measures what is unmeasured.
+    """
+    if limit is None:
+        return None
+    if price is None or cost_at_least is None:
+        return f"the cost is unknown, since compute.price is not given, and limits.cost is {limit:,.2f}"
+    unknown = f" ({', '.join(unmeasured)}: unmeasured, {measures} measures)" if unmeasured else ""
+    if cost_at_least > limit:
+        at_least = "at least " if unknown else ""
+        return f"the run would cost {at_least}{cost_at_least:,.2f}{unknown}, more than limits.cost {limit:,.2f}"
+    return f"the cost is unknown{unknown}, and limits.cost is {limit:,.2f}" if unknown else None
 
 
 def makespan(chains: list[float], workers: int) -> float:
-    """Seconds until the last of `chains` is done, each in turn taken by the first of `workers` that is free."""
+    """Compute the seconds until the last of `chains` is done, each in turn taken by the first of `workers` that is free."""
     ends = [0.0] * workers
     for length in chains:
         heapq.heapreplace(ends, ends[0] + length)
     return max(ends)
 
 
-def _sum(values: Iterable[float | None]) -> float | None:
-    values = list(values)
-    return None if None in values else sum(values)
+@dataclass(frozen=True)
+class TaskWork:
+    """What is left of one task; pace None: unmeasured."""
+
+    units: int
+    pace: Pace | None
+
+    @property
+    def seconds(self) -> float | None:
+        return self.pace.seconds(self.units) if self.pace else None
+
+
+def _work_left(stage: str, config: Config, plan: Plan, state: State, rates: Rates) -> dict[Task, TaskWork]:
+    work = {}
+    for task, units in state.units_left(stage).items():
+        arm = arms.resolve_arm(config, task.arm) if task.arm is not None else None
+        work[task] = TaskWork(units, rates.pace(stage, shape(config, plan, arm, plan.pool) if arm else ""))
+    return work
+
+
+def _cold(work: dict[Task, TaskWork], workers: int) -> list[float]:
+    """What the first task of each process takes more."""
+    longest = max((task.pace.cold for task in work.values() if task.pace), default=0.0)
+    return [longest] * min(workers, len(work))
+
+
+def _wall(
+    config: Config,
+    plan: Plan,
+    work: dict[str, dict[Task, TaskWork]],
+    workers: int,
+    cold: dict[str, list[float]],
+    start: float,
+) -> float:
+    """As synaug/runner/local_executor.py does it: a group after another, each chain on the first process that is free."""
+    seconds = {task: left.seconds or 0.0 for of_stage in work.values() for task, left in of_stage.items()}
+    groups = []
+    for group in plan.flow(config):
+        chains = [chain for tasks in group if (chain := sum(seconds.get(task, 0.0) for task in tasks))]
+        more = [cold.get(task.stage, []) for task in group[0]] if group else []
+        first = [sum(each) for each in zip_longest(*more, fillvalue=0.0)]
+        groups.append([chain + (first[n] if n < len(first) else 0.0) for n, chain in enumerate(chains)])
+    wall = start if any(groups) else 0.0
+    for chains in groups:
+        wall += makespan(chains, workers)
+    return wall

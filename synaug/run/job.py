@@ -1,10 +1,13 @@
 """What a stage is called with, and how it is opened from a store."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from synaug.config import Config
+from synaug.config.fields import kind_of
+from synaug.config.load import dump_config, parse_config
 from synaug.data import layout
 from synaug.data.store import Store, open_store
 from synaug.errors import DataError, UsageError
@@ -26,34 +29,6 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """One stage command: what a pod, or a worker of the local runner, is given."""
-
-    stage: str
-    shard: int | None = None
-    arm: str | None = None
-    seed: int | None = None
-    join: tuple[str, ...] = ()  # runs that a report shows beside
-
-    @property
-    def unit(self) -> str:
-        """`017` of a class shard, `auxbn-2x-0` of a training, `all` of what is done once."""
-        if self.shard is not None:
-            return f"{self.shard:03d}"
-        return f"{self.arm}-{self.seed}" if self.arm is not None else "all"
-
-    @property
-    def name(self) -> str:
-        return self.stage if self.unit == "all" else f"{self.stage}-{self.unit}"
-
-    @property
-    def arguments(self) -> str:
-        """As on the command line: `images --shard 17`."""
-        given = {"shard": self.shard, "arm": self.arm, "seed": self.seed}
-        return " ".join([self.stage, *(f"--{k} {v}" for k, v in given.items() if v is not None)])
-
-
-@dataclass(frozen=True, kw_only=True)
 class Job:
     """One stage of one run; `run(job)` in synaug/stages/{stage}.py does it, skips what is done and is safe to repeat."""
 
@@ -72,21 +47,44 @@ def check_name(name: str, what: str) -> str:
     """A name that is a folder in the store. Raises UsageError."""
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{what} {name!r}: a name has letters, digits, dots, dashes and _, begins with a letter or digit, up to 63 in all"
+            f"{what} {name!r}: a name has letters, digits, dots, dashes and _, "
+            "begins with a letter or digit, up to 63 in all"
         )
     return name
 
 
 def open_run(store: Store, run: str) -> tuple[Config, Plan]:
-    """The frozen configuration and plan. Raises DataError when the run was not planned."""
-    from synaug.config.load import parse_config
-
+    """Read the frozen configuration and plan. Raises DataError when the run was not planned, or not to the end."""
     check_name(run, "run")
+    planning = f"synaug plan --config run.yaml --store {store.url} --run {run}"
     if not (store.exists(layout.plan(run)) and store.exists(layout.run_yaml(run))):
-        command = f"synaug plan --config run.yaml --store {store.url} --run {run}"
-        raise DataError(f"run {run!r} is not planned in {store.url}; do `{command}` first")
+        raise DataError(f"run {run!r} is not planned in {store.url}; do `{planning}` first")
+    config, plan = read_run(store, run)
+    belongs = plan.run_yaml is None or plan.run_yaml == _digest(store.get(layout.run_yaml(run)))
+    if not belongs or plan.scale != config.multiple:
+        raise DataError(
+            f"{layout.run_yaml(run)} in {store.url} is not the one of its plan.json: planning was interrupted, "
+            f"or it was edited there; do `{planning}` again"
+        )
+    return config, plan
+
+
+def read_run(store: Store, run: str) -> tuple[Config, Plan]:
+    """Read run.yaml and plan.json as they are, also where planning was interrupted between the two: for planning again."""
     config = parse_config(store.get(layout.run_yaml(run)).decode(), name=layout.run_yaml(run))
     return config, Plan.model_validate_json(store.get(layout.plan(run)))
+
+
+def publish_run(store: Store, run: str, config: Config, plan: Plan) -> Plan:
+    """Put run.yaml and then plan.json, which says of which run.yaml it is: a kill between the two is noticed by open_run.
+
+    Returns the plan as it was put.
+    """
+    run_yaml = dump_config(config).encode()
+    plan = plan.model_copy(update={"run_yaml": _digest(run_yaml)})
+    store.put(layout.run_yaml(run), run_yaml)
+    store.put(layout.plan(run), plan.model_dump_json(indent=1).encode())
+    return plan
 
 
 def open_job(
@@ -126,19 +124,20 @@ def open_job(
 
 def refuse_planned(overrides: list[str] | tuple[str, ...]) -> None:
     """Raises UsageError for a setting that stages take from the plan."""
-    from synaug.config.fields import kind_of
-
     for override in overrides:
         path = override.partition("=")[0]
         kind = kind_of(path)
         if kind not in (None, "execution"):
             raise UsageError(
-                f"{path} is {kind}: stages take it from the plan; here only execution settings, like compute.device=cuda"
+                f"{path} is {kind}: stages take it from the plan; "
+                "here only execution settings, like compute.device=cuda"
             )
 
 
 def _execution(config: Config, overrides: list[str] | tuple[str, ...]) -> Config:
-    from synaug.config.load import dump_config, parse_config
-
     refuse_planned(overrides)
     return parse_config(dump_config(config), overrides, name="the command line")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,4 +1,7 @@
-"""Small results of a stage for whatever started it: files in the folder that SYNAUG_OUTPUTS names, which become a workflow's parameters."""
+"""Small results of a stage for whatever started it: files in the folder that SYNAUG_OUTPUTS names.
+
+They become a workflow's parameters.
+"""
 
 import json
 import os
@@ -7,6 +10,7 @@ from typing import Any
 
 from synaug.config import Config
 from synaug.run.plan import Plan
+from synaug.run.stages import STAGES, Task
 from synaug.run.status import State
 
 FOLDER = "SYNAUG_OUTPUTS"
@@ -15,7 +19,7 @@ TERMINATION_BYTES = 4096  # what the kubelet keeps of it
 
 
 def write(name: str, value: Any) -> None:
-    """`value`, or what it returns, as JSON in SYNAUG_OUTPUTS/name; nothing without that variable."""
+    """Write `value`, or what it returns, as JSON to SYNAUG_OUTPUTS/name; nothing without that variable."""
     if folder := os.environ.get(FOLDER):
         value, path = value() if callable(value) else value, Path(folder)
         path.mkdir(parents=True, exist_ok=True)
@@ -23,21 +27,22 @@ def write(name: str, value: Any) -> None:
 
 
 def write_plan(run: str, config: Config, plan: Plan, state: State, text: str) -> None:
-    """What is left, as lists to fan out over, and the estimate.
+    """Write what is left, as lists to fan out over, and the estimate.
 
-    shards: class shards with prompts or images to make, `017`. trainings, evaluations: {"arm", "seed"}, both text; an arm still to be
-    trained is to be evaluated too.
+    The lists are those that the table of stages names: class shards with anything to make as `017`, arms and seeds as {"arm", "seed"},
+    both text. An arm still to be trained is to be evaluated too.
     """
-    left = {name: [task.task for task in stage.tasks if not task.finished] for name, stage in state.stages.items()}
-    shards = sorted({task.shard for task in left["prompts"] + left["images"]})
-    trainings = [(task.arm, task.seed) for task in left["train"]]
-    again = {(task.arm, task.seed) for task in left["evaluate"]}.union(trainings)
-    evaluations = [key for task in state.stages["evaluate"].tasks if (key := (task.task.arm, task.task.seed)) in again]
-    write("shards", [f"{n:03d}" for n in shards])
-    write("trainings", [{"arm": arm, "seed": str(seed)} for arm, seed in trainings])
-    write("evaluations", [{"arm": arm, "seed": str(seed)} for arm, seed in evaluations])
-    forecast = plan.estimate
-    seconds = None if forecast["wall_hours"] is None else round(forecast["wall_hours"] * 3600, 1)
+    left: dict[str, list[Task]] = {}
+    for name, stage in STAGES.items():
+        if stage.fan_out:
+            units = state.units_left(name)
+            left.setdefault(stage.fan_out, []).extend(
+                task.task for task in state.stages[name].tasks if task.task in units
+            )
+    for name, tasks in left.items():
+        write(name, _fan_out(tasks))
+    assert plan.estimate is not None
+    hours = plan.estimate.wall_hours
     stages = {
         name: {"done": stage.done, "total": stage.total, "unit": stage.unit, "tasks": len(stage.tasks)}
         for name, stage in state.stages.items()
@@ -45,20 +50,28 @@ def write_plan(run: str, config: Config, plan: Plan, state: State, text: str) ->
     facts = {
         "run": run,
         "digest": plan.digest,
-        "seconds": seconds,
+        "seconds": None if hours is None else round(hours * 3600, 1),
         "limit_cost": config.limits.cost,
         "stages": stages,
         "text": text,
     }
-    write("estimate", forecast | facts)
+    write("estimate", plan.estimate.model_dump(mode="json") | facts)
+
+
+def _fan_out(tasks: list[Task]) -> list[str] | list[dict[str, str]]:
+    """Shards once each, in order, though several stages of one may be left; arms and seeds as they come."""
+    shards = sorted({task.shard for task in tasks if task.shard is not None})
+    if shards:
+        return [f"{shard:03d}" for shard in shards]
+    return [{"arm": task.arm, "seed": str(task.seed)} for task in tasks if task.arm is not None]
 
 
 def leave_line(line: str) -> None:
-    """The one line of a failure where Kubernetes reads it: the pod's status carries it. Nothing outside a pod."""
+    """Write the one line of a failure where Kubernetes reads it: the pod's status carries it. Does nothing outside a pod."""
     path = os.environ.get(TERMINATION) or ("/dev/termination-log" if "KUBERNETES_SERVICE_HOST" in os.environ else None)
     if path is None:
         return
     try:
         Path(path).write_text(line.encode()[:TERMINATION_BYTES].decode(errors="ignore"))
-    except OSError:  # the line stands in the log; an error about it would hide it
+    except OSError:  # the line is in the log too; an error about it would hide it
         return

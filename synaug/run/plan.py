@@ -1,12 +1,13 @@
-"""plan.json: what the first plan froze, and what the latest one estimates."""
-
-from typing import Any
+"""plan.json: what the first plan froze, and what the latest one estimates of all that is left."""
 
 from pydantic import Field
 
+from synaug.config import Config
 from synaug.config.settings import FrozenModel
 from synaug.data.classes import ClassEntry
-from synaug.run import quotas
+from synaug.errors import ModelError
+from synaug.run import quotas, stages
+from synaug.run.stages import Task, Training
 
 
 class ModelInfo(FrozenModel):
@@ -19,6 +20,47 @@ class ModelInfo(FrozenModel):
     restricted: bool = False
 
 
+class Forecast(FrozenModel):
+    """The time and cost of all that is left of a run; None: a stage with work left is unmeasured.
+
+    Stages that take seconds, as the table of stages says, are in none of the numbers.
+    """
+
+    seconds: dict[str, float | None] = Field(description="Of work by stage, all processes together")
+    wall_seconds: float | None = Field(description="Of the whole run, `workers` processes side by side")
+    workers: int
+    gpu_hours: float | None
+    price: float | None
+    cost: float | None
+    cost_at_least: float | None = Field(description="Of what is measured: the cost, where all is")
+    unmeasured: list[str] = Field(description="Stages with work left and no rate")
+
+
+class ImagesEstimate(FrozenModel):
+    """The images up to a scale, and what is left to make of them. Hours and cost are of what is left; None: unmeasured."""
+
+    scale: int
+    multiples: list[int] = Field(description="Those with work left")
+    images: int
+    images_left: int
+    tars: int
+    bytes: int | None
+    rate: float | None = Field(description="Images a second of one GPU")
+    rate_source: str
+    gpus: int
+    gpu_hours: float | None
+    wall_hours: float | None
+    longest_shard_hours: float | None
+    price: float | None
+    cost: float | None
+
+
+class Estimate(ImagesEstimate):
+    """What a plan expects: of the images, and of the whole run."""
+
+    whole: Forecast
+
+
 class Plan(FrozenModel):
     digest: str = Field(description="SHA-256 over the identity fields, classes and counts")
     classes: list[ClassEntry]
@@ -29,10 +71,14 @@ class Plan(FrozenModel):
     styles: list[str]
     scale: int = Field(description="Of the latest plan; growable")
     pool: str | None = Field(None, description="GPU pool that the images are made on, once a plan named one")
-    estimate: dict[str, Any]
+    estimate: Estimate | None = Field(None, description="Null only while the plan is being made")
     versions: dict[str, str]
+    run_yaml: str | None = Field(
+        None, description="SHA-256 of the run.yaml that belongs to it; null in plans from before it was recorded"
+    )
 
-    def parts(self, config, shard: int, multiple: int) -> list[quotas.Part]:
+    def parts(self, config: Config, shard: int, multiple: int) -> list[quotas.Part]:
+        """List the parts of one class shard in x{multiple}."""
         return quotas.parts(
             self.real_counts,
             config.counts,
@@ -43,6 +89,36 @@ class Plan(FrozenModel):
             seed=config.seed,
         )
 
+    def shard_parts(self, config: Config, shard: int) -> list[quotas.Part]:
+        """List the parts of one class shard up to the planned scale, multiple by multiple."""
+        return [part for multiple in range(1, self.scale + 1) for part in self.parts(config, shard, multiple)]
+
+    def flow(self, config: Config) -> list[list[list[Task]]]:
+        """Order the run as stages.flow does; trainings come seed by seed, so that a first comparison of all arms is early."""
+        seed_by_seed = sorted(trainings(config), key=lambda training: config.seeds.index(training.seed))
+        return stages.flow(len(self.class_shards), seed_by_seed)
+
     @property
     def labels(self) -> dict[str, int]:
         return {entry.id: n for n, entry in enumerate(self.classes)}
+
+
+def active_arms(config: Config) -> list[str]:
+    """List the arms that the run's scale reaches; the others wait until it grows."""
+    return [name for name, arm in config.arms.items() if arm.multiple is None or arm.multiple <= config.multiple]
+
+
+def trainings(config: Config) -> list[Training]:
+    """List every active arm with each training seed, arm by arm."""
+    return [Training(arm, seed) for arm in active_arms(config) for seed in config.seeds]
+
+
+def check_planned(plan: Plan, *models: ModelInfo) -> None:
+    """Compare loaded models with those that the run was planned with, to the commit. Raises ModelError."""
+    planned = {model.role: model.revision for model in plan.models}
+    for model in models:
+        if planned.get(model.role, model.revision) != model.revision:
+            raise ModelError(
+                f"{model.name} is at revision {model.revision} here, the run was planned with {planned[model.role]}; "
+                "bring those weights back, or plan another --run with these"
+            )

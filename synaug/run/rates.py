@@ -1,15 +1,28 @@
-"""How long the work of each stage takes, as `synaug preview` measured it, and what a measurement holds for."""
+"""How long the work of each stage takes, as `synaug preview` measured it, and what a measurement holds for.
+
+What nobody measured is None, never guessed.
+"""
 
 import hashlib
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from synaug.config import Config
 from synaug.config.arms import ResolvedArm
 from synaug.data import layout
 from synaug.data.store import Store
-from synaug.run.estimate import Rate, known_rate
-from synaug.run.plan import Plan
+from synaug.run.plan import ModelInfo, Plan
+from synaug.run.stages import STAGES, Proof, Scope, Stage, long_stages
+
+
+@dataclass(frozen=True)
+class ImagesRate:
+    """images_per_second None: unmeasured. source: where the number comes from, for people."""
+
+    images_per_second: float | None
+    source: str
+    bytes_per_image: float | None = None
 
 
 @dataclass(frozen=True)
@@ -26,28 +39,36 @@ class Pace:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """None and absent: unmeasured. train, evaluate: by `shape`; the units are classes, images, steps and trained models."""
+    """The paces of one run; absent: unmeasured. Their units are classes, images, steps and trained models."""
 
     workers: int = 1  # processes that were measured side by side, as they will run
-    prompts: Pace | None = None
-    images: Pace | None = None
-    train: dict[str, Pace] = field(default_factory=dict)
-    evaluate: dict[str, Pace] = field(default_factory=dict)
-    start: float = 0.0  # seconds until the worker processes stand
+    start: float = 0.0  # seconds until the worker processes are ready
+    paces: dict[str, dict[str, Pace]] = field(
+        default_factory=dict
+    )  # by stage, then by `shape`; "" where no arm is in it
+
+    def pace(self, stage: str, shape: str = "") -> Pace | None:
+        """Look up the pace of a stage; shape: of the arm, for a stage that is done for each arm and seed."""
+        return self.paces.get(stage, {}).get(shape)
 
 
-def digest_of(*facts: object) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+def images_digest(config: Config, models: list[ModelInfo], pool: str | None) -> str:
+    """Digest what a rate of images holds for: their settings, the diffusion model's revision and the GPU pool."""
+    revision = [model.revision for model in models if model.role == "diffusion"]
+    return _digest(config.images.model_dump(mode="json"), revision, pool)
 
 
-def prompts_of(config: Config, plan: Plan, pool: str | None) -> str:
-    """What the pace of prompts holds for."""
+def prompts_digest(config: Config, plan: Plan, pool: str | None) -> str:
+    """Digest what the pace of prompts holds for."""
     revisions = [[model.role, model.name, model.revision] for model in plan.models if model.role != "diffusion"]
-    return digest_of(config.prompts.model_dump(mode="json"), config.context, config.threads, revisions, pool)
+    return _digest(config.prompts.model_dump(mode="json"), config.context, config.threads, revisions, pool)
 
 
 def shape(config: Config, plan: Plan, recipe: ResolvedArm, pool: str | None) -> str:
-    """What the pace of an arm's steps and of its evaluation holds for: all that makes a step cheaper or dearer, no learning rate."""
+    """Digest what the pace of an arm's steps and of its evaluation holds for.
+
+    All that makes a step cheaper or dearer is in it, no learning rate.
+    """
     free = {
         "steps",
         "lr",
@@ -61,38 +82,69 @@ def shape(config: Config, plan: Plan, recipe: ResolvedArm, pool: str | None) -> 
     settings = recipe.settings.model_dump(mode="json", exclude=free) | {"ema": recipe.settings.ema is not None}
     tests = {name: test.split for name, test in config.tests.items()}
     execution = [config.threads, config.compute.loader_threads, pool]
-    return digest_of(
+    return _digest(
         settings, recipe.n_real, recipe.n_synthetic, recipe.kind == "auxbn", len(plan.classes), tests, *execution
     )
 
 
-def known_rates(store: Store, run: str, config: Config, plan: Plan, images: Rate | None = None) -> Rates:
-    """What holds for these very settings, models, device and pool. images: as `known_rate` says, looked up when not given."""
-    images = images or known_rate(store, run, config, plan)
-    machine = _read(store, run, "machine")
+def known_images_rate(store: Store, run: str, config: Config, plan: Plan) -> ImagesRate:
+    """Take compute.rate, else what `synaug preview` measured of these very settings, model and pool."""
+    measured = _measured(store, run, "rate")
+    outdated = bool(measured) and measured.get("of") != images_digest(config, plan.models, plan.pool)
+    if outdated:
+        measured = {}
+    size = measured.get("bytes_per_image")
+    if config.compute.rate:
+        return ImagesRate(config.compute.rate, "compute.rate", size)
+    if measured:
+        return ImagesRate(measured["rate"], f"preview on {measured.get('device', 'an unnamed device')}", size)
+    if outdated:
+        return ImagesRate(
+            None,
+            "unmeasured: the preview was of other images settings, another model or pool; "
+            "`synaug preview` measures it again",
+        )
+    return ImagesRate(None, "unmeasured: `synaug preview` measures it, or give compute.rate")
+
+
+def known_rates(store: Store, run: str, config: Config, plan: Plan) -> Rates:
+    """Read what was measured of these very settings, models, device and pool."""
+    machine = _measured(store, run, "machine")
     if machine and not _holds(config, machine):
         machine = {}
-    first = _read(store, run, "prompts") if machine else {}
-    if first.get("of") != prompts_of(config, plan, plan.pool):
-        first = {}
-    trained = _read(store, run, "train") if machine else {}
-    loading = machine.get("images_load", 0.0)
-    return Rates(
-        workers=machine.get("workers", 1),
-        start=machine.get("start", 0.0),
-        prompts=Pace(**first["pace"]) if first else None,
-        images=Pace(loading, 1 / images.images_per_second) if images.images_per_second else None,
-        train={name: Pace(**facts["train"]) for name, facts in trained.items()},
-        evaluate={name: Pace(**facts["evaluate"]) for name, facts in trained.items() if facts["evaluate"]},
-    )
+    of_arms = _measured(store, run, "train") if machine else {}
+    paces: dict[str, dict[str, Pace]] = {}
+    for name in long_stages():
+        stage = STAGES[name]
+        if stage.scope is Scope.TRAINING:
+            paces[name] = {digest: Pace(**by_stage[name]) for digest, by_stage in of_arms.items() if by_stage.get(name)}
+        elif stage.proof is Proof.MANIFESTS:
+            speed = known_images_rate(store, run, config, plan).images_per_second
+            paces[name] = {"": Pace(machine.get("images_load", 0.0), 1 / speed)} if speed else {}
+        else:
+            measured = _measured(store, run, name) if machine else {}
+            holds = bool(measured) and measured.get("of") == _holds_for(stage, config, plan)
+            paces[name] = {"": Pace(**measured["pace"])} if holds else {}
+    return Rates(workers=machine.get("workers", 1), start=machine.get("start", 0.0), paces=paces)
 
 
-def _read(store: Store, run: str, name: str) -> dict:
+def _holds_for(stage: Stage, config: Config, plan: Plan) -> str:
+    """Digest what the measured pace of a stage without arms holds for: of prompts their settings, else the whole plan."""
+    if stage.proof is Proof.PROMPTS:
+        return prompts_digest(config, plan, plan.pool)
+    return _digest(plan.digest, plan.pool)
+
+
+def _measured(store: Store, run: str, name: str) -> dict[str, Any]:
     key = layout.timing(run, "preview", name)
     return json.loads(store.get(key)) if store.exists(key) else {}
 
 
-def _holds(config: Config, machine: dict) -> bool:
+def _holds(config: Config, machine: dict[str, Any]) -> bool:
     """Rates of one device, or of so many processes side by side, say nothing about another."""
     device, workers = config.compute.device.partition(":")[0], config.compute.workers
     return device in ("auto", machine["device"]) and workers in (0, machine["workers"])
+
+
+def _digest(*facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -6,9 +6,13 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 
-from synaug.run.job import Progress, Task
+from synaug.data import layout
+from synaug.data.store import Store
+from synaug.reporting.tables import summary
+from synaug.run.job import Progress, open_run
 from synaug.run.progress import LineReporter, Meter, duration, plural
-from synaug.run.status import STAGES, State
+from synaug.run.stages import STAGES, Task
+from synaug.run.status import State
 
 PLAIN_WIDTH = 140  # of the closing tables in a file or pipe
 
@@ -33,7 +37,7 @@ class Display:
         self.bars = Bars(*columns, console=self.console, expand=True)
         self.rows = {stage: self.bars.add_task(stage, total=self.total[stage], facts="") for stage in STAGES}
         for stage in STAGES:
-            self._show(stage)
+            self._show(self.bars, stage)
         self.bars.start()
 
     def stop(self) -> None:
@@ -49,50 +53,38 @@ class Display:
         if progress.total:
             self.done[task] = self.size[task] * min(1.0, progress.done / progress.total)
         if self.bars:
-            self._show(task.stage)
+            self._show(self.bars, task.stage)
         else:
             self.lines[task](progress)
 
     def ended(self, task: Task) -> None:
         self.done[task] = self.size[task]
         if self.bars:
-            self._show(task.stage)
+            self._show(self.bars, task.stage)
         else:
             self.console.print(f"{task.name}: done", soft_wrap=True)
 
-    def failed(self, task: Task, code: int, message: str) -> None:
+    def failed(self, task: Task, code: int) -> None:
         self.console.print(f"{task.name}: failed ({code})", soft_wrap=True)
 
-    def _show(self, stage: str) -> None:
+    def _show(self, bars: Bars, stage: str) -> None:
         done = sum(value for task, value in self.done.items() if task.stage == stage)
         meter = self.meters.setdefault(stage, Meter())
         left = meter.update(done, self.total[stage])
         facts = f"{done:.0f}/{self.total[stage]} {plural(self.units[stage])}"
         if meter.rate and done < self.total[stage]:
             facts += f"  {meter.rate:.3g}/s  {duration(left)} left"
-        self.bars.update(self.rows[stage], completed=done, facts=facts)
+        bars.update(self.rows[stage], completed=done, facts=facts)
 
 
-def closing(store_url: str, run: str, outcome, seconds: float) -> None:
-    """The results, the seconds of each stage and where the report lies: the last lines of a run, on stdout."""
-    from synaug.data import layout
-    from synaug.data.store import open_store
-
+def closing(store: Store, run: str, stage_seconds: dict[str, float], seconds: float) -> None:
+    """Print the last lines of a run on stdout: the results, the seconds of each stage and where the report is."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-    store = open_store(store_url)
-    _results(console, store, run)
-    stages = outcome.clock.seconds
-    spent = "  ".join(f"{stage} {stages[stage]:.0f} s" for stage in STAGES if stage in stages)
+    console.print(summary(store, run, open_run(store, run)[0]))
+    spent = "  ".join(f"{stage} {stage_seconds[stage]:.0f} s" for stage in STAGES if stage in stage_seconds)
     console.print(
         f"This run: {spent}  all {duration(seconds)}"
         if spent
         else f"Everything was done before; looked in {duration(seconds)}."
     )
     console.print(f"Report: {store.url.removeprefix('file://').rstrip('/')}/{layout.report(run)}", soft_wrap=True)
-
-
-def _results(console: Console, store, run: str) -> None:
-    from synaug.reporting.tables import summary
-    from synaug.run.job import open_run
-
-    console.print(summary(store, run, open_run(store, run)[0]))

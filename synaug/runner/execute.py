@@ -1,4 +1,4 @@
-"""Runs one stage command, in a pod or in a worker: opens the job, keeps the end of its log, leaves it in the store on failure."""
+"""One stage command, in a pod or in a worker: opens the job, keeps the end of its log, leaves it in the store on failure."""
 
 import importlib
 import os
@@ -7,13 +7,27 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
 
 from synaug.data import layout
 from synaug.errors import describe
-from synaug.run.job import Progress, Task, open_job
+from synaug.run.completion import Completion
+from synaug.run.job import Progress, open_job
+from synaug.run.stages import STAGES, Proof, Task
 from synaug.runner.log_tail import LINES, LogTail, ended_if_stalled, log_tail_on_failure, reported
 
 READ_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class StageCall:
+    """A task of a run, as a worker process is told of it. overrides: execution settings, FIELD=VALUE."""
+
+    task: Task
+    store_url: str
+    run: str
+    overrides: list[str]
 
 
 def execute(
@@ -24,37 +38,50 @@ def execute(
     report: Callable[[Progress], None],
     printed: Callable[[], list[str]] = list,
 ) -> float:
-    """Seconds that the stage took. Raises what the stage raises, after writing the log's end to layout.log.
+    """Run one stage command; returns the seconds that it took.
 
-    printed: the last lines that libraries printed, where somebody kept them.
+    Raises what the stage raises, after writing the log's end to layout.log. A stage without a better proof of being done gets a completion
+    record. printed: the last lines that libraries printed, where somebody kept them.
     """
     tail = LogTail(task.stage, store_url, layout.log(run, task.stage, task.unit), beside=layout.plan(run))
     started = time.monotonic()
     with log_tail_on_failure(tail, printed):
-        where = {"shard": task.shard, "arm": task.arm, "seed": task.seed, "join": task.join}
-        job = open_job(store_url, run, **where, overrides=overrides, report=reported(report))
+        job = open_job(
+            store_url,
+            run,
+            shard=task.shard,
+            arm=task.arm,
+            seed=task.seed,
+            join=task.join,
+            overrides=overrides,
+            report=reported(report),
+        )
         with ended_if_stalled(job.config.compute.stall_minutes, tail):
             importlib.import_module(f"synaug.stages.{task.stage}").run(job)
+        if STAGES[task.stage].proof is Proof.RECORD:
+            record = Completion(job.store, run, job.config, job.plan).record(task)
+            job.store.put(layout.completion(run, task.stage, task.unit), record)
     return time.monotonic() - started
 
 
-def execute_in_worker(
-    argument: tuple[Task, str, str, list[str]], report: Callable[[Progress], None]
-) -> tuple[str, object]:
-    """("done", seconds), or ("failed", (exit code, line)). What libraries print goes to the log of a failure, not between the bars."""
+def execute_in_worker(call: StageCall, report: Callable[[Progress], None]) -> tuple[str, object]:
+    """Run a call; returns ("done", seconds), or ("failed", (exit code, line)).
+
+    What libraries print goes to the log of a failure, not between the bars.
+    """
     with captured_output() as printed:
         try:
-            return "done", execute(*argument, report, printed)
+            return "done", execute(call.task, call.store_url, call.run, call.overrides, report, printed)
         except Exception as error:
             return "failed", describe(error)
 
 
 @contextmanager
 def captured_output() -> Iterator[Callable[[], list[str]]]:
-    """Takes file descriptors 1 and 2, also of C libraries; yields a reader of the last lines that were written."""
+    """Take over file descriptors 1 and 2, also of C libraries; yields a reader of the last lines that were written."""
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
+    stdout, stderr = os.dup(1), os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -63,13 +90,13 @@ def captured_output() -> Iterator[Callable[[], list[str]]]:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            os.dup2(kept[0], 1)
-            os.dup2(kept[1], 2)
-            os.close(kept[0])
-            os.close(kept[1])
+            os.dup2(stdout, 1)
+            os.dup2(stderr, 2)
+            os.close(stdout)
+            os.close(stderr)
 
 
-def _last_lines(file) -> list[str]:
+def _last_lines(file: IO[bytes]) -> list[str]:
     sys.stdout.flush()
     sys.stderr.flush()
     size = os.fstat(file.fileno()).st_size

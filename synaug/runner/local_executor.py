@@ -2,23 +2,24 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from synaug.config import Config
 from synaug.data import layout
 from synaug.data.store import open_store
-from synaug.run.flow import flow
-from synaug.run.job import Task, open_job, open_run
+from synaug.run.job import open_job, open_run
+from synaug.run.stages import Task
 from synaug.run.status import State, read_state
 from synaug.runner.display import Display
-from synaug.runner.execute import execute_in_worker
+from synaug.runner.execute import StageCall, execute_in_worker
 from synaug.runner.worker_pool import Workers
 
 
 class StageClock:
     """Seconds of the clock on the wall that each stage was under way; side by side, stages count the same second each."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.active: dict[str, int] = {}
         self.since: dict[str, float] = {}
@@ -34,40 +35,53 @@ class StageClock:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - self.since[stage]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A task that failed: its exit code and its one line."""
+
+    task: Task
+    code: int
+    line: str
+
+
 @dataclass
 class RunOutcome:
-    """What a local run did. failures: (task, exit code, line) in the order that they happened."""
+    """What a local run did; failures in the order that they happened."""
 
     state: State
     clock: StageClock = field(default_factory=StageClock)
-    failures: list[tuple[Task, int, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 def run_locally(
     store_url: str, run: str, *, overrides: list[str], display: Display, preload: str = "synaug.runner.worker_imports"
 ) -> RunOutcome:
-    """Does what is left of a planned run. A failed task ends its chain and the groups after; the others of its group finish.
+    """Do what is left of a planned run.
 
-    preload: the module that workers are forked with.
+    A failed task ends its chain and the groups after; the others of its group finish. preload: the module that workers are forked with.
     """
     store = open_store(store_url)
     config, plan = open_run(store, run)
     outcome = RunOutcome(read_state(store, run, config, plan))
     finished = {t.task for stage in outcome.state.stages.values() for t in stage.tasks if t.finished}
     groups = [
-        [left for chain in group if (left := [t for t in chain if t not in finished])] for group in flow(config, plan)
+        [left for chain in group if (left := [t for t in chain if t not in finished])] for group in plan.flow(config)
     ]
     if not any(groups):
         return outcome
     store.delete(
         layout.report(run)
-    )  # it tells of less than is planned; a kill before the new one must not leave it as the last word
+    )  # of less than is planned; a kill before the new one must not leave it as the last word
     display.start(outcome.state)
     execution = open_job(store_url, run, overrides=overrides).config
     workers = Workers(worker_count(execution), threads=config.threads, preload=[preload])
+
+    def call(task: Task) -> StageCall:
+        return StageCall(task, store_url, run, overrides)
+
     try:
         for group in groups:
-            _run_group(workers, group, (store_url, run, overrides), outcome, display)
+            _run_group(workers, group, call, outcome, display)
             if outcome.failures:
                 break
     finally:
@@ -77,7 +91,13 @@ def run_locally(
     return outcome
 
 
-def _run_group(workers: Workers, chains: list[list[Task]], where: tuple, outcome: RunOutcome, display: Display) -> None:
+def _run_group(
+    workers: Workers,
+    chains: list[list[Task]],
+    call: Callable[[Task], StageCall],
+    outcome: RunOutcome,
+    display: Display,
+) -> None:
     waiting = [list(chain) for chain in chains]
     active: dict[Task, list[Task]] = {}
     while waiting or active:
@@ -86,7 +106,7 @@ def _run_group(workers: Workers, chains: list[list[Task]], where: tuple, outcome
             task = chain.pop(0)
             active[task] = chain
             outcome.clock.begin(task.stage)
-            workers.submit(task, execute_in_worker, (task, *where))
+            workers.submit(task, execute_in_worker, call(task))
             display.began(task)
         for task, kind, value in workers.events():
             if kind == "report":
@@ -95,8 +115,9 @@ def _run_group(workers: Workers, chains: list[list[Task]], where: tuple, outcome
             chain = active.pop(task)
             outcome.clock.end(task.stage)
             if kind == "failed":
-                outcome.failures.append((task, *value))
-                display.failed(task, *value)
+                failure = Failure(task, *value)
+                outcome.failures.append(failure)
+                display.failed(task, failure.code)
                 continue
             display.ended(task)
             if chain:
@@ -104,7 +125,7 @@ def _run_group(workers: Workers, chains: list[list[Task]], where: tuple, outcome
 
 
 def worker_count(config: Config) -> int:
-    """Configured, or one on a GPU (stages share it badly), else one a core: each has `threads` threads."""
+    """Count the worker processes: as configured, or one on a GPU (stages share it badly), else one a core of `threads` threads."""
     if config.compute.workers:
         return config.compute.workers
     if config.compute.device.startswith("cuda"):

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from synaug.errors import FAILURES, INTERNAL, TERMINATED, SynaugError, TransientError, UsageError
-from synaug.run.job import Task, open_job
+from synaug.run.job import open_job
+from synaug.run.stages import Task
 
 OUT_OF_MEMORY = 128 + signal.SIGKILL
 PERMANENT = (2, 3, 4, INTERNAL)

@@ -1,13 +1,24 @@
-"""Accuracy of one trained model on every test set, written to runs/{run}/evaluate/{arm}/{seed}.json."""
+"""Accuracy of one trained model on every test set, written to runs/{run}/evaluate/{arm}/{seed}.json.
 
-import hashlib
+torch, and what needs it, is imported when there is something to measure.
+"""
+
 import json
 import time
+from typing import TYPE_CHECKING, Any
 
+from synaug.backends.devices import find_device
+from synaug.config.evaluate import TestSet
+from synaug.config.training import TrainingSettings
 from synaug.data import layout
+from synaug.data.splits import split_pool
 from synaug.errors import DataError, UsageError
+from synaug.run.completion import Completion
 from synaug.run.job import Job, Progress
 from synaug.run.results import Evaluation, TestResult
+
+if TYPE_CHECKING:
+    from synaug.evaluation.accuracy import Counts
 
 HELP = "measure one trained model on every test set"
 EPILOG = """\
@@ -19,64 +30,54 @@ A test set that was added later is measured alone; what was measured stays. Labe
 
 
 def run(job: Job) -> None:
-    """Raises UsageError without arm and seed, DataError when the training is not finished or a test set is not imported."""
+    """Measure the test sets without a current result.
+
+    Raises UsageError without arm and seed, DataError when the training is not finished or a test set is not imported.
+    """
     if job.arm is None or job.seed is None:
         raise UsageError("evaluate needs --arm and --seed, like --arm auxbn-2x --seed 0")
-    done_key = layout.training(job.run, job.arm, job.seed, "done.json")
-    if not job.store.exists(done_key):
+    completion = Completion(job.store, job.run, job.config, job.plan)
+    trained = completion.training_digest(job.arm, job.seed)
+    if trained is None:
         raise DataError(
             f"arm {job.arm}, seed {job.seed} is not trained; run `synaug train --arm {job.arm} --seed {job.seed}` first"
         )
-    trained = hashlib.sha256(job.store.get(done_key)).hexdigest()
-    known = _known(job, trained)
-    wanted = {name: test for name, test in job.config.tests.items() if not _measured(job, test, known.get(name))}
-    if wanted or not known:
-        _write(job, trained, known | (_measure(job, wanted) if wanted else {}))
-
-
-def _known(job: Job, trained: str) -> dict[str, TestResult]:
-    """Results of this very training that are there already."""
-    key = layout.evaluation(job.run, job.arm, job.seed)
-    if not job.store.exists(key):
-        return {}
-    earlier = Evaluation.model_validate_json(job.store.get(key))
-    return earlier.tests if earlier.trained == trained else {}
-
-
-def _digest(job: Job, split: str) -> str:
-    key = layout.real_split(split)
-    if not job.store.exists(key):
-        raise DataError(
-            f"test split {split!r} is not in {job.store.url}; `synaug import` it, or take it out of `tests:`"
-        )
-    return hashlib.sha256(job.store.get(key)).hexdigest()
-
-
-def _measured(job: Job, test, result: TestResult | None) -> bool:
-    return result is not None and (result.split, result.subset, result.domain, result.data) == (
-        test.split,
-        test.subset,
-        test.domain,
-        _digest(job, test.split),
+    earlier = completion.evaluation(job.arm, job.seed)
+    wanted = completion.unmeasured_tests(earlier)
+    if earlier is not None and not wanted:
+        return
+    frozen = json.loads(job.store.get(layout.training(job.run, job.arm, job.seed, "settings.json")))
+    results = (earlier.tests if earlier else {}) | _measure(job, job.arm, job.seed, frozen, wanted, completion)
+    evaluation = Evaluation(
+        arm=job.arm,
+        seed=job.seed,
+        kind=frozen["kind"],
+        scale=frozen["scale"],
+        model=frozen["settings"]["model"],
+        trained=trained,
+        tests={name: results[name] for name in job.config.tests},
     )
+    job.store.put(layout.evaluation(job.run, job.arm, job.seed), evaluation.model_dump_json(indent=1).encode())
 
 
-def _frozen(job: Job) -> dict:
-    return json.loads(job.store.get(layout.training(job.run, job.arm, job.seed, "settings.json")))
-
-
-def _measure(job: Job, wanted: dict) -> dict[str, TestResult]:
+def _measure(
+    job: Job, arm: str, seed: int, frozen: dict[str, Any], wanted: dict[str, TestSet], completion: Completion
+) -> dict[str, TestResult]:
+    """Of the wanted test sets. frozen: the training's settings.json."""
+    if not wanted:
+        return {}
     import torch
 
-    from synaug.backends.devices import find_device
-    from synaug.config.training import TrainingSettings
-    from synaug.data.splits import split_pool
     from synaug.evaluation import accuracy
 
-    settings = TrainingSettings.model_validate(_frozen(job)["settings"])
-    classes = job.plan.classes
-    device = find_device(job.config.compute.device)
-    weights = job.store.get(layout.training(job.run, job.arm, job.seed, "model.safetensors"))
+    for test in wanted.values():
+        if completion.split_digest(test.split) is None:
+            raise DataError(
+                f"test split {test.split!r} is not in {job.store.url}; `synaug import` it, or take it out of `tests:`"
+            )
+    settings = TrainingSettings.model_validate(frozen["settings"])
+    classes, device = job.plan.classes, find_device(job.config.compute.device)
+    weights = job.store.get(layout.training(job.run, arm, seed, "model.safetensors"))
     model = accuracy.load_model(settings, len(classes), weights).to(device)
     if settings.channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -87,63 +88,46 @@ def _measure(job: Job, wanted: dict) -> dict[str, TestResult]:
         name: sum(len(table.key) for table in split_pool(job.store, test.split, classes))
         for name, test in wanted.items()
     }
-    started, before, phases, results = time.monotonic(), 0, {}, {}
+    started, before, results = time.monotonic(), 0, {}
+    phases: dict[str, float] = {}
     for name, test in wanted.items():
-        began, seen = time.monotonic(), 0
+        began, seen, counts = time.monotonic(), 0, None
         images = accuracy.batches(job.store, test.split, classes, settings, threads=job.config.compute.loader_threads)
-        for totals in accuracy.count(model, images, len(classes), among=among[name], device=device):
+        for counts in accuracy.count(model, images, len(classes), among=among[name], device=device):
             seen = min(seen + accuracy.BATCH, sizes[name])
-            job.report(
-                Progress(
-                    "evaluate",
-                    f"evaluate-{job.arm}-{job.seed}",
-                    before + seen,
-                    sum(sizes.values()),
-                    "image",
-                    {"test": name},
-                )
-            )
-            counts = totals
+            done, total = before + seen, sum(sizes.values())
+            job.report(Progress("evaluate", f"evaluate-{arm}-{seed}", done, total, "image", {"test": name}))
         before += sizes[name]
-        results[name] = _result(job, name, test, counts, sizes[name])
+        results[name] = _result(job, name, test, counts, sizes[name], completion.split_digest(test.split))
         phases[name] = round(time.monotonic() - began, 3)
     seconds = time.monotonic() - started
     timing = {"seconds": round(seconds, 3), "phases": phases, "images": before, "rate": round(before / seconds, 1)}
-    job.store.put(layout.timing(job.run, "evaluate", f"{job.arm}-{job.seed}"), json.dumps(timing, indent=1).encode())
+    job.store.put(layout.timing(job.run, "evaluate", f"{arm}-{seed}"), json.dumps(timing, indent=1).encode())
     return results
 
 
-def _result(job: Job, name: str, test, counts, size: int) -> TestResult:
-    n = int(counts.images.sum())
-    if not n:
+def _result(
+    job: Job, name: str, test: TestSet, counts: "Counts | None", size: int, split_digest: str | None
+) -> TestResult:
+    """size: images of the split; split_digest: of the list that they were read by."""
+    n = 0 if counts is None else int(counts.images.sum())
+    if counts is None or not n:
         raise DataError(
-            f"test {name}: no image of split {test.split!r} is of a class of the run; its labels are matched by class id"
+            f"test {name}: no image of split {test.split!r} is of a class of the run; "
+            "its labels are matched by class id"
         )
+    assert split_digest is not None
     by_class = zip(job.plan.classes, counts.images.tolist(), counts.top1.tolist(), strict=True)
-    held = [(entry.id, images, right) for entry, images, right in by_class if images]
+    shown = [(entry.id, images, right) for entry, images, right in by_class if images]
     return TestResult(
         split=test.split,
-        data=_digest(job, test.split),
+        data=split_digest,
         domain=test.domain,
         subset=test.subset,
         n=n,
         unknown=size - n,
         top1=int(counts.top1.sum()) / n,
         top5=int(counts.top5.sum()) / n,
-        per_class={class_id: right / images for class_id, images, right in held},
-        per_class_n={class_id: images for class_id, images, _ in held},
+        per_class={class_id: right / images for class_id, images, right in shown},
+        per_class_n={class_id: images for class_id, images, _ in shown},
     )
-
-
-def _write(job: Job, trained: str, tests: dict[str, TestResult]) -> None:
-    frozen = _frozen(job)
-    evaluation = Evaluation(
-        arm=job.arm,
-        seed=job.seed,
-        kind=frozen["kind"],
-        scale=frozen["scale"],
-        model=frozen["settings"]["model"],
-        trained=trained,
-        tests={name: tests[name] for name in job.config.tests},
-    )
-    job.store.put(layout.evaluation(job.run, job.arm, job.seed), evaluation.model_dump_json(indent=1).encode())

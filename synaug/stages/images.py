@@ -1,6 +1,27 @@
-"""The synthetic images of one class shard: every part of x1 ... xk that has no manifest yet."""
+"""The synthetic images of one class shard: every part of x1 ... xk that has no manifest yet.
 
+torch and the models are imported when there is something to make.
+"""
+
+import json
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from synaug.backends.devices import find_device
+from synaug.data import layout
+from synaug.data.index import drop_from_index
+from synaug.data.manifest import Manifest
+from synaug.errors import DataError
+from synaug.prompts.compose import load_prompts
+from synaug.prompts.fallback_limit import refuse_fallbacks
+from synaug.run import outputs
+from synaug.run.completion import Completion
+from synaug.run.environment import image_versions
 from synaug.run.job import Job, Progress
+from synaug.run.plan import check_planned
+from synaug.run.quotas import Part
 
 HELP = "generate the synthetic images of a class shard"
 EPILOG = """\
@@ -12,38 +33,26 @@ example  synaug images --store file:///data/store --run first --shard 0
 
 
 def run(job: Job) -> None:
-    """Makes what is missing; a second call does nothing. Raises ModelError, DataError, UsageError, TransientError."""
-    from synaug.backends.devices import find_device
-    from synaug.data import layout
-    from synaug.data.index import drop_from_index
-    from synaug.prompts.fallback_limit import refuse_fallbacks
-    from synaug.run import outputs
-
-    timing: dict = {}
+    """Make what is missing; a second call does nothing. Raises ModelError, DataError, UsageError, TransientError."""
+    timing: dict[str, Any] = {}
+    completion = Completion(job.store, job.run, job.config, job.plan)
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
     for shard in shards:
-        parts = [part for m in range(1, job.plan.scale + 1) for part in job.plan.parts(job.config, shard, m)]
-        missing = [
-            p for p in parts if not job.store.exists(layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number))
-        ]
+        parts, missing = job.plan.shard_parts(job.config, shard), completion.missing_parts(shard)
         total = sum(len(part.images) for part in parts)
-        done = total - sum(len(part.images) for part in missing)
         if missing:
             find_device(job.config.compute.device)
             _check_prompts(job, shard, {class_id for part in missing for class_id, _ in part.images})
             refuse_fallbacks(job)
-            drop_from_index(job.store, job.run, {layout.synthetic_manifest(job.run, p.multiple, p.shard, p.number) for p in missing})
-            timing = _make(job, shard, missing, done, total)
+            drop_from_index(job.store, job.run, {completion.manifest(part) for part in missing})
+            timing = _make(job, shard, missing, total)
         job.report(Progress("images", f"images-{shard:03d}", total, total, "image"))
-        outputs.write("summary", lambda parts=parts, timing=timing: _summary(job, parts, timing))
+        manifests = [completion.manifest(part) for part in parts]
+        outputs.write("summary", lambda manifests=manifests, timing=timing: _summary(job, manifests, timing))
 
 
 def _check_prompts(job: Job, shard: int, classes: set[str]) -> None:
     """Raises DataError for a prompts file that is missing or broken, before minutes are spent on loading models."""
-    from synaug.data import layout
-    from synaug.errors import DataError
-    from synaug.prompts.compose import load_prompts
-
     there = set(job.store.list(layout.prompts_folder(job.run)))
     if absent := sorted(class_id for class_id in classes if layout.prompts(job.run, class_id) not in there):
         command = f"synaug prompts --store {job.store.url} --run {job.run} --shard {shard}"
@@ -54,15 +63,8 @@ def _check_prompts(job: Job, shard: int, classes: set[str]) -> None:
         load_prompts(job.store, job.run, class_id)
 
 
-def _summary(job: Job, parts: list, timing: dict) -> dict:
+def _summary(job: Job, keys: list[str], timing: dict[str, Any]) -> dict[str, Any]:
     """Of the whole shard, so that nothing of an earlier, interrupted pod is left out; seconds and rate of this one."""
-    from collections import Counter
-    from concurrent.futures import ThreadPoolExecutor
-
-    from synaug.data import layout
-    from synaug.data.manifest import Manifest
-
-    keys = [layout.synthetic_manifest(job.run, part.multiple, part.shard, part.number) for part in parts]
     with ThreadPoolExecutor(8) as readers:
         manifests = [Manifest.model_validate_json(data) for data in readers.map(job.store.get, keys)]
     return {
@@ -76,36 +78,45 @@ def _summary(job: Job, parts: list, timing: dict) -> dict:
     }
 
 
-def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
-    """Returns what it leaves as timing."""
-    import json
-    import time
+class _Meter:
+    """Images done and rejected, as batches come; its rate leaves out the first batch, in which models warm up."""
 
+    def __init__(self, job: Job, shard: int, before: int, total: int):
+        self.job, self.shard, self.total = job, shard, total
+        self.before, self.done, self.rejected = before, before, 0
+        self.warm: tuple[float, int] | None = None  # the moment after the first batch, and the images done by then
+
+    def add(self, good: int, rejected: int) -> None:
+        """Count a batch and report it."""
+        self.done += good
+        self.rejected += rejected
+        if self.warm is None:
+            self.warm = (time.perf_counter(), self.done)
+        detail = {"rejected": self.rejected}
+        self.job.report(Progress("images", f"images-{self.shard:03d}", self.done, self.total, "image", detail))
+
+    def rate(self, end: float) -> float:
+        """Images a second from the first batch to `end`, 0 where there was no other."""
+        if self.warm is None:
+            return 0.0
+        moment, done = self.warm
+        return (self.done - done) / (end - moment) if end > moment else 0.0
+
+
+def _make(job: Job, shard: int, missing: list[Part], total: int) -> dict[str, Any]:
+    """Returns what it leaves as timing."""
     import torch
 
     from synaug.backends.clip import open_clip_model
-    from synaug.backends.devices import find_device
     from synaug.backends.diffusion import open_diffusion
-    from synaug.data import layout
     from synaug.generation.part import PartMaker, recipe
-    from synaug.run.pinned import check_planned
-    from synaug.run.versions import versions
 
     torch.set_num_threads(job.config.threads)
     device = find_device(job.config.compute.device)
     diffusion, clip = open_diffusion(job.config, device), open_clip_model(job.config)
     check_planned(job.plan, diffusion.info, clip.info)
-    counts = {"done": done, "rejected": 0, "warm": None}
-
-    def progress(good: int, rejected: int) -> None:
-        counts["done"] += good
-        counts["rejected"] += rejected
-        if counts["warm"] is None:
-            counts["warm"] = (time.perf_counter(), counts["done"])
-        job.report(
-            Progress("images", f"images-{shard:03d}", counts["done"], total, "image", {"rejected": counts["rejected"]})
-        )
-
+    meter = _Meter(job, shard, total - sum(len(part.images) for part in missing), total)
+    versions = image_versions(device)
     maker = PartMaker(
         store=job.store,
         run=job.run,
@@ -113,9 +124,9 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
         plan=job.plan,
         diffusion=diffusion,
         clip=clip,
-        versions=versions(device),
+        versions=versions,
         threads=1 if device.type == "cpu" else 4,
-        done=progress,
+        done=meter.add,
     )
     start = time.perf_counter()
     try:
@@ -124,17 +135,15 @@ def _make(job: Job, shard: int, missing: list, done: int, total: int) -> dict:
     finally:
         maker.close()
     end = time.perf_counter()
-    warm_at, warm_done = counts["warm"]
-    rate = (counts["done"] - warm_done) / (end - warm_at) if end > warm_at else 0.0
     phases = {name: round(seconds, 3) for name, seconds in (diffusion.seconds | maker.stopwatch.seconds).items()}
     timing = {
         "seconds": round(end - start, 3),
-        "images": counts["done"] - done,
-        "rejected": counts["rejected"],
-        "rate": round(rate, 3),
+        "images": meter.done - meter.before,
+        "rejected": meter.rejected,
+        "rate": round(meter.rate(end), 3),
         "phases": phases,
         "batch_size": maker.batch_size,
-        "device": versions(device)["device"],
+        "device": versions["device"],
     }
     job.store.put(layout.timing(job.run, "images", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
     return timing

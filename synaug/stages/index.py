@@ -1,6 +1,7 @@
 """The data set of a run: every planned image is there or listed as lost, or it refuses and says what fills the gap."""
 
 import hashlib
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from synaug.data.store import Store
 from synaug.errors import DataError
 from synaug.prompts.fallback_limit import refuse_fallbacks
 from synaug.reporting.dataset_card import card, timm_info
+from synaug.run.completion import Completion
 from synaug.run.job import Job, Progress
 from synaug.run.quotas import Part
 
@@ -30,49 +32,49 @@ CHUNK = 16 << 20
 
 
 def run(job: Job) -> None:
+    """Check every planned part and write index, card and timm's file. Raises DataError for a gap or a damaged part."""
     began = time.perf_counter()
-    store, plan = job.store, job.plan
-    planned = [
-        part
-        for m in range(1, plan.scale + 1)
-        for shard in range(len(plan.class_shards))
-        for part in plan.parts(job.config, shard, m)
-    ]
+    store, plan, completion = job.store, job.plan, Completion(job.store, job.run, job.config, job.plan)
+    shards = range(len(plan.class_shards))
+    planned = [part for m in range(1, plan.scale + 1) for shard in shards for part in plan.parts(job.config, shard, m)]
     refuse_fallbacks(job)
-    _refuse_gaps(job, planned)
-    known = _known(store, job.run)
-    index = Builder(job)
+    _refuse_gaps(job, [part for shard in shards for part in completion.missing_parts(shard)], len(planned))
+    known = {part["manifest"]: part["manifest_sha256"] for part in completion.index.get("parts", ())}
+    index = IndexBuilder(job)
     for done, part in enumerate(planned):
         job.report(Progress("index", "index", done, len(planned), "part"))
-        index.add(part, known)
+        index.add(part, completion.manifest(part), known)
     job.report(Progress("index", "index", len(planned), len(planned), "part"))
     result = index.build()
     store.put(layout.card(job.run), card(job, result).encode())
     store.put(layout.timm_info(job.run), timm_info(result).encode())
     store.put(layout.index(job.run), result.model_dump_json(indent=1).encode())
-    seconds = time.perf_counter() - began
-    timing = f'{{"seconds": {seconds:.3f}, "phases": {{}}, "parts": {len(planned)}}}'
-    store.put(layout.timing(job.run, "index", "all"), timing.encode())
+    timing = {"seconds": round(time.perf_counter() - began, 3), "phases": {}, "parts": len(planned)}
+    store.put(layout.timing(job.run, "index", "all"), json.dumps(timing).encode())
 
 
-class Builder:
+class IndexBuilder:
     """Sums up the parts, each checked as it comes."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.parts: list[IndexedPart] = []
-        self.images: dict = defaultdict(lambda: defaultdict(Counter))
-        self.left_out: dict = defaultdict(Counter)
-        self.rejects: Counter = Counter()
+        self.images: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+        self.left_out: dict[str, Counter[str]] = defaultdict(Counter)
+        self.rejects: Counter[str] = Counter()
         self.lost: list[str] = []
         self.truncated = 0
-        self.prompts: dict = defaultdict(Counter)
+        self.prompts: dict[str, Counter[str]] = defaultdict(Counter)
         self.models: set[str] = set()
         self.batch_sizes: set[int] = set()
 
-    def add(self, part: Part, known: dict[str, str]) -> None:
-        store, run, least = self.job.store, self.job.run, self.job.config.index.min_clip_score
-        key = layout.synthetic_manifest(run, part.multiple, part.shard, part.number)
+    def add(self, part: Part, key: str, known: dict[str, str]) -> None:
+        """Check a part and count its images. Raises DataError.
+
+        key: of its manifest. known: manifest key to digest of the parts whose tars an earlier index read in full: their sizes alone are
+        checked again.
+        """
+        store, least = self.job.store, self.job.config.index.min_clip_score
         data = store.get(key)
         digest = hashlib.sha256(data).hexdigest()
         manifest = Manifest.model_validate_json(data)
@@ -108,9 +110,10 @@ class Builder:
         )
 
     def build(self) -> Index:
+        """Return the index of all parts that were added."""
         order = [entry.id for entry in self.job.plan.classes]
 
-        def by_class(counts: dict) -> dict:
+        def by_class(counts: dict[str, Counter[str]]) -> dict[str, dict[str, int]]:
             return {class_id: dict(sorted(counts[class_id].items())) for class_id in order if class_id in counts}
 
         return Index(
@@ -130,16 +133,15 @@ class Builder:
         )
 
 
-def images_command(job: Job, shard: int | str) -> str:
+def images_command(job: Job, shard: int) -> str:
+    """Return the command that makes the missing parts of a class shard."""
     return f"python -m synaug images --store {job.store.url} --run {job.run} --shard {shard}"
 
 
-def _refuse_gaps(job: Job, planned: list[Part]) -> None:
-    there = set(job.store.list(layout.synthetic_folder(job.run)))
+def _refuse_gaps(job: Job, missing: list[Part], planned: int) -> None:
     gaps: dict[int, list[str]] = defaultdict(list)
-    for part in planned:
-        if layout.synthetic_manifest(job.run, part.multiple, part.shard, part.number) not in there:
-            gaps[part.shard].append(f"x{part.multiple}/{part.shard:03d}-{part.number:04d}")
+    for part in sorted(missing, key=lambda part: part.multiple):
+        gaps[part.shard].append(f"x{part.multiple}/{part.shard:03d}-{part.number:04d}")
     if gaps:
         first = next(iter(gaps))
         shown = "; ".join(f"shard {shard} lacks {_some(names)}" for shard, names in list(gaps.items())[:3])
@@ -148,23 +150,13 @@ def _refuse_gaps(job: Job, planned: list[Part]) -> None:
             if len(gaps) > 1
             else ""
         )
-        missing = sum(len(names) for names in gaps.values())
         raise DataError(
-            f"{missing} of {len(planned)} parts are missing: {shown}; run `{images_command(job, first)}`{others}"
+            f"{len(missing)} of {planned} parts are missing: {shown}; run `{images_command(job, first)}`{others}"
         )
 
 
 def _some(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _known(store: Store, run: str) -> dict[str, str]:
-    """Manifest key -> digest of the parts whose tars an earlier index read in full: their sizes alone are checked again."""
-    if not store.exists(layout.index(run)):
-        return {}
-    return {
-        part.manifest: part.manifest_sha256 for part in Index.model_validate_json(store.get(layout.index(run))).parts
-    }
 
 
 def _check_rows(part: Part, manifest: Manifest, key: str, remake: str) -> None:

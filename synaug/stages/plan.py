@@ -1,127 +1,99 @@
-"""plan: freezes what a run is, cuts it into class shards, and says what it will take (docs/design.md)."""
+"""plan: freezes what a run is, cuts it into class shards, and estimates what it will take (docs/design.md).
 
-import argparse
+The backends are imported only where models are to be resolved: to go on with a run needs neither the hub nor torch.
+"""
+
 import importlib
-import os
-import platform
-from importlib import metadata
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from synaug.config import Config, arms
-from synaug.config.load import dump_config, load_config
-from synaug.config.scale import parse_scale
 from synaug.data import layout
-from synaug.data.store import Store, add_store_argument, open_store
-from synaug.errors import DataError, ModelError, UsageError
-from synaug.run import outputs
-from synaug.run.estimate import estimate, known_rate, lay_out_shards
-from synaug.run.forecast import read_forecast
+from synaug.data.classes import load_classes
+from synaug.data.pools import real_counts
+from synaug.data.store import Store
+from synaug.errors import DataError, ModelError
+from synaug.prompts.styles import load_styles
+from synaug.run.environment import plan_versions
+from synaug.run.forecast import estimate, estimate_images, read_forecast
 from synaug.run.identity import difference, digest, identity_table
-from synaug.run.job import check_name, open_run
-from synaug.run.plan import ModelInfo, Plan
-from synaug.run.status import active_arms, read_state
+from synaug.run.job import check_name, publish_run, read_run
+from synaug.run.plan import ModelInfo, Plan, active_arms
+from synaug.run.rates import ImagesRate, known_images_rate
+from synaug.run.sharding import lay_out_shards
 
-HELP = "freeze the configuration, cut the run into class shards, estimate the hours and cost of every stage"
-EPILOG = """\
-reads    run.yaml (or a preset) and the files that it names, the split of real images in the store
-writes   runs/NAME/run.yaml and plan.json
-needs    imported real images (`synaug import`); the models resolvable: on the hub, or in the local cache when offline
-
-A growth such as --scale 6x plans only what is missing. What decides the images is frozen once images or prompts exist.
-
-example  synaug plan --config run.yaml --store ./store --run first --scale 2x images.guidance_scale=1.5
-"""
-LIBRARIES = ("synaug", "torch", "diffusers", "transformers", "open_clip_torch", "timm", "pillow", "numpy")
+NAMERS = ("llm_name", "clip_name", "diffusion")  # of synaug.backends: the modules that resolve a model
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--config", metavar="FILE", help="run.yaml")
-    source.add_argument("--preset", metavar="NAME", help="demo, imagenet, low-data, long-tail or cluster")
-    add_store_argument(parser)
-    parser.add_argument("--run", required=True, metavar="NAME", help="name of the run within the store")
-    parser.add_argument("--scale", metavar="KX", help="synthetic images for each real one, like 6x; short for scale=6x")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="FIELD=VALUE", help="replaces a field of run.yaml; `synaug config` lists them"
-    )
+@dataclass(frozen=True)
+class Before:
+    """The run as it was planned before; begun: prompts or images exist, so that its identity is frozen."""
 
-
-def main(args: argparse.Namespace) -> None:
-    from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
-
-    tail = LogTail("plan", args.store, layout.log(check_name(args.run, "run"), "plan", "all"))
-    with log_tail_on_failure(tail):
-        config = configured(args)
-        with ended_if_stalled(config.compute.stall_minutes, tail):
-            _plan(open_store(args.store), args.run, config)
-
-
-def _plan(store: Store, run: str, config: Config) -> None:
-    from synaug.reporting.plan_text import plan_text
-
-    plan, notes = make_plan(store, run, config)
-    text = plan_text(run, config, plan, notes)
-    print(text)
-    if outputs.FOLDER in os.environ:
-        outputs.write_plan(run, config, plan, read_state(store, run, *open_run(store, run)), text)
-
-
-def configured(args: argparse.Namespace) -> Config:
-    """The configuration that a command line asks for."""
-    overrides = list(args.overrides)
-    if args.scale is not None:
-        parse_scale(args.scale)
-        overrides.append(f"scale={args.scale}")
-    if args.preset is not None:
-        from synaug.config.load import PRESETS
-
-        if args.preset not in PRESETS:
-            raise UsageError(f"there is no preset {args.preset!r}; presets: {', '.join(PRESETS)}")
-        return load_config(args.preset, overrides)
-    return load_config(Path(args.config), overrides)
+    config: Config
+    plan: Plan
+    begun: bool
 
 
 def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
-    """Writes run.yaml and plan.json; returns the plan and what a person should know about it.
+    """Write run.yaml and plan.json; returns the plan and what a person should know about it.
 
-    Raises DataError when finished work would be changed, ModelError for a licence that is not accepted, UsageError for arms
-    that cannot be.
+    A kill between the two leaves a run that is refused until it is planned again. Raises DataError when finished work would be changed,
+    ModelError for a licence that is not accepted, UsageError for arms that cannot be.
     """
-    from synaug.data.classes import load_classes
-    from synaug.data.pools import real_counts
-    from synaug.prompts.styles import load_styles
-
-    scale = config.multiple
     check_name(run, "run")
     _check_arms(config)
-    before = open_run(store, run) if store.exists(layout.plan(run)) else None
     published = {key for key in store.list(layout.synthetic_folder(run)) if key.endswith(".json")}
     begun = bool(published) or next(iter(store.list(layout.prompts_folder(run))), None) is not None
+    before = Before(*read_run(store, run), begun) if store.exists(layout.plan(run)) else None
+    frozen = before if before and before.begun else None
     if before:
-        config = _keep_revisions(config, before[0])
-    known = before and begun and _same_models(config, before[0])  # neither the hub nor torch is needed to go on
-    models = before[1].models if known else [resolve(config) for resolve in _resolvers()]
+        config = _keep_revisions(config, before.config)
+    if frozen and _same_models(config, frozen.config):  # neither the hub nor torch is needed to go on
+        models = frozen.plan.models
+    else:
+        models = [resolve(config) for resolve in _resolvers()]
     _check_licences(config, models)
     config = _pin_revisions(config, models)
+    notes = _waiting_arms(config)
+    draft = _draft(store, run, config, models, frozen)
+    if frozen and draft.scale < frozen.plan.scale:
+        notes.append(
+            f"scale {draft.scale}x is below the {frozen.plan.scale}x planned before: what exists beyond stays, unused"
+        )
+    rate = known_images_rate(store, run, config, draft)
+    plan = _with_shards(draft, config, rate, frozen, notes)
+    images = estimate_images(config, plan, rate, published, run)
+    if published:
+        notes.append(_growth(plan.scale, images.multiples))
+    whole = read_forecast(store, run, config, plan)
+    plan = plan.model_copy(update={"estimate": estimate(images, whole)})
+    return publish_run(store, run, config, plan), notes
+
+
+def _waiting_arms(config: Config) -> list[str]:
+    waiting = [name for name in config.arms if name not in active_arms(config)]
+    return [f"arms that wait for a larger scale: {', '.join(waiting)}"] if waiting else []
+
+
+def _draft(store: Store, run: str, config: Config, models: list[ModelInfo], frozen: Before | None) -> Plan:
+    """The plan without shards and estimate. Raises DataError where it is another run than the one that was begun."""
     classes = load_classes(config, Path())
     counts = real_counts(store, config, classes)
     styles = load_styles(config)
     table = identity_table(config, classes=classes, real_counts=counts, models=models, styles=styles)
-    waiting = [name for name in config.arms if name not in active_arms(config)]
-    notes = [f"arms that wait for a larger scale: {', '.join(waiting)}"] if waiting else []
-    if before and begun:
-        old_config, old = before
+    if frozen:
+        old = frozen.plan
         old_table = identity_table(
-            old_config, classes=old.classes, real_counts=old.real_counts, models=old.models, styles=old.styles
+            frozen.config, classes=old.classes, real_counts=old.real_counts, models=old.models, styles=old.styles
         )
         if changed := difference(old_table, table):
             raise DataError(
-                f"run {run!r} has prompts or images that were made otherwise: {changed}; take another --run, or set it back"
+                f"run {run!r} has prompts or images that were made otherwise: {changed}; "
+                "take another --run, or set it back"
             )
-        if scale < old.scale:
-            notes.append(f"scale {scale}x is below the {old.scale}x planned before: what exists beyond stays, unused")
-    plan = Plan(
-        pool=_pool(run, config, before[1] if before and begun else None),
+    return Plan(
+        pool=_pool(run, config, frozen),
         digest=digest(table),
         classes=classes,
         real_counts=counts,
@@ -129,46 +101,39 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
         part_images=1,
         models=models,
         styles=styles,
-        scale=scale,
-        estimate={},
-        versions=_versions(),
+        scale=config.multiple,
+        versions=plan_versions(),
     )
-    rate = known_rate(store, run, config, plan)
-    if before and begun:
-        shards, part_images = before[1].class_shards, before[1].part_images
+
+
+def _with_shards(draft: Plan, config: Config, rate: ImagesRate, frozen: Before | None, notes: list[str]) -> Plan:
+    """A begun run keeps its class shards; a measured rate does not cut them again."""
+    if frozen:
+        shards, part_images = frozen.plan.class_shards, frozen.plan.part_images
     else:
-        made = lay_out_shards(config, counts, rate.images_per_second)
-        shards, part_images = made.class_shards, made.part_images
-        if made.capped:
+        laid_out = lay_out_shards(config, draft.real_counts, rate.images_per_second)
+        shards, part_images = laid_out.class_shards, laid_out.part_images
+        if laid_out.capped:
             notes.append(
-                f"capped at {len(shards)} class shards: each takes more than {config.shard_hours:g} h at {config.max_scale}x"
+                f"capped at {len(shards)} class shards: "
+                f"each takes more than {config.shard_hours:g} h at {config.max_scale}x"
             )
-    plan = plan.model_copy(update={"class_shards": shards, "part_images": part_images})
-    forecast = estimate(config, plan, rate, published, run)
-    if published:
-        notes.append(_growth(scale, forecast.multiples))
-    whole = read_forecast(store, run, config, plan)
-    plan = plan.model_copy(update={"estimate": forecast.as_dict() | {"whole": whole.as_dict()}})
-    store.put(layout.run_yaml(run), dump_config(config).encode())
-    store.put(layout.plan(run), plan.model_dump_json(indent=1).encode())
-    return plan, notes
+    return draft.model_copy(update={"class_shards": shards, "part_images": part_images})
 
 
-def _pool(run: str, config: Config, begun: Plan | None) -> str | None:
+def _pool(run: str, config: Config, frozen: Before | None) -> str | None:
     """The GPU pool that the run is made on: of the first plan that names one. Raises DataError for another."""
-    given, recorded = config.compute.pool, begun.pool if begun else None
+    given, recorded = config.compute.pool, frozen.plan.pool if frozen else None
     if given and recorded and given != recorded:
         raise DataError(
-            f"run {run!r} is made on the GPU pool {recorded!r}, compute.pool={given} is another: other hardware gives other bytes; go on "
-            f"with compute.pool={recorded}, or take another --run"
+            f"run {run!r} is made on the GPU pool {recorded!r}, compute.pool={given} is another: other hardware gives "
+            f"other bytes; go on with compute.pool={recorded}, or take another --run"
         )
     return recorded or given
 
 
-def _resolvers():
-    return [
-        importlib.import_module(f"synaug.backends.{name}").resolve for name in ("llm_name", "clip_name", "diffusion")
-    ]
+def _resolvers() -> list[Callable[[Config], ModelInfo]]:
+    return [importlib.import_module(f"synaug.backends.{name}").resolve for name in NAMERS]
 
 
 def _same_models(config: Config, old: Config) -> bool:
@@ -186,8 +151,8 @@ def _check_licences(config: Config, models: list[ModelInfo]) -> None:
     for model in models:
         if model.restricted and config.images.accept_license != model.license:
             raise ModelError(
-                f"{model.name} is under the restricted licence {model.license}; read it, and if its terms fit your use set "
-                f"images.accept_license={model.license}"
+                f"{model.name} is under the restricted licence {model.license}; read it, and if its terms fit your use "
+                f"set images.accept_license={model.license}"
             )
 
 
@@ -200,22 +165,20 @@ def _keep_revisions(config: Config, old: Config) -> Config:
         llm = llm.model_copy(update={"revision": old.prompts.llm.revision})
     if clip.revision is None and (clip.model, clip.pretrained) == (old.prompts.clip.model, old.prompts.clip.pretrained):
         clip = clip.model_copy(update={"revision": old.prompts.clip.revision})
-    return config.model_copy(
-        update={"images": images, "prompts": config.prompts.model_copy(update={"llm": llm, "clip": clip})}
-    )
+    prompts = config.prompts.model_copy(update={"llm": llm, "clip": clip})
+    return config.model_copy(update={"images": images, "prompts": prompts})
 
 
 def _pin_revisions(config: Config, models: list[ModelInfo]) -> Config:
-    """Stages load exactly the commit that plan resolved. What ships inside synaug or lies in a folder has no hub revision."""
+    """Stages load exactly the commit that plan resolved. What ships inside synaug or is a folder has no hub revision."""
     commit = {
         m.role: m.revision for m in models if len(m.revision) == 40 and set(m.revision) <= set("0123456789abcdef")
     }
     images = config.images.model_copy(update={"revision": commit.get("diffusion", config.images.revision)})
     llm = config.prompts.llm.model_copy(update={"revision": commit.get("llm", config.prompts.llm.revision)})
     clip = config.prompts.clip.model_copy(update={"revision": commit.get("clip", config.prompts.clip.revision)})
-    return config.model_copy(
-        update={"images": images, "prompts": config.prompts.model_copy(update={"llm": llm, "clip": clip})}
-    )
+    prompts = config.prompts.model_copy(update={"llm": llm, "clip": clip})
+    return config.model_copy(update={"images": images, "prompts": prompts})
 
 
 def _growth(scale: int, multiples: list[int]) -> str:
@@ -223,20 +186,6 @@ def _growth(scale: int, multiples: list[int]) -> str:
         return f"everything up to {scale}x is there: nothing to make"
     kept = [m for m in range(1, scale + 1) if m not in multiples]
     todo = ", ".join(f"x{m}" for m in multiples)
-    return (
-        f"{', '.join(f'x{m}' for m in kept)} as before; to make: {todo}"
-        if kept
-        else f"some is there; to make: the rest of {todo}"
-    )
-
-
-def _versions() -> dict[str, str]:
-    installed = {}
-    for name in LIBRARIES:
-        try:
-            installed[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # synaug itself, run from a checkout
-            from synaug import __version__
-
-            installed[name] = __version__
-    return {"python": platform.python_version()} | installed
+    if not kept:
+        return f"some is there; to make: the rest of {todo}"
+    return f"{', '.join(f'x{m}' for m in kept)} as before; to make: {todo}"

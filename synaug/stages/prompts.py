@@ -1,6 +1,18 @@
-"""The prompts files of one class shard: what each name means, and what its images shall show."""
+"""The prompts files of one class shard: what each name means, and what its images shall show.
 
+torch and the models are imported when there is something to make.
+"""
+
+import json
+import time
+
+from synaug.data import layout
+from synaug.prompts.compose import load_prompts
+from synaug.prompts.fallback_limit import refuse_fallbacks
+from synaug.run import outputs
+from synaug.run.completion import Completion
 from synaug.run.job import Job, Progress
+from synaug.run.plan import check_planned
 
 HELP = "let LLM and CLIP settle what each class name means, and write the pools that prompts are drawn from"
 EPILOG = """\
@@ -12,72 +24,58 @@ example  synaug prompts --store file:///data/store --run first --shard 0
 
 
 def run(job: Job) -> None:
-    """Makes what is missing. Raises DataError for an edited file that does not parse and above prompts.max_fallback; ModelError."""
-    import json
-    import time
+    """Write the prompts files that are missing of the job's class shard, or of all.
 
-    from synaug.data import layout
-    from synaug.prompts.compose import load_prompts
-    from synaug.prompts.fallback_limit import refuse_fallbacks
-    from synaug.run import outputs
-
+    Raises DataError for an edited file that does not parse and above prompts.max_fallback; ModelError.
+    """
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
     began, files = time.perf_counter(), []
+    completion = Completion(job.store, job.run, job.config, job.plan)
     for shard in shards:
-        classes = job.plan.class_shards[shard]
-        missing = [class_id for class_id in classes if not job.store.exists(layout.prompts(job.run, class_id))]
+        classes, missing = job.plan.class_shards[shard], completion.missing_prompts(shard)
         for class_id in classes:
-            if class_id not in missing:
-                load_prompts(
-                    job.store, job.run, class_id
-                )  # an edit that does not parse is said before the models are loaded
-        start = time.perf_counter()
+            if class_id not in missing:  # an edit that does not parse is reported before the models are loaded
+                load_prompts(job.store, job.run, class_id)
         if missing:
-            loading = _make(job, shard, missing, len(classes))
-            timing = {
-                "seconds": round(time.perf_counter() - start, 3),
-                "classes": len(missing),
-                "phases": {"load": round(loading, 3)},
-            }
-            timing["rate"] = round(len(missing) / timing["seconds"], 4)
-            job.store.put(layout.timing(job.run, "prompts", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
+            _make(job, shard, missing, len(classes))
         job.report(Progress("prompts", f"prompts-{shard:03d}", len(classes), len(classes), "class"))
         files += [load_prompts(job.store, job.run, class_id)[0] for class_id in classes]
     outputs.write(
         "summary",
         {
             "classes": len(files),
-            "fallbacks": sum(bool(one.fallback) for one in files),
-            "flagged": sum(one.flagged for one in files),
+            "fallbacks": sum(bool(prompts.fallback) for prompts in files),
+            "flagged": sum(prompts.flagged for prompts in files),
             "seconds": round(time.perf_counter() - began, 3),
         },
     )
     refuse_fallbacks(job)
 
 
-def _make(job: Job, shard: int, missing: list[str], total: int) -> float:
-    """Returns the seconds in which the models were loaded."""
-    import time
-
+def _make(job: Job, shard: int, missing: list[str], total: int) -> None:
+    began = time.perf_counter()
     import torch
 
     from synaug.backends.clip import open_clip_model
     from synaug.backends.llm import open_llm
-    from synaug.data import layout
     from synaug.prompts.builder import ClassPromptsBuilder
-    from synaug.run.pinned import check_planned
 
-    torch.set_num_threads(job.config.threads)
     start = time.perf_counter()
+    torch.set_num_threads(job.config.threads)
     llm, clip = open_llm(job.config), open_clip_model(job.config)
     check_planned(job.plan, llm.info, clip.info)
-    maker = ClassPromptsBuilder(job.store, job.config, job.plan, llm, clip)
+    builder = ClassPromptsBuilder(job.store, job.config, job.plan, llm, clip)
     loading = time.perf_counter() - start
     for n, class_id in enumerate(missing):
         job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + n, total, "class"))
-        made = maker.make(class_id)
+        text = builder.make(class_id).model_dump_json(indent=2) + "\n"
         # a twin of this pod, presumed lost and alive, may have been quicker, and its file edited or used
-        job.store.put(
-            layout.prompts(job.run, class_id), (made.model_dump_json(indent=2) + "\n").encode(), if_absent=True
-        )
-    return loading
+        job.store.put(layout.prompts(job.run, class_id), text.encode(), if_absent=True)
+    seconds = round(time.perf_counter() - began, 3)
+    timing = {
+        "seconds": seconds,
+        "classes": len(missing),
+        "phases": {"load": round(loading, 3)},
+        "rate": round(len(missing) / seconds, 4),
+    }
+    job.store.put(layout.timing(job.run, "prompts", f"{shard:03d}"), json.dumps(timing, indent=1).encode())

@@ -1,5 +1,10 @@
-"""One self-contained HTML page about a run, also about a part of one."""
+"""One self-contained HTML page about a run, also about a part of one.
 
+The page's libraries are imported when one is made: the command line names every stage without them.
+"""
+
+import argparse
+import json
 import time
 
 from synaug.data import layout
@@ -15,10 +20,14 @@ example  synaug report --store ./store --run demo
 """
 
 
-def run(job: Job) -> None:
-    """Raises DataError where a run to join cannot be joined, or an image cannot be read."""
-    import json
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--join", action="append", default=[], metavar="RUN", help="show this run's results beside; repeat for more"
+    )
 
+
+def run(job: Job) -> None:
+    """Write the page. Raises DataError where a run to join cannot be joined, or an image cannot be read."""
     from synaug.reporting.report.data import gather
     from synaug.reporting.report.page import render
 

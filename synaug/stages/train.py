@@ -1,8 +1,16 @@
-"""train: one arm and seed."""
+"""train: one arm and seed.
 
+torch, and what needs it, is imported when a training runs: the command line names every stage without it.
+"""
+
+import argparse
+
+from synaug.config.arms import resolve_arm
 from synaug.data import layout
 from synaug.errors import UsageError
-from synaug.run.job import Job, Task
+from synaug.run.completion import training_is_current
+from synaug.run.job import Job
+from synaug.run.stages import Task
 
 HELP = "train one arm with one seed"
 EPILOG = """\
@@ -16,38 +24,48 @@ An arm's first checkpoint freezes its settings; other settings are another arm. 
 several machines: the same command on each, with torchrun's PET_NNODES, PET_RDZV_BACKEND and PET_RDZV_ENDPOINT set."""
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--nproc-per-node", type=int, metavar="N", help="train with N processes here, one a GPU, by torchrun"
+    )
+
+
 def run(job: Job) -> None:
-    """Raises UsageError (settings), DataError (pools, a changed arm), ModelError (model, weights, loss), TransientError (lost rank)."""
+    """Train the job's arm with its seed; a second call does nothing.
+
+    Raises UsageError (settings), DataError (pools, a changed arm), ModelError (model, weights, loss), TransientError (lost rank).
+    """
     if job.arm is None or job.seed is None:
         raise UsageError(
-            f"train takes one arm and one seed; give --arm ({', '.join(job.config.arms) or 'none in run.yaml'}) and --seed"
+            f"train takes one arm and one seed; "
+            f"give --arm ({', '.join(job.config.arms) or 'none in run.yaml'}) and --seed"
         )
     if finished(job):  # without a rendezvous: a rank that is started again after the others ended would wait for them
         return
     import torch
 
-    from synaug.config import arms
     from synaug.training import distributed, loop
 
-    recipe = arms.resolve_arm(job.config, job.arm)
+    arm = resolve_arm(job.config, job.arm)
     torch.set_flush_denormal(True)  # denormals, which small gradients become, cost a CPU a hundredfold
     try:
         with distributed.init_distributed(job.config.compute.device) as ranks:
             if ranks.first:  # the log of an attempt before: a rank that loses its peers writes over none
                 job.store.delete(layout.log(job.run, "train", Task(stage="train", arm=job.arm, seed=job.seed).unit))
-            loop.train(job, recipe, ranks)
+            loop.train(job, arm, ranks)
     finally:
         torch.set_flush_denormal(False)
 
 
 def finished(job: Job) -> bool:
-    """Whether this arm and seed is trained. Raises DataError when the arm has other settings now."""
-    from synaug.config.arms import resolve_arm
+    """Tell whether the job's arm and seed is trained. Raises DataError when the arm has other settings now."""
     from synaug.training.checkpoint import TrainingFolder
 
-    folder = TrainingFolder(job, resolve_arm(job.config, job.arm))
+    assert job.arm is not None
+    arm = resolve_arm(job.config, job.arm)
+    folder = TrainingFolder(job, arm)
     folder.refuse_changes()
-    if not folder.done():
+    if not training_is_current(folder.done(), arm):
         return False
     folder.clear()
     return True

@@ -118,14 +118,14 @@ class Source:
         self, table: TarTable, row: int, data: bytes | memoryview, draw: np.ndarray | None = None
     ) -> np.ndarray:
         """(S, S, 3) uint8; draw: where the crop is drawn for each image."""
-        size, wanted = self.settings.image_size, self.settings.augmentation
+        size, settings = self.settings.image_size, self.settings.augmentation
         try:
             with Image.open(io.BytesIO(data)) as image:
-                if augmentation.fixed_size(wanted):
+                if augmentation.fixed_size(settings):
                     return augmentation.resized(image, size)
-                if wanted.crop == "random-resized":
-                    return augmentation.random_resized(image, size, wanted, draw)
-                return augmentation.auto_augmented(augmentation.resized(image, size), wanted, draw)
+                if settings.crop == "random-resized":
+                    return augmentation.random_resized(image, size, settings, draw)
+                return augmentation.auto_augmented(augmentation.resized(image, size), settings, draw)
         except (UnidentifiedImageError, OSError, SyntaxError) as error:  # what PIL raises for broken files
             raise DataError(
                 f"{table.tar}: image {table.key[row]} cannot be decoded ({error}); repair or remove it and import the split again"

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from synaug.config.load import load_config
 from synaug.data.store import open_store
-from synaug.run.forecast import STAGES, read_forecast
-from synaug.run.job import Task, open_run
+from synaug.run.forecast import read_forecast
+from synaug.run.job import open_run
+from synaug.run.stages import Task, long_stages
 from synaug.runner.display import Display
 from synaug.runner.local_executor import run_locally
 from synaug.stages import plan as planning
@@ -28,7 +29,7 @@ class Clocked(Display):
     def __init__(self):
         super().__init__(Console(quiet=True))
         self.begun: dict[Task, float] = {}
-        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.seconds = dict.fromkeys(long_stages(), 0.0)
 
     def began(self, task: Task) -> None:
         super().began(task)
@@ -60,7 +61,7 @@ def run() -> list[Result]:
         os.getloadavg()[0]
     )  # where they differ, the machine did other work, and the ratio says more of that than of the plan
     details = {
-        "planned": planned.as_dict(),
+        "planned": planned.model_dump(),
         "wall_seconds": round(wall, 1),
         "seconds": {k: round(v, 1) for k, v in clock.seconds.items()},
         "load after preview and after the run": [round(load, 2) for load in loads],

@@ -15,13 +15,7 @@ from synaug.prompts.schema import ClassPrompts
 from synaug.run.job import open_run
 from synaug.run.plan import Plan
 from synaug.run.results import Results, load_results
-
-STAGES = {
-    "prompts": "classes",
-    "images": "images",
-    "train": "steps",
-    "evaluate": "images",
-}  # and what their rates count
+from synaug.run.stages import STAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +27,7 @@ class ReportData:
     results: Results
     prompts: list[ClassPrompts]
     index: Index | None
-    timings: dict[str, dict[str, dict[str, Any]]]  # by stage and unit
+    timings: dict[str, dict[str, dict[str, Any]]]  # of stages with a rate to show, by unit
     trainings: dict[tuple[str, int], dict[str, Any]]  # done.json by arm and seed
     joined: dict[str, Results]  # of other runs, by name
     findings: Findings
@@ -81,7 +75,7 @@ def gather(store: Store, run: str, config: Config, plan: Plan, *, join: tuple[st
         results=load_results(store, run, config),
         prompts=[ClassPrompts.model_validate_json(store.get(key)) for key in prompts if key in written],
         index=Index.model_validate_json(store.get(layout.index(run))) if layout.index(run) in written else None,
-        timings={stage: _timings(store, run, stage, written) for stage in STAGES},
+        timings={stage: _timings(store, run, stage, written) for stage, row in STAGES.items() if row.rated},
         trainings={unit: json.loads(store.get(key)) for unit, key in trainings.items() if key in written},
         joined={other: _joined(store, other, run, plan) for other in join},
         findings=findings,

@@ -9,7 +9,7 @@ from synaug.config.arms import resolve_arm, settings_of
 from synaug.evaluation.statistics import REAL_KINDS, MeanWithInterval, better_real, gain, mean_with_interval, paired
 from synaug.reporting.formatting import brief, capital, change, count, listed, points, verdict
 from synaug.reporting.report.data import ReportData
-from synaug.run.status import active_arms
+from synaug.run.plan import active_arms
 
 MIXED = ("naive", "auxbn")
 DOMAINS = {"in": "in domain", "out": "out of domain"}

@@ -10,9 +10,10 @@ from synaug.evaluation.statistics import MeanWithInterval, mean_with_interval, p
 from synaug.reporting.batch_norm_figures import branch_figures
 from synaug.reporting.formatting import change, count, interval, listed, points, signed, verdict
 from synaug.reporting.report import figures, narrative, samples
-from synaug.reporting.report.data import STAGES, ReportData
+from synaug.reporting.report.data import ReportData
 from synaug.run.progress import duration
 from synaug.run.results import Results
+from synaug.run.stages import STAGES
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class StageTime:
     stage: str
     tasks: int
     seconds: float
-    unit: str
+    unit: str | None
     rate: float | None  # units a second of one worker
     phases: dict[str, float]  # seconds
 
@@ -236,8 +237,8 @@ def _training_rows(data: ReportData) -> list[TrainingRow]:
 
 def _stage_times(data: ReportData) -> list[StageTime]:
     rows = []
-    for stage, unit in STAGES.items():
-        timings = list(data.timings[stage].values())
+    for stage, by_unit in data.timings.items():
+        timings = list(by_unit.values())
         if not timings:
             continue
         rates = [timing["rate"] for timing in timings if timing.get("rate")]
@@ -250,7 +251,7 @@ def _stage_times(data: ReportData) -> list[StageTime]:
                 stage=stage,
                 tasks=len(timings),
                 seconds=sum(timing["seconds"] for timing in timings),
-                unit=unit,
+                unit=STAGES[stage].rated,
                 rate=sum(rates) / len(rates) if rates else None,
                 phases=phases,
             )

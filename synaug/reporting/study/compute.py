@@ -150,7 +150,7 @@ def outcome(store: Store, study: Study) -> StudyOutcome:
         run: RunOutcome(
             digest=plan.digest,
             real_images=sum(plan.real_counts.values()),
-            synthetic_images=plan.estimate["images"],
+            synthetic_images=plan.estimate.images if plan.estimate else 0,
             changed=_flat(_own_changes(study, run)),
             seconds=finished.seconds[run],
         )

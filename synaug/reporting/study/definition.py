@@ -19,7 +19,7 @@ from synaug.errors import UsageError
 from synaug.evaluation.statistics import REAL_KINDS
 from synaug.reporting.study.outcome import split_arm_ref
 from synaug.run.job import check_name
-from synaug.run.status import active_arms
+from synaug.run.plan import active_arms
 
 REFERENCE = re.compile(r"[^/]+/[^/]+")
 

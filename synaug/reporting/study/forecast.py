@@ -1,8 +1,9 @@
 """The time of a study before it is spent: what one run's preview measured holds for every run of the same settings."""
 
 from synaug.data.store import Store
-from synaug.run.forecast import STAGES, Forecast, forecast
+from synaug.run.forecast import forecast
 from synaug.run.job import open_run
+from synaug.run.plan import Forecast
 from synaug.run.progress import duration
 from synaug.run.rates import Rates, known_rates
 from synaug.run.status import read_state
@@ -27,10 +28,10 @@ def together(several: list[Rates]) -> Rates:
     return Rates(
         workers=measured[0].workers,
         start=measured[0].start,
-        prompts=next((rates.prompts for rates in several if rates.prompts), None),
-        images=next((rates.images for rates in several if rates.images), None),
-        train={name: pace for rates in reversed(several) for name, pace in rates.train.items()},
-        evaluate={name: pace for rates in reversed(several) for name, pace in rates.evaluate.items()},
+        paces={
+            stage: {shape: pace for rates in reversed(several) for shape, pace in rates.paces.get(stage, {}).items()}
+            for stage in {stage: None for rates in several for stage in rates.paces}
+        },
     )
 
 
@@ -50,5 +51,5 @@ def lines(by_run: dict[str, Forecast]) -> list[str]:
 def _line(estimate: Forecast) -> str:
     if estimate.unmeasured:
         return f"unmeasured: {', '.join(estimate.unmeasured)}"
-    work = ", ".join(f"{stage} {duration(estimate.seconds[stage])}" for stage in STAGES if estimate.seconds[stage])
+    work = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in estimate.seconds.items() if seconds)
     return f"{duration(estimate.wall_seconds)}, {estimate.workers} at a time ({work})"

@@ -8,9 +8,9 @@ from synaug.config import arms
 from synaug.data import layout
 from synaug.prompts.schema import ClassPrompts
 from synaug.run.job import Job, open_job
+from synaug.run.plan import active_arms
 from synaug.run.progress import LineReporter
-from synaug.run.rates import Pace, prompts_of, shape
-from synaug.run.status import active_arms
+from synaug.run.rates import Pace, prompts_digest, shape
 from synaug.runner.log_tail import reported
 from synaug.runner.preview.overlay_store import Overlay
 from synaug.runner.side_by_side import SideBySide
@@ -57,7 +57,7 @@ class PreviewBenchmark:
         if made:  # none where the run has its prompts files already
             load, classes = mean(one["phases"]["load"] for one in made), sum(one["classes"] for one in made)
             each = sum(one["seconds"] - one["phases"]["load"] for one in made) / classes
-            of = prompts_of(self.job.config, self.job.plan, self.pool)
+            of = prompts_digest(self.job.config, self.job.plan, self.pool)
             self.put("prompts", {"of": of, "pace": asdict(Pace(load, each)), "classes": classes})
         files = {one.class_id: one for _, _, some in done for one in some}
         return whole, [files[class_id] for class_id in self.job.plan.real_counts if class_id in files]

@@ -21,10 +21,10 @@ from synaug.generation.regenerate import members_of
 from synaug.prompts.compose import load_prompts
 from synaug.prompts.schema import ClassPrompts
 from synaug.reporting.contact_sheet import PromptedImage, SheetRow
-from synaug.run.estimate import rate_of
+from synaug.run.environment import image_versions
 from synaug.run.job import Job, Progress
 from synaug.run.quotas import Part
-from synaug.run.versions import versions
+from synaug.run.rates import images_digest
 
 COLUMNS = 8  # synthetic images beside each other on the sheet
 
@@ -63,7 +63,7 @@ def trial(job: Job, images: int) -> Trial:
         done[0] += good
         job.report(Progress("preview", f"preview-{job.shard:03d}", done[0], total, "image"))
 
-    now = versions(device)
+    now = image_versions(device)
     maker = PartMaker(
         store=job.store,
         run=job.run,
@@ -83,7 +83,7 @@ def trial(job: Job, images: int) -> Trial:
     seconds = time.perf_counter() - warm
     manifest = _manifest(job, job.shard)
     timing = {
-        "of": rate_of(config, job.plan.models, config.compute.pool or job.plan.pool),
+        "of": images_digest(config, job.plan.models, config.compute.pool or job.plan.pool),
         "rate": round(sum(batch.size for batch in todo) / seconds, 3),  # padding counts: whole parts hardly have any
         "device": now["device"],
         "bytes_per_image": round(manifest.bytes / max(1, len(manifest.key))),

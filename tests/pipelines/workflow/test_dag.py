@@ -10,10 +10,9 @@ from pipelines import names
 from pipelines.api import workflow_request
 from pipelines.workflow import render
 from synaug import __version__
-from synaug.__main__ import COMMANDS, STAGES, parser_of
+from synaug.__main__ import COMMANDS, parser_of, stage_names
 from synaug.data.store import open_store
-from synaug.run.flow import flow
-from synaug.run.job import Task
+from synaug.run.stages import Task
 from tests import planned
 
 VARIABLE = re.compile(r"\{\{(=?)\s*([^}]*)\}\}")
@@ -77,13 +76,13 @@ def test_the_dag_is_the_flow_of_the_local_runner(objects, tmp_path, monkeypatch)
         "synaug.stages.plan._resolvers", lambda: [lambda config, role=role: planned.INFO[role] for role in planned.INFO]
     )
     plan, _ = planned.make_plan(store)
-    local = [[task.stage for task in group[0]] for group in flow(planned.configuration(), plan)]
+    local = [[task.stage for task in group[0]] for group in plan.flow(planned.configuration())]
     cluster = groups(templates(objects["run"]))
     assert cluster[0] == ["plan"]
     # arms train one after another, on all GPUs, so the workflow evaluates them together afterwards
     assert [stage for group in cluster[1:] for stage in group] == [stage for group in local for stage in group]
     assert ["prompts", "images"] in cluster and ["prompts", "images"] in local
-    assert {stage for group in cluster for stage in group} == set(STAGES)
+    assert {stage for group in cluster for stage in group} == set(stage_names())
 
 
 def test_tasks_of_a_fan_out_say_what_the_plan_lists(objects):
@@ -164,7 +163,7 @@ def test_every_pod_calls_a_command_that_exists_with_arguments_that_it_takes(obje
             and getattr(args, "store", "s3://bucket/prefix") == "s3://bucket/prefix"
         )
         called.add((program, name))
-    for_synaug = {("synaug", name) for name in (*STAGES, "import", "preview") if name != "train"}  # the PyTorchJob's
+    for_synaug = {("synaug", name) for name in (*stage_names(), "import", "preview") if name != "train"}  # the PyTorchJob's
     assert called == for_synaug | {("pipelines", name) for name in ("launch", "finish", "fetch")}
     assert {"import", "preview"} <= set(COMMANDS)
 

@@ -10,9 +10,9 @@ from PIL import Image
 from synaug.__main__ import main
 from synaug.data import layout
 from synaug.data.store import open_store
-from synaug.run.estimate import known_rate
 from synaug.run.job import open_run
 from synaug.run.plan import ModelInfo
+from synaug.run.rates import known_images_rate
 from tests.images_run import NAMES, images_job, put_prompts, write_photos, write_plan
 
 
@@ -107,9 +107,9 @@ def test_the_rate_is_of_these_settings_this_model_and_this_pool_only(planned):
     assert main([*arguments, "compute.pool=a100"]) == 0
     config, plan = open_run(store, "first")
     on_a100 = plan.model_copy(update={"pool": "a100"})
-    assert known_rate(store, "first", config, on_a100).images_per_second > 0
+    assert known_images_rate(store, "first", config, on_a100).images_per_second > 0
     other = config.model_copy(update={"images": config.images.model_copy(update={"num_inference_steps": 50})})
     newer = on_a100.model_copy(update={"models": [ModelInfo(role="diffusion", name="m", revision="2", license="MIT")]})
     for settings, its_plan in ((other, on_a100), (config, plan), (config, newer)):
-        rate = known_rate(store, "first", settings, its_plan)
+        rate = known_images_rate(store, "first", settings, its_plan)
         assert rate.images_per_second is None and "preview was of other" in rate.source

@@ -27,7 +27,6 @@ def plan(styles=("oil painting",)):
         models=[],
         styles=list(styles),
         scale=1,
-        estimate={},
         versions={},
     )
 

@@ -1,4 +1,4 @@
-"""The whole run's time: exact sums of given rates, what is done is not counted, the unmeasured stays unmeasured."""
+"""What a run takes: exact sums of given rates, what is done is not counted, the unmeasured stays unmeasured."""
 
 import json
 
@@ -6,12 +6,14 @@ import pytest
 
 from synaug.config import arms
 from synaug.data import layout
-from synaug.run.forecast import forecast, makespan, read_forecast
-from synaug.run.job import Task
-from synaug.run.rates import Pace, Rates, known_rates, shape
-from synaug.run.status import STAGES, StageState, State, TaskState
+from synaug.run.forecast import estimate_images, forecast, makespan, read_forecast
+from synaug.run.rates import ImagesRate, Pace, Rates, known_rates, shape
+from synaug.run.sharding import lay_out_shards
+from synaug.run.stages import STAGES, Task
+from synaug.run.status import StageState, State, TaskState
 from synaug.stages import plan as planning
 from tests.planned import INFO, configuration, make_plan, put_real
+from tests.unit.run.test_sharding import counts, free, plan_of
 
 ARMS = "arms={real: {kind: real}, naive: {kind: naive, scale: 1x}}"
 
@@ -26,17 +28,15 @@ def planned(store, monkeypatch):
     return store, configuration(*overrides), plan
 
 
-def rates(config, plan, **changed) -> Rates:
+def rates(config, plan, start: float = 5.0, **changed: dict[str, Pace]) -> Rates:
     shapes = [shape(config, plan, arms.resolve_arm(config, name), None) for name in ("real", "naive")]
-    known = {
-        "workers": 2,
-        "start": 5.0,
-        "prompts": Pace(4, 3),
-        "images": Pace(2, 0.5),
+    paces = {
+        "prompts": {"": Pace(4, 3)},
+        "images": {"": Pace(2, 0.5)},
         "train": dict.fromkeys(shapes, Pace(1, 0.1)),
         "evaluate": dict.fromkeys(shapes, Pace(0, 2, cold=7)),
     }
-    return Rates(**known | changed)
+    return Rates(workers=2, start=start, paces=paces | changed)
 
 
 def state(done: dict[str, list[int]]) -> State:
@@ -70,8 +70,7 @@ def test_the_sums_of_given_rates_are_exact(planned):
 
 def test_after_half_the_work_half_is_left(planned):
     _, config, plan = planned
-    none = {"start": 0.0, "evaluate": {name: Pace(0, 2) for name in rates(config, plan).evaluate}}
-    known = rates(config, plan, **none)
+    known = rates(config, plan, start=0.0, evaluate=dict.fromkeys(rates(config, plan).paces["evaluate"], Pace(0, 2)))
     whole = forecast(config, plan, state({}), known)
     half = {"prompts": [2, 0], "images": [20, 0], "train": [500, 500, 0, 0], "evaluate": [1, 1, 0, 0]}
     left = forecast(config, plan, state(half), known)
@@ -88,11 +87,11 @@ def test_a_training_to_be_done_again_is_to_be_evaluated_again(planned):
 
 def test_what_nobody_measured_is_none_and_named(planned):
     _, config, plan = planned
-    made = forecast(config, plan, state({}), rates(config, plan, prompts=None))
+    made = forecast(config, plan, state({}), rates(config, plan, prompts={}))
     assert (made.seconds["prompts"], made.wall_seconds, made.cost, made.unmeasured) == (None, None, None, ["prompts"])
     assert made.seconds["train"] == pytest.approx(204)
     done = {"prompts": [2, 2]}
-    assert forecast(config, plan, state(done), rates(config, plan, prompts=None)).unmeasured == []
+    assert forecast(config, plan, state(done), rates(config, plan, prompts={})).unmeasured == []
 
 
 @pytest.mark.parametrize(
@@ -119,16 +118,46 @@ def test_a_rate_holds_for_its_settings_its_device_and_its_processes_only(planned
     written = {"machine": machine, "train": {name: {"train": pace, "evaluate": pace}}}
     for key, value in written.items():
         store.put(layout.timing("first", "preview", key), json.dumps(value).encode())
-    assert known_rates(store, "first", config, plan).train == {name: Pace(1.0, 0.1)}
-    assert read_forecast(store, "first", config, plan).unmeasured == [
-        "prompts",
-        "images",
-        "train",
-        "evaluate",
-    ]  # naive's are not known
+    assert known_rates(store, "first", config, plan).paces["train"] == {name: Pace(1.0, 0.1)}
+    unmeasured = read_forecast(store, "first", config, plan).unmeasured
+    assert unmeasured == ["prompts", "images", "train", "evaluate"]  # naive's are not known
     for other in ("compute.device=cuda", "compute.workers=3"):
-        assert known_rates(store, "first", configuration("class_shards=2", ARMS, other), plan).train == {}
+        assert known_rates(store, "first", configuration("class_shards=2", ARMS, other), plan).paces["train"] == {}
     slower = configuration("class_shards=2", ARMS, "training.image_size=64")
     assert shape(slower, plan, arms.resolve_arm(slower, "real"), None) != name
     cheaper = configuration("class_shards=2", ARMS, "training.lr=0.5", "training.steps=9")
     assert shape(cheaper, plan, arms.resolve_arm(cheaper, "real"), None) == name
+
+
+def test_growth_counts_only_what_has_no_manifest():
+    config = free("scale=6x", "compute.price=2", "compute.gpus=4", "images.part_images=100")
+    real = counts(100, 100)
+    plan = plan_of(real, lay_out_shards(config, real, None), 6)
+    published = {
+        layout.synthetic_manifest("r", 1, part.shard, part.number)
+        for shard in range(len(plan.class_shards))
+        for part in plan.parts(config, shard, 1)
+    }
+    images = estimate_images(config, plan, ImagesRate(10.0, "measured", 20_000), published, "r")
+    assert (images.images, images.images_left, images.multiples) == (1200, 1000, [2, 3, 4, 5, 6])
+    assert images.bytes == 1200 * 20_000
+    assert images.gpu_hours == pytest.approx(1000 / 10 / 3600)
+    assert images.cost == pytest.approx(2 * images.gpu_hours)
+    assert images.tars == 12
+
+
+def test_wall_time_is_never_below_the_longest_shard():
+    config = free("scale=1x", "compute.gpus=100")
+    real = counts(1000, 10, 10)
+    made = lay_out_shards(free("class_shards=3"), real, rate=1.0)
+    images = estimate_images(config, plan_of(real, made, 1), ImagesRate(1.0, "measured"), set(), "r")
+    assert images.wall_hours == pytest.approx(1000 / 3600)
+
+
+def test_what_nobody_measured_is_none():
+    config = free("compute.price=2")
+    real = counts(100)
+    images = estimate_images(
+        config, plan_of(real, lay_out_shards(config, real, None), 2), ImagesRate(None, "unmeasured"), set(), "r"
+    )
+    assert (images.bytes, images.gpu_hours, images.wall_hours, images.cost) == (None, None, None, None)

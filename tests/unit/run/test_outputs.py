@@ -1,6 +1,5 @@
 """What stages leave for the workflow that started them."""
 
-import hashlib
 import json
 
 import pytest
@@ -13,7 +12,7 @@ from synaug.run import outputs
 from synaug.run.job import open_run
 from synaug.run.status import read_state
 from synaug.stages import plan as planning
-from tests.planned import CLASSES, INFO, make_plan, put_manifests, put_real
+from tests.planned import CLASSES, INFO, make_plan, put_evaluation, put_manifests, put_real
 
 
 @pytest.fixture(autouse=True)
@@ -61,11 +60,9 @@ def test_a_shard_is_left_for_a_missing_part_or_a_missing_prompts_file(planned, f
 def test_an_arm_to_be_trained_again_is_to_be_evaluated_too(planned, folder):
     config, _ = open_run(planned, "first")
     done = json.dumps(arms.resolve_arm(config, "real").frozen()).encode()
-    trained = hashlib.sha256(done).hexdigest()
-    tests = {name: {"split": test.split, "subset": None, "domain": test.domain} for name, test in config.tests.items()}
     for seed in (0, 1):
         planned.put(layout.training("first", "real", seed, "done.json"), done)
-        planned.put(layout.evaluation("first", "real", seed), json.dumps({"tests": tests, "trained": trained}).encode())
+        put_evaluation(planned, config, "real", seed)
     made = written(planned, folder)
     assert made["trainings"] == made["evaluations"] == []
     planned.delete(layout.training("first", "real", 1, "done.json"))

@@ -1,17 +1,16 @@
 """The progress of a run is read from what lies in the store."""
 
-import hashlib
 import json
 
 import pytest
 
 from synaug.cli.status import as_dict
 from synaug.data import layout
-from synaug.run.flow import flow
-from synaug.run.job import Task, open_run
+from synaug.run.job import open_run
+from synaug.run.stages import Task
 from synaug.run.status import read_state
 from synaug.stages import plan as planning
-from tests.planned import CLASSES, INFO, configuration, make_plan, put_manifests, put_real
+from tests.planned import CLASSES, INFO, configuration, make_plan, put_evaluation, put_manifests, put_real
 
 
 @pytest.fixture(autouse=True)
@@ -97,12 +96,7 @@ def put_evaluated(store, config) -> None:
     """Arm real, seed 0."""
     key = layout.training("first", "real", 0, "done.json")
     put_json(store, key, {"seconds": 1})
-    tests = {name: {"split": test.split, "subset": None, "domain": test.domain} for name, test in config.tests.items()}
-    put_json(
-        store,
-        layout.evaluation("first", "real", 0),
-        {"tests": tests, "trained": hashlib.sha256(store.get(key)).hexdigest()},
-    )
+    put_evaluation(store, config, "real", 0)
 
 
 def test_a_training_that_was_repeated_asks_for_evaluation_again(planned):
@@ -122,13 +116,14 @@ def test_a_test_set_of_another_domain_asks_for_evaluation_again(planned):
 def test_arms_beyond_the_scale_wait(planned):
     make_plan(planned, "scale=1x")
     config, plan = open_run(planned, "first")
-    trained = {task.arm for group in flow(config, plan) for chain in group for task in chain if task.stage == "train"}
+    trained = {task.arm for group in plan.flow(config) for chain in group for task in chain if task.stage == "train"}
     assert trained == {"real"}
     assert {task.task.arm for task in state(planned).stages["train"].tasks} == {"real"}
 
 
 def test_the_flow_chains_each_shard_and_each_training(planned):
-    groups = flow(*open_run(planned, "first"))
+    config, plan = open_run(planned, "first")
+    groups = plan.flow(config)
     assert [[task.arguments for task in chain] for chain in groups[0]] == [
         ["prompts --shard 0", "images --shard 0"], ["prompts --shard 1", "images --shard 1"],
     ]  # fmt: skip

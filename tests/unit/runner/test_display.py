@@ -4,7 +4,8 @@ import io
 
 from rich.console import Console
 
-from synaug.run.job import Progress, Task
+from synaug.run.job import Progress
+from synaug.run.stages import Task
 from synaug.run.status import StageState, State, TaskState
 from synaug.runner.display import Display
 
@@ -26,7 +27,7 @@ def shown(console: Console) -> str:
     for done in (100, 150):
         display.progressed(IMAGES, Progress("images", "images-000", done, 200, "image", {"rejected": 1}))
     display.ended(IMAGES)
-    display.failed(Task(stage="train", arm="real", seed=0), 3, "no")
+    display.failed(Task(stage="train", arm="real", seed=0), 3)
     display.stop()
     return console.file.getvalue()
 

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from synaug.data import layout
 from synaug.data.store import open_store
-from synaug.run.job import Task
+from synaug.run.stages import Task
 from synaug.runner.display import Display
-from synaug.runner.local_executor import run_locally
+from synaug.runner.local_executor import Failure, run_locally
 from synaug.runner.worker_pool import MALLOC, QUIET, THREAD_VARIABLES
 from synaug.stages import plan as planning
 from tests.planned import INFO, make_plan, put_real
@@ -69,7 +69,7 @@ def test_a_run_is_done_in_order_and_then_there_is_nothing_to_do(planned):
 def test_a_failed_task_lets_the_others_finish_and_a_rerun_goes_on(planned):
     planned.put("fail", b"")
     outcome = run(planned)
-    assert outcome.failures == [(Task(stage="images", shard=1), 3, "shard 1 is broken")]
+    assert outcome.failures == [Failure(Task(stage="images", shard=1), 3, "shard 1 is broken")]
     assert {"images-0", "prompts-1"} <= set(records(planned))
     assert not any(name.startswith(("index", "train")) for name in records(planned))
     assert planned.get(layout.log("first", "images", "001")).decode() == "a library's last words\nshard 1 is broken\n"

@@ -33,7 +33,7 @@ def test_a_plan_holds_classes_counts_shards_and_a_whole_run_yaml(planned):
     stored = yaml.safe_load(planned.get(layout.run_yaml("first")))
     assert [entry["id"] for entry in stored["classes"]] == list(CLASSES)
     assert stored["images"]["jpeg_quality"] == 92  # defaults are written out
-    assert plan.estimate["images"] == 40
+    assert plan.estimate.images == 40
 
 
 def test_planning_again_changes_nothing(planned):
@@ -58,11 +58,8 @@ def test_growth_plans_only_the_multiples_that_are_missing(planned):
     grown, notes = make_plan(planned, "scale=6x")
     assert grown.digest == plan.digest
     assert grown.class_shards == plan.class_shards
-    assert (grown.estimate["images"], grown.estimate["images_left"], grown.estimate["multiples"]) == (
-        240,
-        200,
-        [2, 3, 4, 5, 6],
-    )
+    made = grown.estimate
+    assert (made.images, made.images_left, made.multiples) == (240, 200, [2, 3, 4, 5, 6])
     assert notes == ["x1 as before; to make: x2, x3, x4, x5, x6"]
 
 

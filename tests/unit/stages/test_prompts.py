@@ -54,7 +54,6 @@ def job_in(folder, shards, **settings) -> Job:
         models=[],
         styles=[],
         scale=1,
-        estimate={},
         versions={},
     )
     classes = [{"id": class_id, "names": [name]} for class_id, name in NAMES.items()]

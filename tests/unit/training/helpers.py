@@ -157,7 +157,6 @@ def plan(real: int) -> Plan:
         models=[],
         styles=[],
         scale=1,
-        estimate={},
         versions={},
     )
 

@@ -6,8 +6,9 @@ import pytest
 
 from synaug.data import layout
 from synaug.reporting.study.forecast import forecasts, lines, together
-from synaug.run.forecast import Forecast
-from synaug.run.rates import Pace, Rates
+from synaug.run.job import open_run
+from synaug.run.plan import Forecast
+from synaug.run.rates import Pace, Rates, images_digest
 from synaug.stages import plan as planning
 from tests.planned import INFO, make_plan, put_real
 
@@ -39,12 +40,13 @@ def test_what_is_unmeasured_is_named_with_the_command_that_measures_it():
 
 
 def test_a_rate_of_one_run_serves_the_others_and_its_own_comes_first():
-    own = Rates(workers=1, start=0.0, prompts=None, images=Pace(0, 2), train={"small": Pace(0, 1)}, evaluate={})
+    own = Rates(workers=1, start=0.0, paces={"images": {"": Pace(0, 2)}, "train": {"small": Pace(0, 1)}})
     paces = {"small": Pace(0, 7), "large": Pace(0, 5)}
-    other = Rates(workers=2, start=3.0, prompts=Pace(1, 4), images=Pace(0, 9), train=paces, evaluate={})
+    measured = {"prompts": {"": Pace(1, 4)}, "images": {"": Pace(0, 9)}, "train": paces}
+    other = Rates(workers=2, start=3.0, paces=measured)
     found = together([own, other])
-    assert (found.workers, found.prompts, found.images) == (2, Pace(1, 4), Pace(0, 2))
-    assert found.train == {"small": Pace(0, 1), "large": Pace(0, 5)}
+    assert (found.workers, found.pace("prompts"), found.pace("images")) == (2, Pace(1, 4), Pace(0, 2))
+    assert found.paces["train"] == {"small": Pace(0, 1), "large": Pace(0, 5)}
 
 
 def test_a_run_is_estimated_from_the_images_rate_of_another_with_the_same_settings_only(store, monkeypatch):
@@ -53,11 +55,8 @@ def test_a_run_is_estimated_from_the_images_rate_of_another_with_the_same_settin
     for run, seed in (("a", 0), ("b", 1)):
         make_plan(store, f"seed={seed}", run=run)
     make_plan(store, "images.guidance_scale=3.0", run="other")
-    from synaug.run.estimate import rate_of
-    from synaug.run.job import open_run
-
     config, plan = open_run(store, "a")
-    rate = {"of": rate_of(config, plan.models, None), "rate": 2.0, "device": "cpu", "bytes_per_image": 1000}
+    rate = {"of": images_digest(config, plan.models, None), "rate": 2.0, "device": "cpu", "bytes_per_image": 1000}
     store.put(layout.timing("a", "preview", "rate"), json.dumps(rate).encode())
     found = forecasts(store, ["a", "b", "other"])
     assert found["a"].seconds["images"] == found["b"].seconds["images"] == pytest.approx(20.0)
