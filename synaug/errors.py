@@ -48,14 +48,15 @@ class TransientError(SynaugError):
 
 
 def known(error: BaseException) -> SynaugError | None:
-    """The error as one of ours; a full, read-only or denied disk is permanent. None: a defect."""
+    """Return the error as one of ours; a full, read-only or denied disk is permanent. None: a defect."""
     if isinstance(error, SynaugError):
         return error
     if isinstance(error, OSError):
         where = error.filename or "the disk"
         if error.errno in FULL:
             return DataError(
-                f"{where} {FULL[error.errno]}; make room or choose another --store, then run again: what is done stays done"
+                f"{where} {FULL[error.errno]}; make room or choose another --store, then run again: what is done stays "
+                "done"
             )
         if error.errno in (errno.EACCES, errno.EPERM):
             return DataError(f"no permission for {where}; give this user access or choose another --store")
@@ -63,7 +64,7 @@ def known(error: BaseException) -> SynaugError | None:
 
 
 def describe(error: BaseException) -> tuple[int, str]:
-    """(exit code, one line)."""
+    """Return the exit code and the one line of an error."""
     if ours := known(error):
         return ours.exit_code, " ".join(str(ours).split())
     first = (str(error).strip().splitlines() or [""])[0]
@@ -71,7 +72,7 @@ def describe(error: BaseException) -> tuple[int, str]:
 
 
 def end_process(code: int, line: str) -> None:
-    """Ends this process at once: the interpreter's orderly end could wait for a peer, or a thread, that never comes.
+    """End this process at once: the interpreter's orderly end could wait for a peer, or a thread, that never comes.
 
     Of a rank, code and line are left for the command that started torchrun.
     """

@@ -1,7 +1,8 @@
 """What a stage says of itself while it works: Prometheus metrics, and the beat that the stall watch listens to.
 
-Metrics are served where SYNAUG_METRICS_PORT is set; without it each function returns at once and prometheus_client is
-not imported. Counters have no label for the class shard: their series would never end.
+Metrics are served where SYNAUG_METRICS_PORT is set; without it each function returns at once, and prometheus_client,
+which would slow the start of every command, is not imported. Counters have no label for the class shard: their series
+would never end.
 """
 
 import logging
@@ -16,34 +17,43 @@ logger = logging.getLogger("synaug")
 
 
 class _Instruments:
-    def __init__(self):
+    def __init__(self) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
         from prometheus_client.process_collector import ProcessCollector
 
-        self.registry = CollectorRegistry()
-        mine = {"registry": self.registry}
-        ProcessCollector(**mine)
-        self.images = Counter("synaug_images", "Synthetic images made and accepted", **mine)
-        self.rejected = Counter("synaug_rejected_images", "Generated images that were thrown away", ["reason"], **mine)
-        self.phases = Counter(
-            "synaug_phase_seconds", "Work of the images stage by phase; phases overlap", ["phase"], **mine
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(name, text, registry=registry)
+
+        self.images = counter("synaug_images", "Synthetic images made and accepted")
+        self.rejected = counter("synaug_rejected_images", "Generated images that were thrown away", "reason")
+        self.phases = counter("synaug_phase_seconds", "Work of the images stage by phase; phases overlap", "phase")
+        self.uploads = Histogram(
+            "synaug_store_upload_seconds", "One put to the store", buckets=UPLOAD_SECONDS, registry=registry
         )
-        self.uploads = Histogram("synaug_store_upload_seconds", "One put to the store", buckets=UPLOAD_SECONDS, **mine)
-        self.trained = Counter("synaug_train_images", "Images trained on, over all ranks", **mine)
-        self.train_rate = Gauge("synaug_train_images_per_second", "Over all ranks", **mine)
-        self.step = Gauge("synaug_train_step", "Optimizer steps done", **mine)
-        self.loss = Gauge("synaug_train_loss", "Weighted loss of the last steps", **mine)
-        self.accuracy = Gauge("synaug_train_accuracy_ratio", "Top-1 on the training batches of the last steps", **mine)
+        self.trained = counter("synaug_train_images", "Images trained on, over all ranks")
+        self.train_rate = gauge("synaug_train_images_per_second", "Over all ranks")
+        self.step = gauge("synaug_train_step", "Optimizer steps done")
+        self.loss = gauge("synaug_train_loss", "Weighted loss of the last steps")
+        self.accuracy = gauge("synaug_train_accuracy_ratio", "Top-1 on the training batches of the last steps")
 
 
 class _Served:
-    """Of this process."""
+    """The metrics of this process, once they are served."""
 
     instruments: _Instruments | None = None
 
 
 def serve() -> None:
-    """On the port that the environment names, for as long as the process lives; of several ranks in a pod the first."""
+    """Serve metrics on the port that the environment names, for as long as the process lives.
+
+    Of several ranks in a pod the first one does.
+    """
     port = os.environ.get(PORT)
     if not port or _Served.instruments or os.environ.get("LOCAL_RANK", "0") != "0":
         return
@@ -59,40 +69,41 @@ def serve() -> None:
 
 
 def images(good: int, faults: list[str]) -> None:
-    """Of one finished batch. faults: the reason of each rejected image."""
-    if made := _Served.instruments:
-        made.images.inc(good)
+    """Count the images of one finished batch. faults: the reason of each rejected image."""
+    if instruments := _Served.instruments:
+        instruments.images.inc(good)
         for reason in faults:
-            made.rejected.labels(reason).inc()
+            instruments.rejected.labels(reason).inc()
 
 
 def phase(name: str, seconds: float) -> None:
-    if made := _Served.instruments:
-        made.phases.labels(name).inc(seconds)
+    """Add the seconds of work of one phase of the images stage."""
+    if instruments := _Served.instruments:
+        instruments.phases.labels(name).inc(seconds)
 
 
 def training(*, step: int, images: int, loss: float, accuracy: float, images_per_second: float) -> None:
-    """images: since the last call."""
-    if made := _Served.instruments:
-        made.trained.inc(images)
+    """Report the last steps of a training. images: since the last call. loss, accuracy: means over those steps."""
+    if instruments := _Served.instruments:
+        instruments.trained.inc(images)
         for gauge, value in (
-            (made.step, step),
-            (made.loss, loss),
-            (made.accuracy, accuracy),
-            (made.train_rate, images_per_second),
+            (instruments.step, step),
+            (instruments.loss, loss),
+            (instruments.accuracy, accuracy),
+            (instruments.train_rate, images_per_second),
         ):
             gauge.set(value)
 
 
 @contextmanager
 def uploading() -> Iterator[None]:
-    """Around one put."""
-    if not (made := _Served.instruments):
+    """Measure the seconds of one put."""
+    if not (instruments := _Served.instruments):
         yield
         return
     start = time.perf_counter()
     yield
-    made.uploads.observe(time.perf_counter() - start)
+    instruments.uploads.observe(time.perf_counter() - start)
 
 
 class Pulse:

@@ -54,6 +54,7 @@ def _show(job: Job, stored: "Stored", args: argparse.Namespace) -> None:
     from PIL import Image
 
     from synaug.backends.diffusion import open_diffusion
+    from synaug.data.images import decode_rgb
     from synaug.generation import regenerate
     from synaug.generation.encode import to_image, to_jpeg
 
@@ -69,7 +70,9 @@ def _show(job: Job, stored: "Stored", args: argparse.Namespace) -> None:
         pixels = regenerate.make_alone(diffusion, job.config, image)
     made = to_image(pixels, shortest_edge=images.shortest_edge)
     jpeg = to_jpeg(made, quality=images.jpeg_quality)
-    before, after = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.int16) for data in (stored.jpeg, jpeg))
+    row = stored.manifest.key.index(stored.key)
+    before = np.asarray(decode_rgb(stored.jpeg, job.store, stored.manifest, row), np.int16)
+    after = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"), np.int16)
     difference = np.abs(before - after)
     output = args.output or Path(f"{stored.key}.png")
     Image.fromarray(np.concatenate([before, after], axis=1).astype(np.uint8)).save(output)

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from synaug.config import Config
-from synaug.config.load import explain
-from synaug.config.training import TrainingSettings
+from synaug.config.run import Config
+from synaug.config.suggest import explain
+from synaug.config.training import Arm, TrainingSettings
 from synaug.errors import DataError, UsageError
 
 MIXED = ("naive", "auxbn", "oracle")
@@ -19,13 +19,13 @@ DEFAULTS_THEN = {"synthetic_share": 0.5}  # of settings that trainings from befo
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedArm:
-    """An arm, resolved."""
+    """An arm with `training:` and the run's scale filled in: all that its training needs of the configuration."""
 
     name: str
     kind: str
     settings: TrainingSettings
     steps: int
-    n_real: int  # of a global batch; real images come first
+    n_real: int  # images of a global batch; real ones come first
     n_synthetic: int
     scale: int | None  # None: no second source
     prompt_kinds: list[str] | None
@@ -35,7 +35,7 @@ class ResolvedArm:
     window: int
 
     def frozen(self) -> dict[str, Any]:
-        """What settings.json holds: everything that shapes the weights but the seed."""
+        """Return what settings.json holds: everything that shapes the weights but the seed."""
         return {
             "arm": self.name,
             "kind": self.kind,
@@ -50,7 +50,7 @@ class ResolvedArm:
         }
 
 
-def _arm(config: Config, name: str):
+def _arm(config: Config, name: str) -> Arm:
     if name not in config.arms:
         raise UsageError(
             f"no arm {name!r}; run.yaml has {', '.join(config.arms) or 'none'}: choose one, or add it under `arms:`"
@@ -59,7 +59,7 @@ def _arm(config: Config, name: str):
 
 
 def merged(base: dict, changes: dict) -> dict:
-    """Sections are merged field by field; model_kwargs are replaced whole."""
+    """Lay changes over a configuration: sections are merged field by field, model_kwargs are replaced whole."""
     sections = {
         key for key, value in changes.items() if isinstance(value, dict) and isinstance(base.get(key), dict)
     } - {"model_kwargs"}
@@ -67,7 +67,10 @@ def merged(base: dict, changes: dict) -> dict:
 
 
 def settings_of(config: Config, name: str) -> TrainingSettings:
-    """`training:` with the arm's own `settings` over it. Raises UsageError."""
+    """Return `training:` with the arm's own `settings` over it.
+
+    Raises UsageError for an unknown arm or a wrong setting.
+    """
     arm = _arm(config, name)
     try:
         return TrainingSettings.model_validate(merged(config.training.model_dump(), arm.settings))
@@ -75,15 +78,28 @@ def settings_of(config: Config, name: str) -> TrainingSettings:
         raise UsageError(explain(error, "", prefix=f"arms.{name}.settings.")) from error
 
 
+def check_arms(config: Config) -> None:
+    """Find a misspelled or impossible setting of an arm when the configuration is loaded, not hours later.
+
+    Raises UsageError.
+    """
+    for name in config.arms:
+        settings_of(config, name)
+
+
 def resolve_arm(config: Config, name: str) -> ResolvedArm:
-    """Raises UsageError for an unknown arm, settings that cannot be meant, or a batch that cannot be split."""
+    """Resolve an arm of the configuration.
+
+    Raises UsageError for an unknown arm, settings that cannot be meant, or a batch that cannot be split.
+    """
     arm, settings = _arm(config, name), settings_of(config, name)
     mixed = arm.kind in MIXED
     n_synthetic = round(settings.batch_size * settings.synthetic_share) if mixed else 0
     if mixed and not 0 < n_synthetic < settings.batch_size:
         raise UsageError(
-            f"arm {name}: synthetic_share {settings.synthetic_share:g} of batch_size {settings.batch_size} is {n_synthetic} images; "
-            f"a batch needs 1 to {settings.batch_size - 1} synthetic ones: change the share, or raise batch_size"
+            f"arm {name}: synthetic_share {settings.synthetic_share:g} of batch_size {settings.batch_size} is "
+            f"{n_synthetic} images; a batch needs 1 to {settings.batch_size - 1} synthetic ones: change the share, or "
+            "raise batch_size"
         )
     if arm.kind == "oracle" and not config.oracle:
         raise UsageError(
@@ -106,7 +122,7 @@ def resolve_arm(config: Config, name: str) -> ResolvedArm:
 
 
 def differences(old: dict, new: dict, path: str = "") -> list[str]:
-    """`settings.lr: 0.1 -> 0.2` for each value that differs."""
+    """List the values that differ, each as `settings.lr: 0.1 -> 0.2`."""
     lines = []
     for key in sorted({*old, *new}):
         a, b = old.get(key), new.get(key)
@@ -118,9 +134,10 @@ def differences(old: dict, new: dict, path: str = "") -> list[str]:
 
 
 def changes(stored: dict, frozen: dict) -> list[str]:
-    """How settings.json or done.json of a training differs from what its arm is now; empty: it is this very arm.
+    """List how settings.json or done.json of a training differs from what its arm is now; empty: it is this very arm.
 
-    What the file is too old to hold counts as what it was then: the default of a setting, any split of an oracle arm.
+    stored: of the file. frozen: of the arm. What the file is too old to hold counts as what it was then: the default of
+    a setting, any split of an oracle arm.
     """
     then = {name: stored.get(name) for name in frozen} | {"oracle": stored.get("oracle", frozen["oracle"])}
     if isinstance(then["settings"], dict):
@@ -129,8 +146,9 @@ def changes(stored: dict, frozen: dict) -> list[str]:
 
 
 def refuse_changes(stored: dict, new: dict, *, where: str) -> None:
-    """An arm's first checkpoint freezes its settings. Raises DataError with the difference."""
+    """Refuse to go on with an arm whose first checkpoint froze other settings. Raises DataError with the difference."""
     if changed := changes(stored, new):
         raise DataError(
-            f"arm {new['arm']} was begun with other settings ({where}): {'; '.join(changed)}; set them back, or name another arm"
+            f"arm {new['arm']} was begun with other settings ({where}): {'; '.join(changed)}; set them back, or name "
+            "another arm"
         )

@@ -1,4 +1,4 @@
-"""Every field of run.yaml with its kind, unit and default: for the reference, for suggestions, and for what identity is."""
+"""Every field of run.yaml with its kind, unit and default: for the reference, suggestions, and what identity is."""
 
 import types
 import typing
@@ -16,7 +16,10 @@ NAME = "NAME"  # stands for the key of a mapping, as in arms.NAME.kind
 
 @dataclass(frozen=True)
 class ConfigField:
-    """A leaf. path: dotted; kind: identity, growable or execution (None: a mistake that a test finds)."""
+    """A field that is no section.
+
+    path: dotted. kind: identity, growable or execution (None: a mistake that a test finds).
+    """
 
     path: str
     kind: str | None
@@ -28,7 +31,7 @@ class ConfigField:
 
 
 def type_text(annotation: Any) -> str:
-    """`integer or null`, `one of auto, cpu`: for people."""
+    """Describe a field's type for people: `integer or null`, `one of auto, cpu`."""
     plain = {
         int: "integer",
         float: "number",
@@ -57,12 +60,12 @@ def _section(annotation: Any) -> type[FrozenModel] | None:
 
 
 def _entries(annotation: Any) -> type[FrozenModel] | None:
-    """The section that a mapping's values are, as in dict[str, Arm]."""
+    """Return the section that a mapping's values are, as in dict[str, Arm]."""
     return _section(get_args(annotation)[1]) if get_origin(annotation) is dict else None
 
 
 def fields(model: type[FrozenModel] = Config, prefix: str = "") -> Iterator[ConfigField]:
-    """Leaves in the order of run.yaml; the entries of a mapping appear as `arms.NAME.kind`."""
+    """List the fields in the order of run.yaml; the entries of a mapping appear as `arms.NAME.kind`."""
     for name, info in model.model_fields.items():
         path = prefix + name
         if section := _section(info.annotation):
@@ -70,21 +73,22 @@ def fields(model: type[FrozenModel] = Config, prefix: str = "") -> Iterator[Conf
         elif section := _entries(info.annotation):
             yield from fields(section, f"{path}.{NAME}.")
         else:
-            extra = info.json_schema_extra or {}
+            extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+            kind, unit = extra.get("kind"), extra.get("unit", "")
             default = info.get_default(call_default_factory=True)
             yield ConfigField(
                 path=path,
-                kind=extra.get("kind"),
+                kind=None if kind is None else str(kind),
                 type=type_text(info.annotation),
                 default=None if default is PydanticUndefined else default,
                 required=info.is_required(),
-                unit=extra.get("unit", ""),
+                unit=str(unit),
                 description=info.description or "",
             )
 
 
 def field_at(path: str) -> ConfigField | None:
-    """The field that a dotted path lies at or under; None for a path that names none."""
+    """Find the field that a dotted path lies at or under; None for a path that names none."""
     parts = path.split(".")
     for field in fields():
         pattern = field.path.split(".")
@@ -94,13 +98,13 @@ def field_at(path: str) -> ConfigField | None:
 
 
 def kind_of(path: str) -> str | None:
-    """Kind of the field at a dotted path; None for a path that names no field."""
+    """Return the kind of the field at a dotted path; None for a path that names no field."""
     field = field_at(path)
     return field.kind if field else None
 
 
 def identity_values(config: Config) -> dict[str, Any]:
-    """{dotted path: plain value} of all identity fields."""
+    """Return the plain values of all identity fields by dotted path."""
     dumped = config.model_dump(mode="json")
     values = {}
     for field in fields():

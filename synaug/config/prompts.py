@@ -1,7 +1,7 @@
 """`prompts:` what each class name means, and the texts that the images are made from."""
 
 import re
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -36,7 +36,7 @@ class Mix(FrozenModel):
     sd: float = identity(1 / 3, "Share with stylized diversification", ge=0)
 
     @model_validator(mode="after")
-    def adds_up(self):
+    def adds_up(self) -> Self:
         if abs(self.plain + self.cd + self.sd - 1) > 1e-3:
             raise ValueError(f"the shares add up to {self.plain + self.cd + self.sd:g}; they must add up to 1")
         return self
@@ -62,7 +62,8 @@ class Prompts(FrozenModel):
     )
     examples: list[str] = identity(
         list,
-        "Example scenes for the LLM, each `class: foreground | background | lighting | angle`; empty: the built-in ones",
+        "Example scenes for the LLM, each `class: foreground | background | lighting | angle`; empty: the built-in "
+        "ones",
     )
     styles: list[str] | str = identity(
         "embedded", "Style list of the run: `embedded`, a YAML file beside run.yaml, or the list itself"

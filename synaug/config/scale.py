@@ -4,12 +4,12 @@ import re
 
 from synaug.errors import UsageError
 
-PATTERN = r"^[1-9]\d*x$"
-_SCALE = re.compile(PATTERN)
+SCALE_PATTERN = r"^[1-9]\d*x$"
+_SCALE = re.compile(SCALE_PATTERN)
 
 
 def parse_scale(text: str) -> int:
-    """Return the multiple of the real images that a scale stands for, `6x` -> 6. Raises UsageError for 0x, six, -1x, 1.5x."""
+    """Return a scale's multiple of the real images, `6x` -> 6. Raises UsageError for 0x, six, -1x, 1.5x."""
     if not _SCALE.fullmatch(text):
         raise UsageError(f"scale: {no_scale(text)}")
     return int(text.removesuffix("x"))

@@ -1,8 +1,11 @@
-"""What may change between runs of one set: every field is identity, growable or execution (docs/design.md, Configuration)."""
+"""What every section and field of run.yaml is made of.
+
+Each field is identity, growable or execution: what may change between runs of one set (docs/design.md, Configuration).
+"""
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Kind = Literal["identity", "growable", "execution"]
 
@@ -14,22 +17,24 @@ class FrozenModel(BaseModel):
 
 
 def _setting(kind: Kind, default: Any, description: str, unit: str, **limits) -> Any:
-    extra = {"kind": kind} | ({"unit": unit} if unit else {})
+    extra: dict[str, JsonValue] = {"kind": kind}
+    if unit:
+        extra["unit"] = unit
     if callable(default):
         return Field(default_factory=default, description=description, json_schema_extra=extra, **limits)
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
 def identity(default: Any, description: str, *, unit: str = "", **limits) -> Any:
-    """Frozen by the first plan; a change is refused once something was made with it."""
+    """Declare a field that the first plan freezes; a change is refused once something was made with it."""
     return _setting("identity", default, description, unit, **limits)
 
 
 def growable(default: Any, description: str, *, unit: str = "", **limits) -> Any:
-    """May be added to: a larger scale, another arm, another seed, another test set."""
+    """Declare a field that may be added to: a larger scale, another arm, another seed, another test set."""
     return _setting("growable", default, description, unit, **limits)
 
 
 def execution(default: Any, description: str, *, unit: str = "", **limits) -> Any:
-    """How and where a run is carried out; never changes what comes out, beyond the stated tolerance."""
+    """Declare how and where a run is carried out; it never changes what comes out, beyond the stated tolerance."""
     return _setting("execution", default, description, unit, **limits)

@@ -2,9 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
-
-from synaug.config.scale import PATTERN, parse_scale
+from synaug.config.scale import SCALE_PATTERN, parse_scale
 from synaug.config.settings import FrozenModel, growable
 
 ArmKind = Literal["real", "real-half", "naive", "auxbn", "oracle"]
@@ -12,6 +10,8 @@ PromptKind = Literal["plain", "cd", "sd"]
 
 
 class Augmentation(FrozenModel):
+    """`training.augmentation:` what is done to a training image."""
+
     crop: Literal["random-resized", "pad", "none"] = growable(
         "random-resized", "Random crop: of a random area, or after padding by an eighth"
     )
@@ -39,7 +39,8 @@ class TrainingSettings(FrozenModel):
     )
     synthetic_share: float = growable(
         0.5,
-        "Synthetic images of a mixed arm's batch, as a part of batch_size (rounded to whole images, at least one of each)",
+        "Synthetic images of a mixed arm's batch, as a part of batch_size (rounded to whole images, at least one of "
+        "each)",
         gt=0,
         lt=1,
     )
@@ -66,7 +67,7 @@ class Arm(FrozenModel):
     scale: str | None = growable(
         None,
         "Pool that the synthetic images of a batch are drawn from, like 2x; null: the run's scale",
-        pattern=PATTERN,
+        pattern=SCALE_PATTERN,
     )
     prompt_kinds: list[PromptKind] | None = growable(None, "Use only images of these prompt kinds; null: all")
     pool_images: int | None = growable(
@@ -81,6 +82,6 @@ class Arm(FrozenModel):
 
 
 class LoaderSettings(FrozenModel):
-    window: int = Field(
-        8, description="Tars open at once, samples are shuffled over them", json_schema_extra={"kind": "growable"}, ge=1
-    )
+    """`loader:` how training reads its tars."""
+
+    window: int = growable(8, "Tars open at once, samples are shuffled over them", ge=1)

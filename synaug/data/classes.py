@@ -1,16 +1,19 @@
-"""The classes: keyed on the id, never on a name (two classes may share one)."""
+"""The classes: keyed on the id, never on a name (two classes may share one).
+
+timm is imported where ImageNet's tables are read: it loads torch, which the control image has not.
+"""
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import yaml
 from pydantic import Field, ValidationError
+from slugify import slugify
 
+from synaug.config import Config
 from synaug.config.settings import FrozenModel
 from synaug.errors import UsageError
-
-if TYPE_CHECKING:
-    from synaug.config import Config
 
 IMAGENET = "imagenet-1k"
 
@@ -31,35 +34,40 @@ class ClassEntry(FrozenModel):
         return self.names[0]
 
 
-def load_classes(config: "Config", base_folder: Path) -> list[ClassEntry]:
-    """The run's classes, in label order: `classes:` of the configuration, a file's path relative to base_folder. Raises UsageError."""
+def load_classes(config: Config, base_folder: Path) -> list[ClassEntry]:
+    """Load the run's classes, in label order: `classes:` of the configuration, a file's path relative to base_folder.
+
+    Raises UsageError.
+    """
     if isinstance(config.classes, str):
         return read_classes(config.classes, base_folder)
     return parse_classes(config.classes, "classes")
 
 
 def read_classes(name: str, base_folder: Path = Path()) -> list[ClassEntry]:
-    """`imagenet-1k`, or a YAML file that lists classes."""
+    """Read a class list: `imagenet-1k`, or a YAML file that lists classes. Raises UsageError."""
     if name == IMAGENET:
         return imagenet_classes()
-    import yaml
-
     path = base_folder / name
     try:
         items = yaml.safe_load(path.read_text())
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UsageError(
-            f"no class list {path}; give {IMAGENET}, or a YAML file with id and names of each class (`synaug init` writes one)"
+            f"no class list {path}; give {IMAGENET}, or a YAML file with id and names of each class (`synaug init` "
+            "writes one)"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} does not parse as YAML: {' '.join(str(error).split())}; mend it") from error
+        raise UsageError(f"{path} does not parse as YAML: {' '.join(str(error).split())}; repair it") from error
     if items == IMAGENET:  # a file of this one word: how a workflow's parameter arrives
         return imagenet_classes()
     return parse_classes(items, str(path))
 
 
 def parse_classes(items: Any, where: str) -> list[ClassEntry]:
-    """Class entries from plain data; a class may be given as its name alone (`names` also takes one string). Raises UsageError."""
+    """Make class entries of plain data, `{id: ..., names: [...]}` each; `names` also takes one string.
+
+    where: what messages call the data. Raises UsageError.
+    """
     if not isinstance(items, list) or not items:
         raise UsageError(f"{where} holds no list of classes; each is {{id: ..., names: [...]}}")
     entries = []
@@ -83,7 +91,11 @@ def parse_classes(items: Any, where: str) -> list[ClassEntry]:
 
 
 def imagenet_classes(subset: str = IMAGENET) -> list[ClassEntry]:
-    """An ImageNet from timm's own tables: WordNet ids in label order, lemmas as names, definitions as glosses."""
+    """List the classes of an ImageNet by timm's tables.
+
+    In label order, with WordNet ids, lemmas as names and definitions as glosses. subset: a name of timm's, like
+    `imagenet-1k`.
+    """
     from timm.data import ImageNetInfo
 
     info = ImageNetInfo(subset)
@@ -95,7 +107,5 @@ def imagenet_classes(subset: str = IMAGENET) -> list[ClassEntry]:
 
 
 def slug(name: str) -> str:
-    """An id from a folder's or label's name: ASCII letters, digits, dashes and underscores, `Café (big)` -> `Cafe-big`."""
-    from slugify import slugify
-
+    """Make an id of a folder's or label's name, of ASCII letters, digits, - and _: `Café (big)` -> `Cafe-big`."""
     return slugify(name, lowercase=False, regex_pattern=r"[^A-Za-z0-9_]+").lstrip("_-")

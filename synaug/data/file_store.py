@@ -30,10 +30,11 @@ class FileStore:
         self._cleaned = False
         self._numbers = itertools.count()
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["FileStore"], tuple[Path]]:
         return FileStore, (self.root,)
 
     def create(self) -> None:
+        """Make the folder."""
         with self._errors("the folder", writing=True):
             self.root.mkdir(parents=True, exist_ok=True)
 
@@ -44,7 +45,8 @@ class FileStore:
             data = file.read() if length is None else file.read(length)
         if length is not None and len(data) != length:
             raise DataError(
-                f"{self.url}/{key} ends {length - len(data)} bytes before the end of the range {start or 0}+{length}: it is truncated"
+                f"{self.url}/{key} ends {length - len(data)} bytes before the end of the range {start or 0}+{length}: "
+                "it is truncated"
             )
         return data
 
@@ -115,7 +117,7 @@ class FileStore:
             raise DataError(f"no store at {self.url}: there is no such folder; `synaug import` makes one")
 
     def _partial(self) -> tuple[Path, BinaryIO]:
-        """A new file that a lock marks as being written, until it is closed or its process dies."""
+        """Open a new file that a lock marks as being written, until it is closed or its process dies."""
         folder = self.root / PARTIAL
         folder.mkdir(exist_ok=True)
         if not self._cleaned:
@@ -157,13 +159,14 @@ class FileStore:
             )
         if error.errno == errno.EXDEV:
             return DataError(
-                f"{key} lies on another filesystem than the store {self.url}; a store must be on one, or its put is not atomic"
+                f"{key} is on another filesystem than the store {self.url}; a store must be on one, or its put is not "
+                "atomic"
             )
         return TransientError(f"the store {self.url} failed at {key}: {error.strerror or error}")
 
 
 def _remove_left_over(folder: Path) -> None:
-    """Files of killed processes: nobody holds their lock any more."""
+    """Delete the files of killed processes: nobody holds their lock any more."""
     for path in folder.iterdir():
         with suppress(FileNotFoundError, BlockingIOError), open(path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -171,7 +174,7 @@ def _remove_left_over(folder: Path) -> None:
 
 
 def _link(partial: Path, path: Path) -> bool:
-    """The file at its place, unless something lies there; whether it does now."""
+    """Put the file at its place, unless something is there, and return whether it is there now."""
     try:
         os.link(partial, path)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""Reading images from outside: decoded once, in full, to know that they are whole, and kept as they are stored."""
+"""Images: read from outside and decoded in full, to know that they are whole; and decoded as they are in a tar."""
 
 import hashlib
 import io
@@ -7,14 +7,20 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from synaug.data import layout
 from synaug.data.manifest import TarTable
+from synaug.data.store import Store, locate
+from synaug.data.webdataset import image_bytes, read_image_bytes
 from synaug.errors import DataError
 
+# What PIL raises for an image that does not decode; UnidentifiedImageError is an OSError.
+BROKEN = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 KEPT_FORMATS = {"JPEG": "jpg", "PNG": "png"}  # stored byte for byte; other formats become JPEG
 
 
@@ -29,26 +35,18 @@ class DecodedImage:
 
 
 def read(source: Path | bytes) -> DecodedImage:
-    """Raises DataError for a file that cannot be read at all."""
+    """Read and decode an image from outside, in full. Raises DataError for a file that cannot be read at all."""
     data = content(source)
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         image, extension = stored_form(data)
-    except Image.UnidentifiedImageError:
-        return DecodedImage(sha256, broken="no image format that is known")
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        struct.error,
-        Image.DecompressionBombError,
-    ) as error:  # what PIL raises for broken files
-        return DecodedImage(sha256, broken=" ".join(str(error).split()) or type(error).__name__)
+    except BROKEN as error:
+        return DecodedImage(sha256, broken=_reason(error))
     return DecodedImage(sha256, image, extension)
 
 
 def read_in_order(sources: Iterable[Path | bytes]) -> Iterator[DecodedImage]:
-    """Of each source, by a few threads a little ahead: memory holds a few dozen images."""
+    """Read each source, by a few threads a little ahead: memory holds a few dozen images."""
     threads = min(8, os.cpu_count() or 1)
     pending: deque[Future[DecodedImage]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -61,14 +59,17 @@ def read_in_order(sources: Iterable[Path | bytes]) -> Iterator[DecodedImage]:
 
 
 def content(source: Path | bytes) -> bytes:
+    """Return encoded bytes, read from their file where they have one. Raises DataError."""
+    if isinstance(source, bytes):
+        return source
     try:
-        return source if isinstance(source, bytes) else source.read_bytes()
+        return source.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {source}: {error.strerror}") from error
 
 
 def stored_form(data: bytes) -> tuple[bytes, str]:
-    """(bytes, extension) of an image as it is stored; it is decoded in full. Raises what PIL raises for a broken one."""
+    """Return bytes and extension of an image as it is stored; it is decoded in full. Raises what is in BROKEN."""
     with Image.open(io.BytesIO(data)) as image:
         image.load()
         if extension := KEPT_FORMATS.get(image.format or ""):
@@ -79,11 +80,52 @@ def stored_form(data: bytes) -> tuple[bytes, str]:
 
 
 def broken_rows(path: Path, table: TarTable, pool: ThreadPoolExecutor) -> dict[int, str]:
-    """Row -> why its image does not decode, of the tar at `path`."""
+    """Find the rows whose image does not decode, and why, in the tar at `path`."""
+    with open(path, "rb") as tar:
+        reasons = pool.map(lambda row: read(image_bytes(tar, table, row)).broken, range(len(table.key)))
+        return {row: why for row, why in enumerate(reasons) if why}
 
-    def check(row: int) -> str:
-        with open(path, "rb") as file:
-            file.seek(table.offset[row])
-            return read(file.read(table.length[row])).broken
 
-    return {row: why for row, why in enumerate(pool.map(check, range(len(table.key)))) if why}
+def read_rgb(store: Store, table: TarTable, row: int) -> Image.Image:
+    """Read the image of one row, RGB, and nothing else of its tar.
+
+    Raises DataError for one that is broken or missing.
+    """
+    return decode_rgb(read_image_bytes(store, table, row), store, table, row)
+
+
+def decode_rgb(data: bytes, store: Store, table: TarTable, row: int) -> Image.Image:
+    """Decode the encoded image of one row to RGB. Raises DataError for a broken one."""
+    with opened(data, store, table, row) as image:
+        return image.convert("RGB")
+
+
+@contextmanager
+def opened(data: bytes, store: Store, table: TarTable, row: int) -> Iterator[Image.Image]:
+    """Open the encoded image of one row, not decoded yet.
+
+    Raises DataError when it does not decode within the `with`.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            yield image
+    except BROKEN as error:
+        raise DataError(cannot_be_decoded(store, table, row, _reason(error))) from error
+
+
+def cannot_be_decoded(store: Store, table: TarTable, row: int, reason: str, *, advice: str = "") -> str:
+    """Say which image of which tar does not decode, why, and what to do.
+
+    advice: in place of what to do about an image that is already stored.
+    """
+    where, key = locate(store, table.tar)
+    if layout.is_synthetic(table.tar):
+        advice = advice or f"delete {where.url}/{key} and its manifest, and run the images stage again"
+    advice = advice or "repair or remove it and import the split again"
+    return f"{where.url}/{key}: image {table.key[row]} cannot be decoded ({reason}); {advice}"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "no image format that is known"
+    return " ".join(str(error).split()) or type(error).__name__

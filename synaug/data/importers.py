@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from braceexpand import braceexpand
+
 from synaug.data.classes import ClassEntry, slug
 from synaug.data.file_store import FileStore
-from synaug.data.images import broken_rows
-from synaug.data.manifest import TarTable
+from synaug.data.images import broken_rows, cannot_be_decoded
 from synaug.data.split_writer import Packed, Sample, publish, unique_key
 from synaug.data.splits import check_split
 from synaug.data.store import Store, locate
@@ -19,11 +20,10 @@ from synaug.data.webdataset import scan
 from synaug.errors import DataError, UsageError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-Found = tuple[list[tuple[str, Path]], str]
 
 
 def read_folder(folder: Path) -> list[tuple[str, Path]]:
-    """(class folder's name, image file) of an ImageFolder, sorted by path. Raises UsageError and DataError."""
+    """List (class folder's name, image file) of an ImageFolder, sorted by path. Raises UsageError and DataError."""
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     images = [(path.name, file) for path in classes for file in _images(path)]
     if not images:
@@ -39,7 +39,10 @@ def read_folder(folder: Path) -> list[tuple[str, Path]]:
 
 
 def read_csv(path: Path) -> list[tuple[str, Path]]:
-    """(label, image file) of a CSV with the columns path and label, in its order. Raises DataError naming line and file."""
+    """(label, image file) of a CSV with the columns path and label, in its order.
+
+    Raises DataError naming line and file.
+    """
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if not {"path", "label"} <= set(reader.fieldnames or ()):
@@ -67,8 +70,8 @@ def to_samples(
 ) -> tuple[list[Sample], list[str] | None]:
     """Samples and the class ids by label (None: those of the run's list).
 
-    labels: the first of each pair is an integer label. Otherwise it is a class id or the name that its slug is made from, and what
-    order such names sort in plays no part beyond the split's own list.
+    labels: the first of each pair is an integer label. Otherwise it is a class id or the name that its slug is made
+    from, and what order such names sort in plays no part beyond the split's own list.
     """
     names = sorted({name for name, _ in images})
     if labels:
@@ -114,12 +117,10 @@ def reference_tars(
             bad = broken_rows(path, table, pool)
             if bad and not skip_broken:
                 row, why = next(iter(bad.items()))
-                raise DataError(
-                    f"{tar}: the image of sample {table.key[row]} is broken: {why}; "
-                    "mend the tar, or leave such images out with --skip-broken"
-                )
+                advice = "repair the tar, or leave such images out with --skip-broken"
+                raise DataError(cannot_be_decoded(store, table, row, why, advice=advice))
             broken += [f"{tar}/{table.key[row]}: {why}" for row, why in bad.items()]
-            tables.append(_without(table, bad))
+            tables.append(table.select(row for row in range(len(table.key)) if row not in bad))
             report(n + 1, len(urls))
     ids = [entry.id for entry in classes] if classes else None
     source = hashlib.sha256(
@@ -130,12 +131,10 @@ def reference_tars(
 
 
 def expand(source: str) -> list[str]:
-    """The URLs of a brace range. Raises UsageError for braces that do not match."""
-    import braceexpand
-
+    """List the URLs of a brace range. Raises UsageError for braces that do not match."""
     try:
-        urls = list(braceexpand.braceexpand(source))
-    except braceexpand.UnbalancedBracesError as error:
+        urls = list(braceexpand(source))
+    except ValueError as error:
         raise UsageError(
             f"{source!r}: the braces do not match; a range is like train-{{000000..000010}}.tar"
         ) from error
@@ -155,13 +154,14 @@ def _integer(name: str, classes: list[ClassEntry] | None) -> int:
         raise DataError(f"{name!r} is no integer label; with --labels folder names and CSV labels are integers from 0")
     if classes and int(name) >= len(classes):
         raise DataError(
-            f"the label {name} is out of range: there are {len(classes)} classes, labels go from 0 to {len(classes) - 1}"
+            f"the label {name} is out of range: there are {len(classes)} classes, labels go from 0 to "
+            f"{len(classes) - 1}"
         )
     return int(name)
 
 
 def _ids(names: list[str], classes: list[ClassEntry] | None) -> dict[str, str]:
-    """Class id of each name: itself where it is one, else its slug."""
+    """Find the class id of each name: itself where it is one, else its slug."""
     known = {entry.id for entry in classes} if classes else None
     id_of: dict[str, str] = {}
     for name in names:
@@ -170,8 +170,9 @@ def _ids(names: list[str], classes: list[ClassEntry] | None) -> dict[str, str]:
             raise DataError(f"{name!r} gives no class id; an id has ASCII letters, digits, - and _")
         if known is not None and class_id not in known:
             raise DataError(
-                f"{name!r} (id {class_id}) is no class of the list ({len(known)} ids, like {', '.join(sorted(known)[:3])}); "
-                "rename it, add it to the list, or give --labels if names are integer labels"
+                f"{name!r} (id {class_id}) is no class of the list ({len(known)} ids, like "
+                f"{', '.join(sorted(known)[:3])}); rename it, add it to the list, or give --labels if names are "
+                "integer labels"
             )
         if class_id in id_of.values():
             other = next(other for other, value in id_of.items() if value == class_id)
@@ -181,14 +182,6 @@ def _ids(names: list[str], classes: list[ClassEntry] | None) -> dict[str, str]:
 
 
 def _inside(store: Store, url: str) -> str:
-    """The key, when the URL lies in the store (which may then move); else the URL."""
+    """Return the key, when the URL is in the store (which may then move); else the URL."""
     plain = url.removeprefix("file://")
     return plain.removeprefix(store.url + "/")
-
-
-def _without(table: TarTable, rows: dict[int, str]) -> TarTable:
-    columns = {
-        name: [value for n, value in enumerate(getattr(table, name)) if n not in rows]
-        for name in ("key", "label", "offset", "length")
-    }
-    return table.model_copy(update=columns)

@@ -12,6 +12,8 @@ from synaug.errors import DataError
 
 
 class IndexedPart(FrozenModel):
+    """One tar of a run's synthetic images."""
+
     multiple: int
     shard: int
     part: int
@@ -25,6 +27,8 @@ class IndexedPart(FrozenModel):
 
 
 class Index(FrozenModel):
+    """The data set of a run, as its index stage found it."""
+
     run: str
     digest: str = Field(description="Of the plan")
     scale: int = Field(description="x1 ... x{scale} are complete")
@@ -46,17 +50,19 @@ class Index(FrozenModel):
     batch_sizes: list[int]
 
     def keeps(self, clip_score: float) -> bool:
+        """Say whether an image with this score counts as the set."""
         return self.min_clip_score is None or clip_score >= self.min_clip_score
 
 
 def load_index(store: Store, run: str) -> Index:
+    """Load the index of a run. Raises DataError where there is none yet."""
     if not store.exists(layout.index(run)):
         raise DataError(f"{run} has no index yet; run `python -m synaug index --store {store.url} --run {run}`")
     return Index.model_validate_json(store.get(layout.index(run)))
 
 
 def load_manifest(store: Store, key: str, sha256: str) -> Manifest:
-    """A manifest as it was indexed. Raises DataError when it changed."""
+    """Load a manifest as it was indexed. Raises DataError when it changed."""
     data = store.get(key)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise DataError(f"{store.url}/{key} changed after it was indexed; run the index stage again")
@@ -64,9 +70,10 @@ def load_manifest(store: Store, key: str, sha256: str) -> Manifest:
 
 
 def drop_from_index(store: Store, run: str, manifests: set[str]) -> None:
-    """Take parts out of the index before they are made again; the index is incomplete then, and keeps what it knows of the others.
+    """Take parts out of the index before they are made again.
 
-    manifests: keys of the parts' manifests. Does nothing where the run has no index.
+    The index is incomplete then, and keeps what it knows of the others. manifests: keys of the parts' manifests.
+    Nothing happens where the run has no index.
     """
     key = layout.index(run)
     if not store.exists(key):

@@ -2,7 +2,7 @@
 
 
 def real_split(split: str) -> str:
-    """The list of a split's tars; published last, so its existence means that the split is imported."""
+    """Name the list of a split's tars; it is published last, so its existence means that the split is imported."""
     return f"real/{split}.json"
 
 
@@ -11,7 +11,7 @@ def real_tar(split: str, n: int) -> str:
 
 
 def real_entry(split: str, n: int) -> str:
-    """The TarTable of the n-th tar of a split."""
+    """Name the TarTable of the n-th tar of a split."""
     return f"real/{split}-{n:06d}.json"
 
 
@@ -39,17 +39,22 @@ def synthetic_folder(run: str, multiple: int | None = None) -> str:
     return f"runs/{run}/synthetic/" + ("" if multiple is None else f"x{multiple}/")
 
 
+def is_synthetic(key: str) -> bool:
+    """Say whether a tar's key is that of a part, and not of a split or a URL."""
+    return key.startswith("runs/") and "/synthetic/" in key
+
+
 def synthetic_tar(run: str, multiple: int, shard: int, part: int) -> str:
     return f"runs/{run}/synthetic/x{multiple}/{shard:03d}-{part:04d}.tar"
 
 
 def synthetic_manifest(run: str, multiple: int, shard: int, part: int) -> str:
-    """Published after its tar: its existence means that the part is done."""
+    """Name a part's manifest; it is published after its tar, so its existence means that the part is done."""
     return f"runs/{run}/synthetic/x{multiple}/{shard:03d}-{part:04d}.json"
 
 
 def timing(run: str, stage: str, unit: str) -> str:
-    """Seconds and rates of one unit of work. Kept apart from manifests, which are byte-reproducible."""
+    """Name the seconds and rates of one unit of work, kept apart from manifests, which are byte-reproducible."""
     return f"runs/{run}/timing/{stage}/{unit}.json"
 
 
@@ -66,7 +71,11 @@ def timm_info(run: str) -> str:
 
 
 def training(run: str, arm: str, seed: int, name: str) -> str:
-    """name: settings.json, checkpoint.pt, metrics.jsonl, model.safetensors, aux.safetensors (of AuxBN), done.json (published last)."""
+    """Name a file of a training.
+
+    name: settings.json, checkpoint.pt, metrics.jsonl, model.safetensors, aux.safetensors (of AuxBN), done.json
+    (published last).
+    """
     return f"runs/{run}/train/{arm}/{seed}/{name}"
 
 
@@ -75,7 +84,7 @@ def evaluation(run: str, arm: str, seed: int) -> str:
 
 
 def diagnostics(run: str, name: str) -> str:
-    """name: fidelity, coverage or branches."""
+    """Name a diagnosis: fidelity, coverage or branches."""
     return f"runs/{run}/diagnostics/{name}.json"
 
 
@@ -88,7 +97,7 @@ def log(run: str, stage: str, unit: str) -> str:
 
 
 def import_log(split: str) -> str:
-    """Beside the runs, as an import belongs to none."""
+    """Name the log of an import, beside the runs, as it belongs to none."""
     return f"logs/import-{split}.txt"
 
 

@@ -1,7 +1,8 @@
-"""Which images a run uses, as tables of tars: the real training images, any other split, and the synthetic ones at a scale."""
+"""Which images a run uses, as tables of tars: the real training images, and the synthetic ones at a scale."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from synaug.config import Config
 from synaug.data.classes import ClassEntry
@@ -14,12 +15,13 @@ from synaug.errors import DataError
 
 
 def real_pool(store: Store, config: Config, classes: Sequence[ClassEntry]) -> list[TarTable]:
-    """The run's real training images (`real.per_class`, `real.largest_to_smallest`), labelled by position in `classes`.
+    """Choose the run's real training images (`real.per_class`, `real.largest_to_smallest`).
 
-    Images of other classes are left out. Raises DataError for a split that is not imported, or whose labels do not fit.
+    They are labelled by position in `classes`; images of other classes are left out. Raises DataError for a split that
+    is not imported, or whose labels do not fit.
     """
     tables = split_pool(store, config.real.train, classes)
-    tables = [_rows(table, [n for n, label in enumerate(table.label) if label >= 0]) for table in tables]
+    tables = [table.select(n for n, label in enumerate(table.label) if label >= 0) for table in tables]
     if config.real.per_class is not None or config.real.largest_to_smallest is not None:
         counts = Counter(label for table in tables for label in table.label)
         quota = real_quota(counts, len(classes), config.real.per_class, config.real.largest_to_smallest)
@@ -28,7 +30,7 @@ def real_pool(store: Store, config: Config, classes: Sequence[ClassEntry]) -> li
 
 
 def real_counts(store: Store, config: Config, classes: Sequence[ClassEntry]) -> dict[str, int]:
-    """Real training images used of each class id, in label order. Raises DataError when a class has none."""
+    """Count the real training images used of each class id, in label order. Raises DataError when a class has none."""
     counts = Counter(label for table in real_pool(store, config, classes) for label in table.label)
     empty = [entry.id for n, entry in enumerate(classes) if not counts[n]]
     if empty:
@@ -49,54 +51,58 @@ def synthetic_pool(
     prompt_kinds: Iterable[str] | None = None,
     pool_images: int | None = None,
 ) -> list[TarTable]:
-    """The kept images of x1 ... x{scale}, as the index lists them.
+    """Choose the kept images of x1 ... x{scale}, as the index lists them.
 
-    prompt_kinds: only these (plain, cd, sd). pool_images: cut to so many, seeded, balanced over classes, and nested (100 within 200).
-    Raises DataError when the run is not indexed so far.
+    prompt_kinds: only these (plain, cd, sd). pool_images: cut to so many, seeded, balanced over classes, and nested
+    (100 within 200). Raises DataError when the run is not indexed so far, or has fewer images.
     """
     index = load_index(store, run)
     if index.scale < scale or index.min_clip_score != config.index.min_clip_score:
         asked = f"{scale}x with min_clip_score {config.index.min_clip_score}"
         raise DataError(
-            f"the index of {run} reaches {index.scale}x with min_clip_score {index.min_clip_score}; {asked} is asked for: "
-            f"run `python -m synaug index --store {store.url} --run {run}`"
+            f"the index of {run} reaches {index.scale}x with min_clip_score {index.min_clip_score}; {asked} is asked "
+            f"for: run `python -m synaug index --store {store.url} --run {run}`"
         )
     kinds = None if prompt_kinds is None else set(prompt_kinds)
     tables = []
     for part in index.parts:
         if part.multiple <= scale:
             manifest = load_manifest(store, part.manifest, part.manifest_sha256)
-            rows = [
-                n
-                for n, (kind, score) in enumerate(zip(manifest.kind, manifest.clip_score, strict=True))
-                if (kinds is None or kind in kinds) and index.keeps(score)
-            ]
-            tables.append(_rows(manifest, rows))
+            rows = enumerate(manifest.rows())
+            tables.append(
+                manifest.select(
+                    n for n, row in rows if (kinds is None or row.kind in kinds) and index.keeps(row.clip_score)
+                )
+            )
     if pool_images is not None:
         have = sum(len(table.key) for table in tables)
         if have < pool_images:
             raise DataError(
-                f"a pool of {pool_images} images is asked for at {scale}x ({prompt_kinds or 'all kinds'}); there are {have}"
+                f"a pool of {pool_images} images is asked for at {scale}x ({prompt_kinds or 'all kinds'}); there are "
+                f"{have}"
             )
-        tables = _cut(tables, lambda ranked: ranked[:pool_images], "pool", config.seed)
+        tables = _select(tables, _ranked(tables, "pool", config.seed)[:pool_images])
     return [table for table in tables if table.key]
 
 
 def sample_per_class(
     tables: list[TarTable], wanted: Callable[[int, int], bool], *, purpose: str, seed: int
 ) -> list[TarTable]:
-    """The images with wanted(rank, label), a table for each given one. Ranks count within a class from 0, by a seeded draw of the key:
-    `rank < n` is nested, and another tar layout changes nothing.
+    """Choose the images with wanted(rank, label), and return a table for each given one.
+
+    Ranks count within a class from 0, by a seeded draw of the key: `rank < n` is nested, and another tar layout changes
+    nothing.
     """
-    return _cut(tables, lambda ranked: [row for row in ranked if wanted(row[0], row[1])], purpose, seed)
+    return _select(tables, [image for image in _ranked(tables, purpose, seed) if wanted(image.rank, image.label)])
 
 
 def real_quota(
     counts: Counter[int], classes: int, per_class: int | None, largest_to_smallest: float | None
 ) -> list[int]:
-    """Images used of each label: at most per_class, then an exponential long tail over the classes in label order.
+    """Compute the images used of each label: at most per_class, then an exponential long tail in label order.
 
-    With m the largest count left, class i of C keeps at most m * ratio ** (-i / (C - 1)), at least 1 (after CIFAR-LT, Cui et al. 2019).
+    With m the largest count left, class i of C keeps at most m * ratio ** (-i / (C - 1)), at least 1 (after CIFAR-LT,
+    Cui et al. 2019).
     """
     quota = [min(counts[label], per_class or counts[label]) for label in range(classes)]
     if largest_to_smallest is not None and classes > 1:
@@ -106,26 +112,38 @@ def real_quota(
     return quota
 
 
-def _cut(
-    tables: list[TarTable], choose: Callable[[list[tuple]], list[tuple]], purpose: str, seed: int
-) -> list[TarTable]:
-    """The rows that `choose` picks from all, given as (rank within the class, label, ..., table, row) and sorted by rank.
+class _Place(NamedTuple):
+    """An image of a pool; compared by its draw, then its key."""
 
-    The rank comes from a seeded draw of the sample's key: what is chosen does not depend on how the images lie in tars.
+    draw: int
+    key: str
+    table: int
+    row: int
+
+
+class _Ranked(NamedTuple):
+    rank: int  # within the class, from 0
+    label: int
+    place: _Place
+
+
+def _ranked(tables: list[TarTable], purpose: str, seed: int) -> list[_Ranked]:
+    """Rank the images of each class by a seeded draw of the key, and list all by rank, then draw.
+
+    How the images lie in tars plays no part.
     """
-    by_label = defaultdict(list)
+    by_label: dict[int, list[_Place]] = defaultdict(list)
     for t, table in enumerate(tables):
         for n, (key, label) in enumerate(zip(table.key, table.label, strict=True)):
-            by_label[label].append((derive(purpose, seed, key), key, t, n))
-    ranked = [(rank, label, *row) for label, rows in by_label.items() for rank, row in enumerate(sorted(rows))]
-    ranked.sort(key=lambda row: (row[0], row[2]))
+            by_label[label].append(_Place(derive(purpose, seed, key), key, t, n))
+    ranked = [
+        _Ranked(rank, label, place) for label, places in by_label.items() for rank, place in enumerate(sorted(places))
+    ]
+    return sorted(ranked, key=lambda image: (image.rank, image.place.draw))
+
+
+def _select(tables: list[TarTable], images: Iterable[_Ranked]) -> list[TarTable]:
     chosen: list[list[int]] = [[] for _ in tables]
-    for *_, t, n in choose(ranked):
-        chosen[t].append(n)
-    return [_rows(table, sorted(rows)) for table, rows in zip(tables, chosen, strict=True)]
-
-
-def _rows(table: TarTable, rows: list[int]) -> TarTable:
-    """The table with these rows only, as a plain TarTable."""
-    columns = {name: [getattr(table, name)[n] for n in rows] for name in ("key", "label", "offset", "length")}
-    return TarTable(tar=table.tar, sha256=table.sha256, bytes=table.bytes, **columns)
+    for image in images:
+        chosen[image.place.table].append(image.place.row)
+    return [table.select(sorted(rows)) for table, rows in zip(tables, chosen, strict=True)]

@@ -1,7 +1,9 @@
-"""The store on S3 or a server that speaks it. Retries, pooling and multipart are botocore's and s3transfer's own, configured.
+"""The store on S3 or a server that speaks it.
 
-The endpoint, region and credentials come from where boto3 looks (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, a profile, a role);
-AWS_MAX_ATTEMPTS and AWS_RETRY_MODE change the number and kind of retries.
+Retries, pooling and multipart are botocore's and s3transfer's own, configured.
+
+The endpoint, region and credentials come from where boto3 looks (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, a profile, a
+role); AWS_MAX_ATTEMPTS and AWS_RETRY_MODE change the number and kind of retries.
 """
 
 import functools
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import boto3
 from boto3.exceptions import RetriesExceededError
@@ -36,8 +39,11 @@ from synaug.data.store import check_key
 from synaug.errors import DataError, ModelError, SynaugError, TransientError, UsageError
 from synaug.telemetry import beat, uploading
 
-ATTEMPTS = 8  # of a request, unless AWS_MAX_ATTEMPTS says otherwise: with waits of at most 1, 2, 4, ... 20 seconds, about a minute
-PATIENCE = 90.0  # seconds that a store may be away, unless SYNAUG_STORE_PATIENCE says otherwise; botocore's own waits are random
+# Attempts at a request, unless AWS_MAX_ATTEMPTS says otherwise: with waits of at most 1, 2, 4, ... 20 s, about a
+# minute.
+ATTEMPTS = 8
+# Seconds that a store may be away, unless SYNAUG_STORE_PATIENCE says otherwise; botocore's own waits are random.
+PATIENCE = 90.0
 PAUSE = 2.0  # seconds between rounds of attempts
 MULTIPART = 16 << 20  # larger objects travel in parts of this size
 SINGLE = 4 << 30  # up to this an object can be put in one request, which alone can be conditional
@@ -67,16 +73,19 @@ BUSY = {
     "ServiceUnavailable",
     "429",
 }
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @functools.cache
 def clients(process: int):
-    """One a process: a connection must not be shared over a fork."""
+    """Make the client of a process: a connection must not be shared over a fork."""
     retries = {
         "mode": os.environ.get("AWS_RETRY_MODE", "standard"),
         "total_max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS)),
     }
-    # Checksums in trailers, botocore's default, are not understood by every server; the project's own SHA-256 guard the content.
+    # Checksums in trailers, botocore's default, are not understood by every server; the project's own SHA-256 guard the
+    # content.
     config = Config(
         retries=retries,
         connect_timeout=10,
@@ -90,14 +99,15 @@ def clients(process: int):
 
 
 def attempts() -> int:
+    """Return how often a request is tried."""
     return int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
 
 
-def retry_while_unavailable(method: Callable) -> Callable:
-    """Tries again while the store is away, for PATIENCE seconds in all: a server that is restarted is no failure."""
+def retry_while_unavailable(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Decorate a method to try again while the store is away, for PATIENCE seconds in all: a restart is no failure."""
 
     @functools.wraps(method)
-    def tried(*arguments, **named):
+    def tried(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
         until = time.monotonic() + float(os.environ.get("SYNAUG_STORE_PATIENCE", PATIENCE))
         while True:
             try:
@@ -126,7 +136,7 @@ class S3Store:
         self.url = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
         self._bucket_seen = False
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["S3Store"], tuple[str]]:
         return S3Store, (self.url,)
 
     @retry_while_unavailable
@@ -141,9 +151,9 @@ class S3Store:
         )
         with self._errors(key):
             for attempt in range(attempts()):
-                answer = self._client.get_object(Bucket=self.bucket, Key=self._key(key), **where)
+                response = self._client.get_object(Bucket=self.bucket, Key=self._key(key), **where)
                 try:
-                    data = answer["Body"].read()
+                    data = response["Body"].read()
                     break
                 except (HTTPClientError, IncompleteReadError):
                     # botocore tries a request again, not a body that breaks off; s3transfer does, but knows no ranges.
@@ -151,7 +161,8 @@ class S3Store:
                         raise
         if length is not None and len(data) != length:
             raise DataError(
-                f"{self.url}/{key} ends {length - len(data)} bytes before the end of the range {first}+{length}: it is truncated"
+                f"{self.url}/{key} ends {length - len(data)} bytes before the end of the range {first}+{length}: it is "
+                "truncated"
             )
         return data
 
@@ -223,7 +234,7 @@ class S3Store:
         return self._full(check_key(key))
 
     def _put_new(self, key: str, data: bytes | Path) -> bool:
-        """In one request, which the server refuses when there is an object by then."""
+        """Put in one request, which the server refuses when there is an object by then."""
         with io.BytesIO(data) if isinstance(data, bytes) else open(data, "rb") as body:
             try:
                 self._client.put_object(Bucket=self.bucket, Key=self._key(key), Body=body, IfNoneMatch="*")
@@ -236,17 +247,14 @@ class S3Store:
                 raise
 
     def _abort_left_over(self, key: str) -> None:
-        """Uploads in parts of this key that a killed process left: their parts would lie, unlisted and paid for, for ever.
+        """Abort the uploads in parts of this key that a killed process left: unlisted, they would be paid for for ever.
 
         Only those that nobody can be busy with: another pod may be uploading this key, presumed lost but alive.
         """
         try:
             uploads = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=self._key(key)).get("Uploads", ())
         except ClientError as error:
-            if _status(error) in (
-                401,
-                403,
-            ):  # an account that may put and not list them; a life-cycle rule of the bucket cleans up
+            if _status(error) in (401, 403):  # it may put and not list them; a life-cycle rule of the bucket cleans up
                 return
             raise
         for upload in uploads:
@@ -254,12 +262,16 @@ class S3Store:
                 self._client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
     def _see_bucket(self) -> None:
-        """A HEAD's answer has no text: whether 404 means the object, the bucket or (versitygw) the access key, only another can say."""
+        """Ask once whether the bucket is there.
+
+        A HEAD's answer has no text: whether 404 means the object, the bucket or (versitygw) the access key, only
+        another request can say.
+        """
         if not self._bucket_seen:
             self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1)
             self._bucket_seen = True
 
-    def _told(self, error: ClientError) -> ClientError:
+    def _cause(self, error: ClientError) -> ClientError:
         if error.operation_name == "HeadObject" and _status(error) == 404:
             try:
                 self._see_bucket()
@@ -273,7 +285,7 @@ class S3Store:
             yield
             beat()
         except ClientError as error:
-            raise self._translated(self._told(error), key) from error
+            raise self._translated(self._cause(error), key) from error
         except (
             NoCredentialsError,
             PartialCredentialsError,
@@ -282,7 +294,8 @@ class S3Store:
             CredentialRetrievalError,
         ) as error:
             raise ModelError(
-                f"no usable credentials for {self.url}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+                f"no usable credentials for {self.url}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a "
+                "profile"
             ) from error
         except (ParamValidationError, InvalidEndpointConfigurationError, NoRegionError) as error:
             raise UsageError(
@@ -297,30 +310,32 @@ class S3Store:
 
     def _translated(self, error: ClientError, key: str) -> SynaugError:
         code, status = error.response["Error"].get("Code", ""), _status(error)
-        said = f"{code} {error.response['Error'].get('Message', '')}".strip()
+        answer = f"{code} {error.response['Error'].get('Message', '')}".strip()
         if code == "NoSuchBucket":
             return DataError(
-                f"no store at {self.url}: there is no bucket {self.bucket!r}; make it, or correct the URL or AWS_ENDPOINT_URL"
+                f"no store at {self.url}: there is no bucket {self.bucket!r}; make it, or correct the URL or "
+                "AWS_ENDPOINT_URL"
             )
         if code == "NoSuchUpload":
             return TransientError(
-                f"the upload of {key} to {self.url} was aborted by someone else; run again to put it anew"
+                f"the upload of {key} to {self.url} was aborted by someone else; run again to put it once more"
             )
         if code == "InvalidRange":
             return DataError(f"{self.url}/{key} is truncated: the range asked for begins after its end")
         if status == 404 and code not in CREDENTIALS:
             return DataError(f"no {key} in the store {self.url}")
         if code in FULL or status == 507:
-            return DataError(f"the store {self.url} is full ({said}) at {key}; free some space and run again")
+            return DataError(f"the store {self.url} is full ({answer}) at {key}; free some space and run again")
         if code in BUSY or status >= 500 or status == 429:
             return TransientError(
-                f"{self.url} stayed busy or broken ({said or status}) at {key} after {attempts()} attempts"
+                f"{self.url} stayed busy or broken ({answer or status}) at {key} after {attempts()} attempts"
             )
         if code in CREDENTIALS or status in (401, 403):
             return ModelError(
-                f"{self.url} denies {error.operation_name} of {key} ({said}); check the credentials and what they allow"
+                f"{self.url} denies {error.operation_name} of {key} ({answer}); check the credentials and what they "
+                "allow"
             )
-        return DataError(f"{self.url} refuses {error.operation_name} of {key} ({said or status})")
+        return DataError(f"{self.url} refuses {error.operation_name} of {key} ({answer or status})")
 
 
 def _status(error: ClientError) -> int:

@@ -1,4 +1,4 @@
-"""Packing labelled images into the tars of a real split: classes interleaved, every image decoded once, the list published last."""
+"""Packing labelled images into the tars of a split: classes interleaved, each decoded once, the list published last."""
 
 import hashlib
 import re
@@ -36,6 +36,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Packed:
+    """What an import came to. broken: name and reason of each image that was skipped."""
+
     split: RealSplit
     done_before: bool
     broken: list[str] = field(default_factory=list)
@@ -52,10 +54,11 @@ def pack(
     skip_broken: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Packed:
-    """Publish a split. classes: ids by label; None: labels are those of the run's class list. report(done, total) in images.
+    """Publish a split of labelled images; an equal one is left as it is.
 
-    An equal split is left as it is. Raises DataError when another one has this name, or an image does not decode (and broken ones
-    are not to be skipped).
+    classes: ids by label; None: labels are those of the run's class list. tar_bytes: about the size of each tar.
+    report(done, total): in images. Raises DataError when another split has this name, or an image does not decode (and
+    broken ones are not to be skipped).
     """
     check_split(split)
     if not samples:
@@ -82,7 +85,8 @@ def pack(
                 broken.append(f"{sample.title}: {read.broken}")
             else:
                 raise DataError(
-                    f"{sample.title} is broken: {read.broken}; mend or remove it, or skip such images with --skip-broken"
+                    f"{sample.title} is broken: {read.broken}; repair or remove it, or skip such images with "
+                    "--skip-broken"
                 )
             report(done, len(samples))
         tables = writer.close()
@@ -92,9 +96,10 @@ def pack(
 def publish(
     store: Store, split: str, tables: list[TarTable], *, classes: list[str] | None, source: str
 ) -> tuple[RealSplit, bool]:
-    """The tables of a split, whose tars lie in the store or are referenced, then its list; and whether it was there before.
+    """Publish the tables of a split, then its list, and return it and whether it was there before.
 
-    Left-overs of a killed import are deleted first.
+    The tars are in the store, or are referenced. Left-overs of a killed import are deleted first. Raises DataError when
+    another split has this name, or a label has no class.
     """
     if found := _published(store, split):
         return _require_equal(store, split, found, source), True
@@ -122,7 +127,7 @@ def publish(
 
 
 def unique_key(name: str, taken: set[str]) -> str:
-    """A sample key from a file's relative path: readable, fit for a tar, and of no other sample; adds it to `taken`."""
+    """Make a sample key of a file's relative path: readable, fit for a tar, and new to `taken`, where it is added."""
     key = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")[:80]
     if not key or key in taken:
         key = f"{key[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}".lstrip("-")
@@ -140,24 +145,24 @@ class _TarFiles:
         self._path = Path()
 
     def add(self, folder: Path, sample: Sample, image: bytes, extension: str) -> None:
-        if self._writer and self._writer.bytes + len(image) > self.tar_bytes:
-            self._put()
+        if self._writer and self._writer.size + len(image) > self.tar_bytes:
+            self._put(self._writer)
         if self._writer is None:
             self._path = folder / f"{len(self.tables)}.tar"
             self._writer = TarWriter(self._path)
         metadata = {"file": sample.name} if sample.name else None
         self._writer.add(sample.key, image, sample.label, metadata=metadata, extension=extension)
 
-    def _put(self) -> None:
+    def _put(self, writer: TarWriter) -> None:
         key = layout.real_tar(self.split, len(self.tables))
-        self.tables.append(TarTable(tar=key, **self._writer.close()))
+        self.tables.append(TarTable(tar=key, **writer.close()))
         self.store.put(key, self._path)
         self._path.unlink()
         self._writer = None
 
     def close(self) -> list[TarTable]:
         if self._writer:
-            self._put()
+            self._put(self._writer)
         if not self.tables:
             raise DataError(f"every image of {self.split} is broken; nothing was imported")
         return self.tables
@@ -184,7 +189,7 @@ def _published(store: Store, split: str) -> RealSplit | None:
 def _require_equal(store: Store, split: str, found: RealSplit, source: str) -> RealSplit:
     if found.source != source:
         raise DataError(
-            f"the split {split!r} of {store.url} was imported from other images ({found.samples} in {found.tars} tars); "
-            "choose another --split, or delete its objects first"
+            f"the split {split!r} of {store.url} was imported from other images ({found.samples} in {found.tars} "
+            "tars); choose another --split, or delete its objects first"
         )
     return found

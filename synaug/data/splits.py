@@ -13,16 +13,17 @@ SPLIT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def check_split(split: str) -> str:
-    """The name, if a split may have it. Raises UsageError."""
+    """Return the name, if a split may have it. Raises UsageError."""
     if not SPLIT.fullmatch(split) or re.search(r"-\d{6}$", split):
         raise UsageError(
-            f"{split!r} cannot name a split; letters, digits, - and _ are allowed, a letter first, and no six digits at the end"
+            f"{split!r} cannot name a split; letters, digits, - and _ are allowed, a letter first, and no six digits "
+            "at the end"
         )
     return split
 
 
 def load_split(store: Store, split: str) -> tuple[RealSplit, list[TarTable]]:
-    """A split as it was imported, labels its own. Raises DataError when it was not."""
+    """Load a split as it was imported, with its own labels. Raises DataError when it was not."""
     if not store.exists(layout.real_split(split)):
         names = [
             key.removeprefix("real/").removesuffix(".json") for key in store.list("real/") if key.endswith(".json")
@@ -34,7 +35,10 @@ def load_split(store: Store, split: str) -> tuple[RealSplit, list[TarTable]]:
 
 
 def split_pool(store: Store, split: str, classes: Sequence[ClassEntry]) -> list[TarTable]:
-    """All images of a split, labelled by the position of their class id in `classes`; -1: in none of them."""
+    """Load all images of a split, labelled by the position of their class id in `classes`; -1: in none of them.
+
+    Raises DataError when the split is not imported, or has labels and no class ids, and fewer classes are given.
+    """
     real, tables = load_split(store, split)
     if real.classes is None:
         largest = max(real.per_label, default=-1)

@@ -1,4 +1,7 @@
-"""One root of objects, on disk or S3. put is atomic: an object exists whole or not at all."""
+"""One root of objects, on disk or S3. put is atomic: an object exists whole or not at all.
+
+The two kinds are imported where a store is opened: boto3 takes longer to load than most commands take to run.
+"""
 
 import re
 from collections.abc import Iterator
@@ -15,46 +18,55 @@ SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 class Store(Protocol):
     """Safe to hand to another process (it pickles as its URL) and to use from several threads.
 
-    Raises DataError for what is missing, full or read-only, ModelError for what the credentials do not allow, TransientError
-    when the store stays out of reach after bounded retries.
+    Raises DataError for what is missing, full or read-only, ModelError for what the credentials do not allow,
+    TransientError when the store stays out of reach after bounded retries.
     """
 
     url: str
 
     def get(self, key: str, *, start: int | None = None, length: int | None = None) -> bytes:
-        """The object, or exactly `length` bytes of it from `start`. Raises DataError when it does not exist or is shorter."""
+        """Read the object, or exactly `length` bytes of it from `start`.
+
+        Raises DataError when it does not exist or is shorter.
+        """
 
     def put(self, key: str, data: bytes | Path, *, if_absent: bool = False) -> bool:
-        """Publish bytes, or the content of a local file; replaces what was there, unless if_absent. Whether it lies there now."""
+        """Publish bytes, or the content of a local file, and return whether they are there now.
 
-    def exists(self, key: str) -> bool: ...
+        What was there is replaced, unless if_absent.
+        """
+
+    def exists(self, key: str) -> bool:
+        """Say whether there is such an object."""
 
     def size(self, key: str) -> int:
-        """Bytes of the object. Raises DataError when it does not exist."""
+        """Return the bytes of the object, a number. Raises DataError when it does not exist."""
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Keys that begin with prefix, sorted."""
+        """List the keys that begin with prefix, sorted."""
 
     def delete(self, key: str) -> None:
-        """Does nothing when there is no such object."""
+        """Delete the object; nothing happens when there is none."""
 
     def download(self, key: str, path: Path) -> None:
-        """To a local file, whole or not at all."""
+        """Copy the object to a local file, whole or not at all."""
 
 
 def check_key(key: str) -> str:
-    """The key, if it is one: parts between slashes of letters, digits, `._-`, none hidden. Raises UsageError."""
+    """Return the key, if it is one: parts between slashes of letters, digits, `._-`, none hidden. Raises UsageError."""
     if not KEY.fullmatch(key):
         raise UsageError(
-            f"{key!r} is no object key; parts between slashes begin with a letter, digit or _ and hold those, dots and dashes"
+            f"{key!r} is no object key; parts between slashes begin with a letter, digit or _ and hold those, dots and "
+            "dashes"
         )
     return key
 
 
 def open_store(url: str | Path, *, create: bool = False) -> Store:
-    """file:///path, a plain path, or s3://bucket/prefix. Raises UsageError for another scheme.
+    """Open the store at file:///path, a plain path, or s3://bucket/prefix. Raises UsageError for another scheme.
 
-    Nothing is contacted yet; what is missing is noticed at the first use. create: make the folder (a bucket is never made).
+    Nothing is contacted yet; what is missing is noticed at the first use. create: make the folder (a bucket is never
+    made).
     """
     text = str(url)
     scheme = SCHEME.match(text)
@@ -78,12 +90,12 @@ def open_store(url: str | Path, *, create: bool = False) -> Store:
 
 
 def is_url(tar: str) -> bool:
-    """Whether a TarTable's `tar` is a URL or path of its own, not a key of the store."""
+    """Say whether a TarTable's `tar` is a URL or path of its own, not a key of the store."""
     return tar.startswith("/") or SCHEME.match(tar) is not None
 
 
 def locate(store: Store, tar: str) -> tuple[Store, str]:
-    """The store and key that `tar` (a key of `store`, or the URL of a referenced tar) is read by."""
+    """Return the store and key that `tar` (a key of `store`, or the URL of a referenced tar) is read by."""
     if not is_url(tar):
         return store, tar
     scheme = SCHEME.match(tar)

@@ -3,30 +3,35 @@
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from synaug.data.manifest import TarTable
 from synaug.data.store import Store, locate
 from synaug.errors import DataError
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 LONGEST_NAME = 100  # of a USTAR member without a folder
 
 
-class _Hashed:
+class _Hashed(io.BufferedIOBase):
     """Counts and hashes what is written through it."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self.file, self.sha256, self.position = file, hashlib.sha256(), 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: "ReadableBuffer", /) -> int:
         self.file.write(data)
         self.sha256.update(data)
-        self.position += len(data)
-        return len(data)
+        size = memoryview(data).nbytes
+        self.position += size
+        return size
 
     def tell(self) -> int:
         return self.position
@@ -35,19 +40,20 @@ class _Hashed:
 class TarWriter:
     """One USTAR tar; equal samples give equal bytes (owner, mode and time are fixed).
 
-    file: a path, or a binary file open for writing that the caller closes. A sample is its image, then `.cls` (the label as text),
-    `.txt` (its prompt) and `.json` (its metadata).
+    file: a path, or a binary file open for writing that the caller closes. A sample is its image, then `.cls` (the
+    label as text), `.txt` (its prompt) and `.json` (its metadata).
     """
 
     def __init__(self, file: Path | BinaryIO) -> None:
-        self._own = open(file, "wb") if isinstance(file, Path) else None  # noqa: SIM115 - close closes it
-        self._hashed = _Hashed(self._own or file)
+        self._closes = isinstance(file, Path)
+        self._file = open(file, "wb") if isinstance(file, Path) else file  # noqa: SIM115 - close closes it
+        self._hashed = _Hashed(self._file)
         self._tar = tarfile.TarFile(fileobj=self._hashed, mode="w", format=tarfile.USTAR_FORMAT)
         self._columns: dict[str, list] = {"key": [], "label": [], "offset": [], "length": []}
 
     @property
-    def bytes(self) -> int:
-        """Written so far."""
+    def size(self) -> int:
+        """Bytes written so far."""
         return self._hashed.position
 
     def add(
@@ -60,13 +66,18 @@ class TarWriter:
         metadata: dict | None = None,
         extension: str = "jpg",
     ) -> None:
-        """key: unique in the tar, without a dot, for WebDataset's extensions begin at the first one."""
+        """Add a sample. Raises DataError for a key that cannot be one.
+
+        key: unique in the tar, without a dot, for WebDataset's extensions begin at the first one. image: encoded, as
+        `extension` says.
+        """
         if "." in key or "/" in key or len(key) + 5 > LONGEST_NAME:
             raise DataError(
-                f"{key!r} cannot name a sample of a tar; at most {LONGEST_NAME - 5} characters, no dot and no slash are allowed"
+                f"{key!r} cannot name a sample of a tar; at most {LONGEST_NAME - 5} characters, no dot and no slash "
+                "are allowed"
             )
         for name, value in zip(
-            ("key", "label", "offset", "length"), (key, label, self.bytes + tarfile.BLOCKSIZE, len(image)), strict=True
+            ("key", "label", "offset", "length"), (key, label, self.size + tarfile.BLOCKSIZE, len(image)), strict=True
         ):
             self._columns[name].append(value)
         self._member(f"{key}.{extension}", image)
@@ -82,41 +93,78 @@ class TarWriter:
         self._tar.addfile(member, io.BytesIO(data))
 
     def close(self) -> dict[str, Any]:
-        """Ends the tar. Returns all fields of its TarTable but `tar`: sha256, bytes, and the columns."""
+        """End the tar, and return all fields of its TarTable but `tar`: sha256, bytes, and the columns."""
         self._tar.close()
-        if self._own:
-            self._own.close()
-        return {"sha256": self._hashed.sha256.hexdigest(), "bytes": self.bytes} | self._columns
+        if self._closes:
+            self._file.close()
+        return {"sha256": self._hashed.sha256.hexdigest(), "bytes": self.size} | self._columns
 
     def __enter__(self) -> "TarWriter":
         return self
 
     def __exit__(self, *error) -> None:
-        if self._own:
-            self._own.close()
+        if self._closes:
+            self._file.close()
 
 
 def fetch_tar(store: Store, table: TarTable) -> bytes:
-    """The whole tar, from the store or where it is referenced, its checksum verified. Raises DataError."""
+    """Read the whole tar, from the store or where it is referenced, and verify its checksum. Raises DataError."""
     where, key = locate(store, table.tar)
     data = where.get(key)
     if hashlib.sha256(data).hexdigest() != table.sha256:
         raise DataError(
-            f"{where.url}/{key} has {len(data)} bytes and another checksum than its table ({table.bytes} bytes): it was changed or damaged"
+            f"{where.url}/{key} has {len(data)} bytes and another checksum than its table ({table.bytes} bytes): "
+            "it was changed or damaged"
         )
     return data
 
 
-def read_images(data: bytes, table: TarTable) -> Iterator[tuple[str, int, bytes]]:
-    """(key, label, image bytes) of each row of the table, from the whole tar. Raises DataError when the tar is too short."""
-    for key, label, offset, length in zip(table.key, table.label, table.offset, table.length, strict=True):
-        if offset + length > len(data):
-            raise DataError(f"{table.tar} is truncated: {key} lies at {offset}+{length}, the tar has {len(data)} bytes")
-        yield key, label, data[offset : offset + length]
+def read_image_bytes(store: Store, table: TarTable, row: int) -> bytes:
+    """Read the encoded image of one row, and nothing else of its tar.
+
+    Raises DataError when the tar is missing or too short.
+    """
+    where, key = locate(store, table.tar)
+    return where.get(key, start=table.offset[row], length=table.length[row])
+
+
+def image_bytes(tar: bytes | IO[bytes], table: TarTable, row: int) -> bytes:
+    """Take the encoded image of one row out of a tar in memory, or in a local file. Safe in threads.
+
+    Raises DataError when the tar is too short.
+    """
+    offset, length = table.offset[row], table.length[row]
+    data = tar[offset : offset + length] if isinstance(tar, bytes) else os.pread(tar.fileno(), length, offset)
+    if len(data) < length:
+        raise DataError(
+            f"{table.tar} is truncated: {table.key[row]} lies at {offset}+{length}, and {length - len(data)} bytes are "
+            "missing; fetch or make it again"
+        )
+    return data
+
+
+def read_sample(store: Store, table: TarTable, row: int) -> dict[str, bytes]:
+    """Read the files of one sample by extension (jpg, cls, txt, json), and nothing else of its tar.
+
+    Raises DataError.
+    """
+    start = table.offset[row] - tarfile.BLOCKSIZE
+    later = min((offset for offset in table.offset if offset > table.offset[row]), default=None)
+    end = table.bytes if later is None else later - tarfile.BLOCKSIZE
+    where, key = locate(store, table.tar)
+    data = where.get(key, start=start, length=end - start) + bytes(2 * tarfile.BLOCKSIZE)  # a tar's end mark
+    return {name.rpartition(".")[2]: content for name, content in read_members(data).items()}
+
+
+def read_members(tar: bytes) -> dict[str, bytes]:
+    """Read every file of a whole tar, by name."""
+    with tarfile.open(fileobj=io.BytesIO(tar), mode="r:") as archive:
+        files = {member.name: archive.extractfile(member) for member in archive}
+        return {name: file.read() for name, file in files.items() if file is not None}
 
 
 def scan(path: Path, tar: str) -> TarTable:
-    """The TarTable of an existing WebDataset tar at `path`, called `tar` in it and in messages.
+    """Make the TarTable of an existing WebDataset tar at `path`, called `tar` in it and in messages.
 
     Raises DataError for a truncated tar, a sample without a label, and a label that is no integer >= 0.
     """
@@ -153,7 +201,7 @@ def scan(path: Path, tar: str) -> TarTable:
 
 
 def _members(file: BinaryIO, tar: str, size: int) -> Iterator[tuple[str, int, int]]:
-    """(name, offset, length) of each file in the tar. Raises DataError when it is no tar or ends early."""
+    """List (name, offset, length) of each file in the tar. Raises DataError when it is no tar or ends early."""
     file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
-from io import BytesIO
 from itertools import islice
 
 import numpy as np
@@ -19,10 +18,11 @@ from torch import Tensor, nn
 from synaug.config.training import TrainingSettings
 from synaug.data import layout
 from synaug.data.classes import ClassEntry
+from synaug.data.images import decode_rgb
 from synaug.data.manifest import TarTable
 from synaug.data.splits import split_pool
 from synaug.data.store import Store
-from synaug.data.webdataset import fetch_tar
+from synaug.data.webdataset import fetch_tar, image_bytes
 from synaug.errors import DataError, UsageError
 from synaug.training.augmentation import normalization, test_transform
 
@@ -113,23 +113,27 @@ def decoded(
 def read(
     store: Store,
     tables: list[TarTable],
-    decode: Callable[[bytes, TarTable, int], object],
+    decode: Callable[[Image.Image], object],
     *,
     threads: int = 1,
     batch_size: int = BATCH,
 ) -> Iterator[tuple[list, Tensor]]:
-    """Read batches of what decode(tar, table, row) makes of each image, with labels (b,), in the order of the tables.
+    """Read batches of what decode makes of each image, RGB, with labels (b,), in the order of the tables.
 
-    No batch spans two tars. Raises DataError for a damaged tar, and what decode raises.
+    No batch spans two tars. Raises DataError for a damaged tar or a broken image, and what decode raises.
     """
+
+    def decode_row(tar: bytes, table: TarTable, row: int) -> object:
+        return decode(decode_rgb(image_bytes(tar, table, row), store, table, row))
+
     with ThreadPoolExecutor(threads) as pool:
         for table in tables:
-            data, rows = fetch_tar(store, table), iter(range(len(table.key)))
+            tar, rows = fetch_tar(store, table), iter(range(len(table.key)))
             waiting: list[Future] = []
             labels = torch.empty(0)
             while chunk := list(islice(rows, batch_size)):
                 # this batch is decoded while the one before is in the model
-                decoding = [pool.submit(decode, data, table, row) for row in chunk]
+                decoding = [pool.submit(decode_row, tar, table, row) for row in chunk]
                 if waiting:
                     yield [image.result() for image in waiting], labels
                 waiting, labels = decoding, torch.tensor([table.label[row] for row in chunk])
@@ -137,19 +141,8 @@ def read(
                 yield [image.result() for image in waiting], labels
 
 
-def picture(data: bytes, table: TarTable, row: int) -> Image.Image:
-    """Decode one image of a tar as RGB. Raises DataError where it is broken."""
-    try:
-        with Image.open(BytesIO(data[table.offset[row] : table.offset[row] + table.length[row]])) as image:
-            return image.convert("RGB")
-    except OSError as error:
-        raise DataError(
-            f"{table.tar}: image {table.key[row]} is broken ({error}); repair it and import again"
-        ) from error
-
-
 class Decoder:
-    """Decodes an image of a tar to what the model sees at test.
+    """From a decoded image to what the model sees at test.
 
     Images that have the right size already are normalized together: ten times as fast.
     """
@@ -160,9 +153,8 @@ class Decoder:
         self.resizes = round(self.size / settings.test_crop) != self.size
         self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in normalization(settings))
 
-    def __call__(self, data: bytes, table: TarTable, row: int) -> Tensor:
-        """Decode one image to (3, S, S) float32, or to (S, S, 3) uint8 where it is still to be normalized."""
-        image = picture(data, table, row)
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Prepare one image as (3, S, S) float32, or as (S, S, 3) uint8 where it is still to be normalized."""
         if self.resizes or image.size != (self.size, self.size):
             return self.transform(image)
         return torch.from_numpy(np.array(image))

@@ -1,8 +1,6 @@
 """A stored image, and the same image made again from what was stored with it."""
 
-import io
 import json
-import tarfile
 from dataclasses import dataclass, replace
 
 from synaug.backends.profiles import sampling
@@ -11,6 +9,7 @@ from synaug.config import Config
 from synaug.data import layout
 from synaug.data.manifest import Manifest
 from synaug.data.seeding import parse_key
+from synaug.data.webdataset import read_members, read_sample
 from synaug.errors import DataError, UsageError
 from synaug.generation.batching import GenerationBatch, ImageRequest, batches, windows
 from synaug.generation.part import generate, texts_of
@@ -70,16 +69,8 @@ def find(job: Job, key: str) -> Stored:
     if key in manifest.lost:
         reasons = ", ".join(reject.reason for reject in manifest.rejects if reject.key == key)
         raise DataError(f"{key} was given up after {job.config.images.max_attempts} attempts: {reasons}")
-    row = manifest.key.index(key)
-    start = manifest.offset[row] - tarfile.BLOCKSIZE
-    end = manifest.offset[row + 1] - tarfile.BLOCKSIZE if row + 1 < len(manifest.key) else manifest.bytes
-    members = members_of(job.store.get(manifest.tar, start=start, length=end - start))
-    return Stored(key, part, manifest, members[f"{key}.jpg"], json.loads(members[f"{key}.json"]))
-
-
-def members_of(data: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-        return {member.name: tar.extractfile(member).read() for member in tar}
+    files = read_sample(job.store, manifest, manifest.key.index(key))
+    return Stored(key, part, manifest, files["jpg"], json.loads(files["json"]))
 
 
 def batch_of(job: Job, stored: Stored) -> tuple[GenerationBatch, list[GenerationBatch]]:
@@ -96,7 +87,7 @@ def batch_of(job: Job, stored: Stored) -> tuple[GenerationBatch, list[Generation
 def _attempted(job: Job, stored: Stored) -> list[ImageRequest]:
     """All images of the part that were tried in the stored image's attempt, in order."""
     attempt, labels = stored.metadata["attempt"], job.plan.labels
-    members = members_of(job.store.get(stored.manifest.tar))
+    members = read_members(job.store.get(stored.manifest.tar))
     made = {
         key: planned(json.loads(members[f"{key}.json"]), stored.manifest.label[n])
         for n, key in enumerate(stored.manifest.key)

@@ -1,17 +1,16 @@
 """The real images that senses are compared with, as CLIP embeddings: a class's own, and a panel of all classes that a run shares."""
 
 import heapq
-import io
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from synaug.backends.protocols import CLIP
 from synaug.config import Config
+from synaug.data.images import read_rgb
 from synaug.data.pools import real_pool
 from synaug.data.seeding import derive
-from synaug.data.store import Store, locate
-from synaug.errors import DataError
+from synaug.data.store import Store
 from synaug.run.plan import Plan
 
 PANEL = 16  # times sense_images: enough that hundreds of classes stand for "other classes"
@@ -58,14 +57,5 @@ class SenseImages:
             return self.clip.embed_images(list(readers.map(self._image, places)))
 
     def _image(self, place: tuple):
-        from PIL import Image
-
-        _, key, table, row = place
-        where, name = locate(self.store, table.tar)
-        data = where.get(name, start=table.offset[row], length=table.length[row])
-        try:
-            return Image.open(io.BytesIO(data)).convert("RGB")
-        except OSError as error:
-            raise DataError(
-                f"{where.url}/{name}: the image {key} cannot be read ({error}); import the split again"
-            ) from error
+        _, _, table, row = place
+        return read_rgb(self.store, table, row)

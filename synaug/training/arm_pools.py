@@ -1,6 +1,7 @@
 """The pools of an arm: its real images, and the synthetic ones (or the oracle's real ones) that fill the rest of its batches."""
 
 import hashlib
+from typing import NamedTuple
 
 from synaug.config.arms import ResolvedArm
 from synaug.data import pools
@@ -31,30 +32,44 @@ def tables(job: Job, recipe: ResolvedArm) -> dict[str, list[TarTable]]:
     return {"real": real, "synthetic": other}
 
 
+class _Place(NamedTuple):
+    table: int
+    row: int
+
+
+class _Dealt(NamedTuple):
+    """Compared in this order: the first image of every class comes before the second of any."""
+
+    turn: int
+    draw: float
+    place: _Place
+
+
 def cut_pool(pool: list[TarTable], images: int, *, seed: int) -> list[TarTable]:
-    """Of labelled images, a seeded choice balanced over the classes: the first of each class, the second of each, and so on."""
-    by_label: dict[int, list[tuple[int, int]]] = {}
+    """Choose so many labelled images, seeded and balanced over classes: the first of each class, the second, and so on.
+
+    Raises DataError when the pool holds fewer.
+    """
+    by_label: dict[int, list[_Place]] = {}
     for t, table in enumerate(pool):
         for row, label in enumerate(table.label):
             if label >= 0:
-                by_label.setdefault(label, []).append((t, row))
-    held = sum(map(len, by_label.values()))
-    if held < images:
+                by_label.setdefault(label, []).append(_Place(t, row))
+    available = sum(map(len, by_label.values()))
+    if available < images:
         raise DataError(
-            f"the oracle's split holds {held} images of these classes and {images} are asked for; lower the arm's scale or pool_images"
+            f"the oracle's split holds {available} images of these classes and {images} are asked for; "
+            "lower the arm's scale or pool_images"
         )
-    ranked = []
+    dealt = []
     for label, places in by_label.items():
         rng = draws("oracle", seed, label)
         rng.shuffle(places)
-        ranked += [(n, rng.random(), place) for n, place in enumerate(places)]
-    chosen = {place for _, _, place in sorted(ranked)[:images]}
-    return [_rows(table, [row for row in range(len(table.key)) if (t, row) in chosen]) for t, table in enumerate(pool)]
-
-
-def _rows(table: TarTable, rows: list[int]) -> TarTable:
-    columns = {name: [getattr(table, name)[row] for row in rows] for name in ("key", "label", "offset", "length")}
-    return table.model_copy(update=columns)
+        dealt += [_Dealt(turn, rng.random(), place) for turn, place in enumerate(places)]
+    chosen: list[list[int]] = [[] for _ in pool]
+    for image in sorted(dealt)[:images]:
+        chosen[image.place.table].append(image.place.row)
+    return [table.select(sorted(rows)) for table, rows in zip(pool, chosen, strict=True)]
 
 
 def digest(pool: list[TarTable]) -> str:

@@ -1,20 +1,22 @@
 """Batches of [real; synthetic] images: the next step's are a pure function of (seed, step), whatever came before and however many ranks."""
 
 import collections
-import io
-import os
+import functools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from synaug.config.training import TrainingSettings
+from synaug.data.images import opened
 from synaug.data.manifest import TarTable
+from synaug.data.store import Store
+from synaug.data.webdataset import fetch_tar, image_bytes
 from synaug.errors import DataError
 from synaug.training import augmentation
 from synaug.training.sample_order import SampleOrder, widen_window
@@ -22,8 +24,6 @@ from synaug.training.sample_order import SampleOrder, widen_window
 CACHE_BYTES = 512 * 2**20  # a set that fits in this, decoded and resized, is decoded once
 AHEAD = 3  # batches in the making beside the one in use
 TOGETHER = 8  # images of a decoding task: with one each, handing out tasks costs more than hashing and reading the tars
-
-Fetch = Callable[[TarTable], bytes]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Source:
         self,
         name: str,
         tables: list[TarTable],
-        fetch: Fetch,
+        store: Store,
         *,
         n: int,
         seed: int,
@@ -47,7 +47,7 @@ class Source:
         settings: TrainingSettings,
     ):
         """n: images of it in a global batch. Raises DataError when there is none to read."""
-        self.name, self.n, self.seed, self.fetch = name, n, seed, fetch
+        self.name, self.n, self.seed, self.store = name, n, seed, store
         self.tables = sorted((table for table in tables if table.key), key=lambda table: table.tar)
         if not self.tables:
             raise DataError(
@@ -78,13 +78,8 @@ class Source:
             return
         cache = torch.empty((len(self), size, size, 3), dtype=torch.uint8)
         for t, table in enumerate(self.tables):
-            data = self.fetch(table)
-            images = pool.map(
-                lambda row, table=table, data=data: self._decode(
-                    table, row, memoryview(data)[table.offset[row] :][: table.length[row]]
-                ),
-                range(len(table.key)),
-            )
+            tar = fetch_tar(self.store, table)
+            images = pool.map(functools.partial(self._decode, tar, table), range(len(table.key)))
             for row, image in enumerate(images):
                 cache[self.order.starts[t] + row] = torch.from_numpy(image.copy())
         self.cache = cache.permute(0, 3, 1, 2).contiguous()
@@ -103,7 +98,7 @@ class Source:
 
     def _download(self, t: int):
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  closed when the last reader lets go
-        file.write(self.fetch(self.tables[t]))
+        file.write(fetch_tar(self.store, self.tables[t]))
         return file
 
     def images(self, wanted: list[tuple[Future, int, int, np.ndarray]]) -> list[np.ndarray]:
@@ -112,24 +107,17 @@ class Source:
 
     def _image(self, tar: Future, t: int, sample: int, draw: np.ndarray) -> np.ndarray:
         table, row = self.tables[t], sample - int(self.order.starts[t])
-        return self._decode(table, row, os.pread(tar.result().fileno(), table.length[row], table.offset[row]), draw)
+        return self._decode(tar.result(), table, row, draw)
 
-    def _decode(
-        self, table: TarTable, row: int, data: bytes | memoryview, draw: np.ndarray | None = None
-    ) -> np.ndarray:
+    def _decode(self, tar: bytes | IO[bytes], table: TarTable, row: int, draw: np.ndarray | None = None) -> np.ndarray:
         """(S, S, 3) uint8; draw: where the crop is drawn for each image."""
         size, settings = self.settings.image_size, self.settings.augmentation
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                if augmentation.fixed_size(settings):
-                    return augmentation.resized(image, size)
-                if settings.crop == "random-resized":
-                    return augmentation.random_resized(image, size, settings, draw)
-                return augmentation.auto_augmented(augmentation.resized(image, size), settings, draw)
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:  # what PIL raises for broken files
-            raise DataError(
-                f"{table.tar}: image {table.key[row]} cannot be decoded ({error}); repair or remove it and import the split again"
-            ) from None
+        with opened(image_bytes(tar, table, row), self.store, table, row) as image:
+            if augmentation.fixed_size(settings):
+                return augmentation.resized(image, size)
+            if settings.crop == "random-resized":
+                return augmentation.random_resized(image, size, settings, draw)
+            return augmentation.auto_augmented(augmentation.resized(image, size), settings, draw)
 
 
 class Loader:

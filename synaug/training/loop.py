@@ -12,7 +12,6 @@ from synaug import telemetry
 from synaug import telemetry as prometheus
 from synaug.config.arms import ResolvedArm
 from synaug.data.seeding import derive
-from synaug.data.webdataset import fetch_tar
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.run.job import Job, Progress
 from synaug.training import arm_pools, model
@@ -66,7 +65,7 @@ def load(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[Loader, dict[str,
         Source(
             name,
             pool,
-            lambda table: fetch_tar(job.store, table),
+            job.store,
             n=counts[name],
             seed=job.seed,
             window=recipe.window,

@@ -16,7 +16,6 @@ import torch
 from synaug.config import Config, arms
 from synaug.config.load import load_config
 from synaug.data.store import open_store
-from synaug.data.webdataset import fetch_tar
 from synaug.training import model
 from synaug.training.distributed import Ranks
 from synaug.training.loader import AHEAD, Loader, Source, TrainingBatch
@@ -87,8 +86,7 @@ def measure(
         sources = []
         for (name, n), number in zip(counts.items(), tars, strict=True):
             tables = loader.write(store, number, per_tar, split=name, size=size)
-            fetch = lambda table: fetch_tar(store, table)  # noqa: E731
-            sources.append(Source(name, tables, fetch, n=n, seed=0, window=8, settings=recipe.settings))
+            sources.append(Source(name, tables, store, n=n, seed=0, window=8, settings=recipe.settings))
         feed = Loader(sources, recipe.settings, threads=threads)
         who, ahead = trainer(recipe, torch.device(device), feed.counts()), AHEAD + 1
         cached = list(feed.batches(0, min(steps, 20)))

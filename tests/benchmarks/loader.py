@@ -19,7 +19,7 @@ from synaug.config.training import TrainingSettings
 from synaug.data import layout
 from synaug.data.manifest import TarTable
 from synaug.data.store import Store, open_store
-from synaug.data.webdataset import TarWriter, fetch_tar
+from synaug.data.webdataset import TarWriter, fetch_tar, image_bytes
 from synaug.training import augmentation
 from synaug.training.loader import Loader, Source
 from tests.benchmarks import machine
@@ -36,9 +36,7 @@ def run(*, tars: int = 16, per_tar: int = 64, batch: int = 64, rounds: int = 5, 
         tables = write(store, tars, per_tar)
         steps = tars * per_tar // batch
         rates: dict[str, list[float]] = {"loader": [], "decoding": [], "whole images": [], "loader, all cores": []}
-        source = Source(
-            "real", tables, lambda table: fetch_tar(store, table), n=batch, seed=0, window=8, settings=settings
-        )
+        source = Source("real", tables, store, n=batch, seed=0, window=8, settings=settings)
         encoded, draws = contents(store, source, steps)
         for warm in [False] + [True] * rounds:
             with machine.cores(threads):
@@ -104,9 +102,7 @@ def contents(store: Store, source: Source, steps: int) -> tuple[list[bytes], np.
     passes, samples = source.order.at(0, steps * source.n)
     encoded = []
     for t, sample in zip(source.order.tars(samples), samples, strict=True):
-        row = sample - source.order.starts[t]
-        offset, length = source.tables[t].offset[row], source.tables[t].length[row]
-        encoded.append(tars[t][offset : offset + length])
+        encoded.append(image_bytes(tars[t], source.tables[t], sample - source.order.starts[t]))
     return encoded, augmentation.uniforms(source.seed, source.name, passes, samples, 13)[:, 8:]
 
 

@@ -51,7 +51,7 @@ class Clip:
     def batches(self, tables: Tables) -> Iterator[Tensor]:
         clip = open_clip_model(self.job.config)
         threads = self.job.config.compute.loader_threads
-        for pictures, _ in accuracy.read(self.job.store, tables, accuracy.picture, threads=threads):
+        for pictures, _ in accuracy.read(self.job.store, tables, lambda image: image, threads=threads):
             yield clip.embed_images(pictures)
 
 

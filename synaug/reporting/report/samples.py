@@ -2,7 +2,6 @@
 
 import base64
 import io
-import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -10,16 +9,17 @@ from typing import Generic, TypeVar
 from PIL import Image
 
 from synaug.data import layout
+from synaug.data.images import decode_rgb, read_rgb
 from synaug.data.manifest import Manifest, TarTable
 from synaug.data.pools import real_pool
 from synaug.data.seeding import derive
 from synaug.data.splits import split_pool
-from synaug.data.store import Store, locate
-from synaug.errors import DataError
+from synaug.data.store import Store
+from synaug.data.webdataset import read_sample
 from synaug.reporting.report.data import ReportData
 
 CLASSES, REAL, SYNTHETIC, TEST = 12, 4, 6, 10  # shown at most: classes, images of each class, images of each test set
-MANIFESTS = 50  # read at most, spread over the parts
+MANIFESTS = 50  # about so many are read, spread over the parts
 EDGE = 160  # longest side in the page, pixels
 
 Table = TypeVar("Table", bound=TarTable)
@@ -46,7 +46,7 @@ class ClassSheet:
 
 
 @dataclass(frozen=True)
-class TableRow(Generic[Table]):
+class SampleRow(Generic[Table]):
     """An image: a row of a tar's table."""
 
     table: Table
@@ -65,7 +65,7 @@ def class_sheets(data: ReportData) -> list[ClassSheet]:
     for label in _spread(len(classes), CLASSES):
         name = data.names[classes[label].id]
         photos = [
-            thumbnail(_image(store, sample), f"real {name}", key=sample.table.key[sample.row])
+            thumbnail(read_rgb(store, sample.table, sample.row), f"real {name}", key=sample.table.key[sample.row])
             for sample in _shuffled(real, label, seed)[:REAL]
         ]
         sheets.append(ClassSheet(name, photos, _synthetic(store, parts, label, name, seed)))
@@ -75,31 +75,26 @@ def class_sheets(data: ReportData) -> list[ClassSheet]:
 def test_strips(data: ReportData) -> dict[str, list[Picture]]:
     """Show an image of each of at most TEST classes, spread over the list, by test set."""
     strips: dict[str, list[Picture]] = {}
-    classes = data.plan.classes
+    store, classes = data.store, data.plan.classes
     for name, test in data.config.tests.items():
-        if not data.store.exists(layout.real_split(test.split)):
+        if not store.exists(layout.real_split(test.split)):
             continue
-        tables = split_pool(data.store, test.split, classes)
+        tables = split_pool(store, test.split, classes)
         strips[name] = [
-            thumbnail(_image(data.store, sample), f"{data.names[classes[label].id]} in {name}")
+            thumbnail(read_rgb(store, sample.table, sample.row), f"{data.names[classes[label].id]} in {name}")
             for label in _spread(len(classes), TEST)
             for sample in _shuffled(tables, label, data.config.seed)[:1]
         ]
     return {name: strip for name, strip in strips.items() if strip}
 
 
-def thumbnail(data: bytes, alt: str, *, kind: str = "", prompt: str = "", key: str = "") -> Picture:
-    """Shrink an image to EDGE, and never enlarge it. Raises DataError when the bytes are no image."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            small = image.convert("RGB")
-    except OSError as error:
-        raise DataError(f"{alt} is broken ({error}); run `synaug index` to check the tars") from error
-    small.thumbnail((EDGE, EDGE), Image.Resampling.LANCZOS)
+def thumbnail(image: Image.Image, alt: str, *, kind: str = "", prompt: str = "", key: str = "") -> Picture:
+    """Make a thumbnail of an RGB image, which is shrunk in place to EDGE and never enlarged."""
+    image.thumbnail((EDGE, EDGE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    small.save(file, "JPEG", quality=88)
+    image.save(file, "JPEG", quality=88)
     uri = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-    return Picture(uri, alt, *small.size, kind=kind, prompt=prompt, key=key)
+    return Picture(uri, alt, *image.size, kind=kind, prompt=prompt, key=key)
 
 
 def _spread(classes: int, most: int) -> range:
@@ -107,46 +102,26 @@ def _spread(classes: int, most: int) -> range:
     return range(0, classes, -(-classes // most))
 
 
-def _shuffled(tables: Iterable[Table], label: int, seed: int) -> list[TableRow[Table]]:
+def _shuffled(tables: Iterable[Table], label: int, seed: int) -> list[SampleRow[Table]]:
     """The images of a label, in a seeded order."""
-    rows = [TableRow(table, row) for table in tables for row, of_row in enumerate(table.label) if of_row == label]
+    rows = [SampleRow(table, row) for table in tables for row, of_row in enumerate(table.label) if of_row == label]
     return sorted(rows, key=lambda sample: derive("sheet", seed, sample.table.key[sample.row]))
-
-
-def _image(store: Store, sample: TableRow[TarTable]) -> bytes:
-    table, row = sample.table, sample.row
-    where, key = locate(store, table.tar)
-    return where.get(key, start=table.offset[row], length=table.length[row])
 
 
 def _synthetic(store: Store, parts: Sequence[Manifest], label: int, name: str, seed: int) -> list[Picture]:
     """As many of each prompt kind as there is room for."""
-    by_kind: dict[str, list[TableRow[Manifest]]] = {"plain": [], "cd": [], "sd": []}
+    by_kind: dict[str, list[SampleRow[Manifest]]] = {"plain": [], "cd": [], "sd": []}
     for sample in _shuffled(parts, label, seed):
         by_kind[sample.table.kind[sample.row]].append(sample)
     used = [samples for samples in by_kind.values() if samples]
     pictures = []
     for sample in (sample for samples in used for sample in samples[: SYNTHETIC // len(used)]):
         part, row = sample.table, sample.row
-        files = _files(store, part, row)
+        files = read_sample(store, part, row)
         prompt = files.get("txt", b"").decode()
-        image = next(files[extension] for extension in ("jpg", "png") if extension in files)
+        encoded = next(files[extension] for extension in ("jpg", "png") if extension in files)
+        image = decode_rgb(encoded, store, part, row)
         pictures.append(
             thumbnail(image, f"synthetic {name}: {prompt}", kind=part.kind[row], prompt=prompt, key=part.key[row])
         )
     return pictures
-
-
-def _files(store: Store, table: TarTable, row: int) -> dict[str, bytes]:
-    """The files of one sample by extension (jpg, cls, txt, json), from a read of its part of the tar."""
-    start = table.offset[row] - tarfile.BLOCKSIZE
-    later = min((offset for offset in table.offset if offset > table.offset[row]), default=None)
-    end = table.bytes if later is None else later - tarfile.BLOCKSIZE
-    where, key = locate(store, table.tar)
-    data = where.get(key, start=start, length=end - start) + bytes(2 * tarfile.BLOCKSIZE)
-    files = {}
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        for member in tar:
-            if file := tar.extractfile(member):
-                files[member.name.rpartition(".")[2]] = file.read()
-    return files

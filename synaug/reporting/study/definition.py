@@ -12,9 +12,9 @@ from pydantic import Field, ValidationError
 
 from synaug.config import Config
 from synaug.config.arms import differences, merged
-from synaug.config.load import PRESETS, explain, parse_config, read_yaml
+from synaug.config.load import PRESETS, parse_config, read_yaml
 from synaug.config.settings import FrozenModel
-from synaug.config.suggest import did_you_mean
+from synaug.config.suggest import did_you_mean, explain
 from synaug.errors import UsageError
 from synaug.evaluation.statistics import REAL_KINDS
 from synaug.reporting.study.outcome import split_arm_ref

@@ -1,6 +1,5 @@
 """A few images of a run as its images stage would make them, and how fast they came."""
 
-import io
 import time
 from dataclasses import dataclass
 
@@ -11,13 +10,13 @@ from synaug.backends.clip import open_clip_model
 from synaug.backends.devices import find_device
 from synaug.backends.diffusion import open_diffusion
 from synaug.data import layout
+from synaug.data.images import decode_rgb, read_rgb
 from synaug.data.manifest import Manifest
 from synaug.data.pools import real_pool
 from synaug.data.seeding import key_of
-from synaug.data.store import locate
+from synaug.data.webdataset import fetch_tar, image_bytes, read_members
 from synaug.generation.batching import batches, chunks
 from synaug.generation.part import PartMaker, PartRequest, generate, recipe, texts_of
-from synaug.generation.regenerate import members_of
 from synaug.prompts.compose import load_prompts
 from synaug.prompts.schema import ClassPrompts
 from synaug.reporting.contact_sheet import PromptedImage, SheetRow
@@ -117,16 +116,17 @@ def rows(job: Job, real: int, images: list[int]) -> list[SheetRow]:
     made = {}
     for shard, classes in enumerate(job.plan.class_shards):
         manifest, wanted = _manifest(job, shard), {key_of(*one) for one in shown(classes, images[shard])}
-        members = members_of(job.store.get(manifest.tar))
+        tar = fetch_tar(job.store, manifest)
+        members = read_members(tar)
+        by_key = sorted((row.key, n, row.class_id) for n, row in enumerate(manifest.rows()) if row.key in wanted)
         for class_id in classes:
-            keys = sorted(
-                key
-                for key, owner in zip(manifest.key, manifest.class_id, strict=True)
-                if owner == class_id and key in wanted
-            )
             pictures = [
-                PromptedImage(Image.open(io.BytesIO(members[f"{key}.jpg"])), members[f"{key}.txt"].decode())
-                for key in keys
+                PromptedImage(
+                    decode_rgb(image_bytes(tar, manifest, n), job.store, manifest, n),
+                    members[f"{key}.txt"].decode(),
+                )
+                for key, n, owner in by_key
+                if owner == class_id
             ]
             lines = chunks(pictures, COLUMNS) or [[]]
             made[class_id] = [
@@ -140,10 +140,9 @@ def _real_images(job: Job, count: int) -> dict[str, list[Image.Image]]:
     labels = {job.plan.labels[class_id]: class_id for classes in job.plan.class_shards for class_id in classes}
     found: dict[str, list[Image.Image]] = {class_id: [] for class_id in labels.values()}
     for table in real_pool(job.store, job.config, job.plan.classes):
-        store, key = locate(job.store, table.tar)
-        for label, offset, length in zip(table.label, table.offset, table.length, strict=True):
+        for row, label in enumerate(table.label):
             if label in labels and len(found[labels[label]]) < count:
-                found[labels[label]].append(Image.open(io.BytesIO(store.get(key, start=offset, length=length))))
+                found[labels[label]].append(read_rgb(job.store, table, row))
         if all(len(images) >= count for images in found.values()):
             break
     return found

@@ -11,7 +11,6 @@ from synaug.config.arms import ResolvedArm
 from synaug.data import layout, pools
 from synaug.data.seeding import derive
 from synaug.data.splits import split_pool
-from synaug.data.webdataset import fetch_tar
 from synaug.evaluation import accuracy
 from synaug.run.job import Job
 from synaug.training import model
@@ -45,7 +44,7 @@ def _steps(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[dict, torch.nn.
         Source(
             name,
             real,
-            lambda table: fetch_tar(job.store, table),
+            job.store,
             n=n,
             seed=0,
             window=recipe.window,

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from synaug.config import Config
-from synaug.config.real import Real
 from synaug.config.run import IndexSettings as IndexSettings
+from synaug.config.run import Real
 from synaug.data import pools
 from synaug.data.classes import ClassEntry
 from synaug.data.index import load_index
@@ -35,7 +35,7 @@ def real_store(tmp_path):
 
 
 def keys(tables):
-    return {(label, key) for table in tables for label, key in zip(table.label, table.key, strict=True)}
+    return {(row.label, row.key) for table in tables for row in table.rows()}
 
 
 def real(store, classes=CLASSES, **settings):

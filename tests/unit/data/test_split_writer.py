@@ -7,9 +7,9 @@ from synaug.data import layout
 from synaug.data.manifest import RealSplit
 from synaug.data.split_writer import Sample, pack, unique_key
 from synaug.data.splits import load_split
-from synaug.data.webdataset import fetch_tar, read_images
+from synaug.data.webdataset import fetch_tar
 from synaug.errors import DataError, UsageError
-from tests.pictures import jpeg
+from tests.pictures import images_of, jpeg
 
 CLASSES = ["cat", "dog", "owl"]
 
@@ -25,9 +25,7 @@ def test_a_packed_split_holds_every_image_once_byte_for_byte(store):
     assert real == packed.split
     assert (real.classes, real.samples, real.per_label, real.tars) == (CLASSES, 60, {0: 20, 1: 20, 2: 20}, len(tables))
     assert real.tars > 2
-    read = {
-        key: (label, image) for table in tables for key, label, image in read_images(fetch_tar(store, table), table)
-    }
+    read = {key: (label, image) for table in tables for key, label, image in images_of(fetch_tar(store, table), table)}
     assert read == {sample.key: (sample.label, sample.source) for sample in samples()}
 
 

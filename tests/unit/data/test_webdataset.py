@@ -6,9 +6,9 @@ import pytest
 import webdataset
 
 from synaug.data.manifest import TarTable
-from synaug.data.webdataset import TarWriter, read_images, scan
+from synaug.data.webdataset import TarWriter, image_bytes, read_sample, scan
 from synaug.errors import DataError
-from tests.pictures import jpeg
+from tests.pictures import images_of, jpeg
 
 SAMPLES = [(f"crane-{n:07d}", jpeg(n), n % 3) for n in range(7)]
 
@@ -37,7 +37,7 @@ def test_the_table_describes_the_tar(tmp_path):
     table = written(tmp_path / "a.tar")
     data = (tmp_path / "a.tar").read_bytes()
     assert (table.bytes, table.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-    assert list(read_images(data, table)) == [(key, label, image) for key, image, label in SAMPLES]
+    assert images_of(data, table) == [(key, label, image) for key, image, label in SAMPLES]
 
 
 def test_members_are_plain_files_without_owner_or_time(tmp_path):
@@ -87,7 +87,7 @@ def test_a_scan_reads_foreign_tars(tmp_path):
             archive.addfile(member, io.BytesIO(data))
     table = scan(tmp_path / "a.tar", "x")
     assert (table.key, table.label) == (["./train/b", "./train/a"], [1, 0])
-    assert [image for *_, image in read_images((tmp_path / "a.tar").read_bytes(), table)] == [b"BB", b"A"]
+    assert [image for *_, image in images_of((tmp_path / "a.tar").read_bytes(), table)] == [b"BB", b"A"]
 
 
 @pytest.mark.parametrize("left", [0, 100, 512, 700, -512 * 19, -10240, -20000])
@@ -105,7 +105,7 @@ def test_a_truncated_tar_is_refused(tmp_path, left):
 def test_reading_a_tar_that_is_shorter_than_its_table_is_refused(tmp_path):
     table = written(tmp_path / "a.tar")
     with pytest.raises(DataError, match=r"x\.tar is truncated: crane-0000006"):
-        list(read_images((tmp_path / "a.tar").read_bytes()[: table.offset[-1] + 5], table))
+        images_of((tmp_path / "a.tar").read_bytes()[: table.offset[-1] + 5], table)
 
 
 @pytest.mark.parametrize(
@@ -120,3 +120,23 @@ def test_a_sample_without_a_label_is_refused(tmp_path, cls, line):
                 archive.addfile(member, io.BytesIO(data))
     with pytest.raises(DataError, match=line):
         scan(tmp_path / "a.tar", "x")
+
+
+def test_a_sample_is_read_alone_with_all_its_files(store, tmp_path):
+    with TarWriter(tmp_path / "a.tar") as writer:
+        for n in range(3):
+            writer.add(f"owl-{n}", b"x" * (600 * n), n, text=f"owl {n}", metadata={"n": n})
+        table = TarTable(tar="real/a.tar", **writer.close())
+    store.put(table.tar, tmp_path / "a.tar")
+    for n in range(3):
+        files = {"jpg": b"x" * (600 * n), "cls": b"%d" % n, "txt": b"owl %d" % n, "json": b'{"n": %d}' % n}
+        assert read_sample(store, table, n) == read_sample(store, table.select([2, 0, 1]), (n + 1) % 3) == files
+
+
+def test_an_image_is_taken_from_a_local_file_and_a_short_one_is_refused(tmp_path):
+    table = written(tmp_path / "a.tar")
+    with open(tmp_path / "a.tar", "r+b") as tar:
+        assert [image_bytes(tar, table, n) for n in range(len(SAMPLES))] == [image for _, image, _ in SAMPLES]
+        tar.truncate(table.offset[-1] + 5)
+        with pytest.raises(DataError, match=r"x\.tar is truncated: crane-0000006"):
+            image_bytes(tar, table, len(SAMPLES) - 1)

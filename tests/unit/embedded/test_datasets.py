@@ -8,8 +8,8 @@ from recipes import datasets as recipe
 from recipes import fashion
 from synaug.data import layout
 from synaug.data.splits import split_pool
-from synaug.data.webdataset import read_images
 from synaug.embedded import datasets
+from tests.pictures import images_of
 
 COUNTS = {"train": 50, "dev": 200, "oracle": 300}
 
@@ -45,7 +45,7 @@ def test_import_writes_a_split_whose_labels_are_class_ids(store):
     by_key = {
         f"train-{position:06d}": (tile, label) for position, tile, label in zip(positions, tiles, labels, strict=True)
     }
-    for key, label, data in list(read_images(store.get(table.tar), table))[:50]:
+    for key, label, data in images_of(store.get(table.tar), table)[:50]:
         tile, its_label = by_key[key]
         assert label == 9 - its_label
         image = np.asarray(Image.open(io.BytesIO(data)))

@@ -54,6 +54,6 @@ def test_an_image_that_cannot_be_read_is_named(images):
     tar = layout.real_tar("train", 0)
     images.store.put(tar, bytes(images.store.size(tar)))
     with pytest.raises(
-        DataError, match=r"real/train-000000\.tar: the image \w+-\d cannot be read .*; import the split again"
+        DataError, match=r"real/train-000000\.tar: image \w+-\d cannot be decoded .* import the split again"
     ):
         images.of("bag")

@@ -10,7 +10,7 @@ from PIL import Image
 from synaug.config.training import TrainingSettings
 from synaug.data import layout
 from synaug.data.manifest import TarTable
-from synaug.data.webdataset import TarWriter, fetch_tar
+from synaug.data.webdataset import TarWriter
 from synaug.errors import DataError
 from synaug.training import loader
 from synaug.training.loader import Loader, Source
@@ -27,9 +27,8 @@ def settings(**augmentation) -> TrainingSettings:
 def sources(
     store, tables: dict[str, list[TarTable]], training: TrainingSettings, *, seed: int = 0, window: int = 2
 ) -> list[Source]:
-    fetch = lambda table: fetch_tar(store, table)  # noqa: E731
     return [
-        Source(name, pool, fetch, n=8, seed=seed, window=window, settings=training) for name, pool in tables.items()
+        Source(name, pool, store, n=8, seed=seed, window=window, settings=training) for name, pool in tables.items()
     ]
 
 
@@ -153,9 +152,7 @@ def test_batches_hold_the_classes_of_a_uniform_draw(store, monkeypatch):
     monkeypatch.setattr(loader, "CACHE_BYTES", 0)
     pool = clustered(store, tars=80, per_tar=24, classes_per_tar=2)
     training = settings()
-    source = Source(
-        "synthetic", pool, lambda table: fetch_tar(store, table), n=32, seed=0, window=4, settings=training
-    )
+    source = Source("synthetic", pool, store, n=32, seed=0, window=4, settings=training)
     seen = [len(set(batch.labels.tolist())) for batch in Loader([source], training, threads=2).batches(0, 60)]
     assert np.mean(seen) >= 0.8 * distinct(source.labels, 32)
     assert min(seen) >= 0.6 * distinct(source.labels, 32)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from synaug.config import arms
-from synaug.config.evaluate import TestSet
+from synaug.config.run import TestSet
 from synaug.run.rates import Pace
 from synaug.runner.preview import benchmark
 from synaug.runner.preview.training import trial
