@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -100,7 +100,7 @@ def decoded_bytes(images: int, settings: TrainingSettings) -> int:
 
 def decoded(
     store: Store, tables: list[TarTable], settings: TrainingSettings, *, threads: int = 1, batch_size: int = BATCH
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Read any tables as `batches` reads a split, and keep nothing.
 
     Raises DataError for a damaged tar or a broken image.

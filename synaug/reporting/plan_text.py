@@ -26,7 +26,11 @@ def plan_text(run: str, config: Config, plan: Plan, notes: list[str]) -> str:
         ("work left", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in whole.seconds.items())),
         ("GPU time", _hours(whole.gpu_hours) + _missing(whole)),
         ("wall time", f"{duration(whole.wall_seconds)}, {whole.workers} at a time{_missing(whole)}"),
-        ("cost", _cost(whole.cost, whole.price, config.compute.gpu_name) + (_missing(whole) if whole.price is not None else "")),
+        (
+            "cost",
+            _cost(whole.cost, whole.price, config.compute.gpu_name)
+            + (_missing(whole) if whole.price is not None else ""),
+        ),
     ]
     rows += [(model.role, f"{model.name}@{model.revision[:12]}, licence {model.license}") for model in plan.models]
     rows += [("note", note) for note in notes]

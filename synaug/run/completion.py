@@ -12,7 +12,7 @@ from typing import Any
 
 from synaug.config import Config, arms
 from synaug.config.arms import ResolvedArm
-from synaug.config.evaluate import TestSet
+from synaug.config.run import TestSet
 from synaug.data import layout
 from synaug.data.store import Store
 from synaug.run.plan import Plan, active_arms

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from synaug.backends.devices import find_device
-from synaug.config.evaluate import TestSet
+from synaug.config.run import TestSet
 from synaug.config.training import TrainingSettings
 from synaug.data import layout
 from synaug.data.splits import split_pool

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from synaug.cli.config import markdown
 from synaug.config import Config
-from synaug.config.evaluate import TestSet
 from synaug.config.fields import fields, identity_values, kind_of
 from synaug.config.load import load_config
+from synaug.config.run import TestSet
 from synaug.config.training import Arm
 
 ROOT = Path(__file__).parents[3]

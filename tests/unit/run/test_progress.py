@@ -56,4 +56,9 @@ def test_durations_are_for_people(seconds, text):
 
 
 def test_plurals():
-    assert [plural(unit) for unit in ("class", "image", "index", "batch")] == ["classes", "images", "indexes", "batches"]
+    assert [plural(unit) for unit in ("class", "image", "index", "batch")] == [
+        "classes",
+        "images",
+        "indexes",
+        "batches",
+    ]

@@ -35,8 +35,14 @@ def test_each_comparison_has_the_figure_it_asks_for_and_its_differences(drawn):
 def test_figures_say_the_same_in_words(drawn):
     for one in drawn.values():
         assert ET.fromstring(one.svg).get("aria-label") == one.description
-    assert "main/naive-6x 85.0% (84." in drawn["scale-scale"].description and "On test" not in drawn["scale-scale"].description
-    assert "On test: naive-1x 0.0 points [−0.5, +0.5]; auxbn-1x −1.0 points [−1.5, −0.6]" in drawn["kinds-gains"].description
+    assert (
+        "main/naive-6x 85.0% (84." in drawn["scale-scale"].description
+        and "On test" not in drawn["scale-scale"].description
+    )
+    assert (
+        "On test: naive-1x 0.0 points [−0.5, +0.5]; auxbn-1x −1.0 points [−1.5, −0.6]"
+        in drawn["kinds-gains"].description
+    )
     assert "second generation seed over the first, 6x −0.3 points [" in drawn["scale-differences"].description
 
 
