@@ -72,13 +72,19 @@ def table(
         arm: {test: accuracies(arm, test, seeds=seeds) for test in tests}
         for arm in dict.fromkeys([*arms, *real, *paired])
     }
+
+    def difference(first: str, second: str, test: str) -> Interval:
+        return interval(*(top1 - values[second][test][seed] for seed, top1 in values[first][test].items()))
+
     differences = [
         Difference(
-            label=label, first=first, second=second,
-            tests={test: interval(*(one - values[second][test][seed] for seed, one in values[first][test].items())) for test in tests},
+            label=label,
+            first=first,
+            second=second,
+            tests={test: difference(first, second, test) for test in tests},
         )
         for label, (first, second) in (pairs or {}).items()
-    ]  # fmt: skip
+    ]
     return Table(
         name=name,
         title=f"Invented: {name}",

@@ -151,7 +151,7 @@ def scale_figure(table: Table, number: int) -> Figure | None:
 
 
 def _limits(table: Table, test: str) -> Limits:
-    """Panels out of domain begin at 0 and are alike; in domain they begin near the values, to show small differences."""
+    """Panels out of domain begin at 0 and are alike; in domain they begin near the values: small differences show."""
     domain = table.tests[test]
     alike = [test] if domain == "in" else [other for other in table.tests if table.tests[other] == domain]
     accuracies = [row.top1[other] for row in table.rows for other in alike if other in row.top1]

@@ -101,9 +101,13 @@ def test_equal_outcomes_give_equal_bytes(folder, tmp_path):
     again = write(read, tmp_path)
     names = [str(path.relative_to(tmp_path)) for path in again]
     assert names == [
-        "results.md", "study/report.html", "study/outcome.json", "study/figures/scale-scale.svg", "study/figures/scale-differences.svg",
+        "results.md",
+        "study/report.html",
+        "study/outcome.json",
+        "study/figures/scale-scale.svg",
+        "study/figures/scale-differences.svg",
         "study/figures/headline.svg",
-    ]  # fmt: skip
+    ]
     assert [path.read_bytes() for path in again] == [(folder / name).read_bytes() for name in names]
 
 
