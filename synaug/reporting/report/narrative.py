@@ -60,7 +60,7 @@ def headline(data: ReportData) -> str:
     verdicts = {where: of_domain for where, of_domain in verdicts.items() if of_domain}
     if not verdicts:
         return "Nothing to compare yet"
-    all_verdicts = [one for of_domain in verdicts.values() for one in of_domain]
+    all_verdicts = [of_gain for of_domain in verdicts.values() for of_gain in of_domain]
     if "unknown" in all_verdicts:
         return "Too few training seeds to show anything yet"
     raised = [f"{_of(of_domain.count('gain'), len(of_domain))} {where}" for where, of_domain in verdicts.items()]

@@ -145,7 +145,7 @@ def outcome(store: Store, study: Study) -> StudyOutcome:
 
     Raises DataError for runs, test sets or diagnostics that are missing, unfinished or of something else.
     """
-    finished, made = FinishedRuns(store, study), made_on(store, study.configs)
+    finished, origin = FinishedRuns(store, study), made_on(store, study.configs)
     runs = {
         run: RunOutcome(
             digest=plan.digest,
@@ -160,8 +160,8 @@ def outcome(store: Store, study: Study) -> StudyOutcome:
         titles=[part.title for part in study.parts],
         texts=[part.text for part in study.parts],
         files=[file.name for file in study.files],
-        machine=made.machine,
-        versions=made.versions,
+        machine=origin.machine,
+        versions=origin.versions,
         hours=round(sum(sum(run.seconds.values()) for run in runs.values()) / 3600, 2),
         runs=runs,
         tables=[_table(finished, name, comparison) for name, comparison in study.comparisons.items()],
