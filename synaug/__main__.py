@@ -1,4 +1,4 @@
-"""The command line: `python -m synaug STAGE --store URL --run NAME ...`, the one entry everywhere (docs/design.md §3)."""
+"""The command line, `python -m synaug STAGE --store URL ...`: the one entry everywhere (docs/design.md §3)."""
 
 import argparse
 import importlib
@@ -100,7 +100,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
-    """SIGTERM: unwind, so that workers and temporary files go; at the latest after FINISH_SECONDS the process ends anyhow."""
+    """SIGTERM: unwind, so that workers and temporary files go; after FINISH_SECONDS the process ends anyhow."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
     timer = threading.Timer(FINISH_SECONDS, os._exit, [TERMINATED])
     timer.daemon = True

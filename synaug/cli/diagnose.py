@@ -13,17 +13,18 @@ from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failur
 
 HELP = "explain a result: fidelity and diversity of the images, main against auxiliary batch norms"
 EPILOG = """\
-reads    the run's index and tars, real images, a classifier trained on real images, CLIP; auxbn arms where they are trained
+reads    the run's index and tars, real images, a classifier trained on real images, CLIP; auxbn arms where trained
 writes   runs/RUN/diagnostics/: fidelity.json, coverage.json, branches.json; what is there and still holds is left
 needs    `index`, and a trained real arm of this run or, by --classifier, of another one in the store
 
 fidelity    top-1 of the real-trained classifier on synthetic images, by prompt kind
-coverage    precision, recall, density and coverage of synthetic against real images (k = 5) in each feature space, within the classes
-            and over all; every row has the same number of images, and `real` is real against other real images: the bound
-branches    by layer, how far the running statistics and the affine parameters of main and auxiliary batch norms are apart
+coverage    precision, recall, density and coverage of synthetic against real images (k = 5) in each feature space,
+            within the classes and over all; every row has the same number of images, and `real` is real against other
+            real images: the bound
+branches    by layer, how far running statistics and affine parameters of main and auxiliary batch norms are apart
 
 example  synaug diagnose --store ./store --run demo
-         synaug diagnose --store ./store --run demo --classifier other/real/0 --reference dev --features clip --images 100
+         synaug diagnose --store ./store --run demo --classifier other/real/0 --reference dev --features clip
 """
 
 
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises what `diagnose` raises."""
+    """Write what is missing of the diagnostics and print all of it. Raises what `diagnose` raises."""
     from rich.console import Console
 
     from synaug.evaluation.diagnostics.diagnose import diagnose

@@ -26,15 +26,18 @@ HELP = "bring labelled images into the store: a folder of classes, a CSV, WebDat
 EPILOG = """\
 SOURCE is one of
   a folder with a sub-folder of images for each class; its name is the class id (or the integer label, with --labels)
-  a .csv file with the columns path and label; paths are relative to the file, labels are class ids (integers, with --labels)
+  a .csv file with the columns path and label; paths are relative to the file, labels are class ids
+    (integers, with --labels)
   WebDataset tars by path or URL, with brace ranges: '/data/train-{000000..000010}.tar', s3://bucket/train-{00..10}.tar;
-    they are scanned and referenced, not copied; labels are the integers in .cls, positions in --classes (or in the run's class list)
+    they are scanned and referenced, not copied; labels are the integers in .cls, positions in --classes
+    (or in the run's class list)
   the word `embedded`: the small real data sets that come with synaug
 
 reads    SOURCE; every image is decoded once, broken ones are refused (--skip-broken: listed and skipped)
 needs    a store that may be written; no model
 writes   real/SPLIT-*.tar (classes interleaved by a seeded shuffle), real/SPLIT-*.json, and last real/SPLIT.json
-         Run again after a kill: it begins again, nothing half-written is seen. An equal split is left as it is, another one refused.
+         Run again after a kill: it begins again, nothing half-written is seen. An equal split is left as it is,
+         another one refused.
 
 example  synaug import photos/train --store /data/store --classes classes.yaml
          synaug import photos/val --store /data/store --split val --classes classes.yaml
@@ -63,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    """Import a split. Raises UsageError for arguments that cannot be meant, DataError for unusable images."""
     if args.tar_bytes < 1:
         raise UsageError(f"--tar-bytes {args.tar_bytes}: a tar has at least 1 byte")
     open_store(

@@ -1,4 +1,4 @@
-"""What `synaug init` proposes for a folder of images: the splits, the classes, and a run.yaml of sensible settings for small data."""
+"""What `synaug init` proposes for a folder of images: splits, classes, and a run.yaml with settings for small data."""
 
 import re
 import shlex
@@ -21,7 +21,7 @@ CLASSES_HEAD = """\
 #   names    the best first
 #   gloss    optional: what the name means here. Given, no sense is looked for; else LLM and CLIP choose one
 #   prompts  optional: your own plain prompts in place of `a photo of NAME`
-# - {id: crane, names: [crane], gloss: a tall machine that lifts loads, prompts: [a photo of a tower crane on a building site]}
+# - {id: crane, names: [crane], gloss: a tall machine that lifts loads, prompts: [a photo of a tower crane on a site]}
 
 """
 NO_TESTS = """\
@@ -30,7 +30,8 @@ NO_TESTS = """\
 #   val: {split: val, domain: in}
 """
 RUN = """\
-# run.yaml for $source, written by `synaug init` to be edited. `synaug config` lists every field with its default and meaning.
+# run.yaml for $source, written by `synaug init` to be edited.
+# `synaug config` lists every field with its default and meaning.
 # What makes the images (classes, real, prompts, images, seed) is frozen once prompts or images exist;
 # scale, arms, seeds and tests may grow.
 
@@ -43,7 +44,7 @@ scale: 2x                    # synthetic images for each real one; 4x later adds
 prompts:
   llm: {model: Qwen/Qwen2.5-7B-Instruct}          # any chat model of transformers; `embedded` is a small one for a CPU
   clip: {model: ViT-L-14, pretrained: openai}     # any model of open_clip
-  mix: {plain: 0.34, cd: 0.33, sd: 0.33}          # plain prompts, contexts, styles; sd: 0 if styles make no sense for your images
+  mix: {plain: 0.34, cd: 0.33, sd: 0.33}          # plain prompts, contexts, styles; sd: 0 if styles make no sense here
 
 images:
   profile: sd15              # or sdxl, sdxl-turbo (non-commercial)
@@ -63,7 +64,8 @@ arms:
   real: {kind: real}
   real-half: {kind: real-half}
   naive-2x: {kind: naive, scale: 2x}
-  # auxbn-2x: {kind: auxbn, scale: 2x}            # auxiliary batch norm: below naive mixing in our study (docs/results.md)
+  # auxbn-2x: {kind: auxbn, scale: 2x}            # auxiliary batch norm: below naive mixing in our study
+  #                                                 (docs/results.md)
 seeds: [0, 1, 2]             # small sets vary: several seeds, paired
 
 $tests
@@ -75,7 +77,7 @@ compute:
 
 @dataclass(frozen=True)
 class FoundSplit:
-    """A split that lies at `source`: pairs of class name (as its folder or label has it) and image file."""
+    """A split that is at `source`: pairs of class name (as its folder or label has it) and image file."""
 
     name: str
     source: Path
@@ -83,7 +85,7 @@ class FoundSplit:
 
 
 def find_splits(source: Path) -> list[FoundSplit]:
-    """`train` first, then test splits. Raises DataError when nothing is there to be read."""
+    """Find the splits of a folder or CSV file, `train` first. Raises DataError when nothing is there to be read."""
     if source.is_file() and source.suffix.lower() == ".csv":
         return [FoundSplit("train", source, read_csv(source))]
     if not source.is_dir():
@@ -95,12 +97,12 @@ def find_splits(source: Path) -> list[FoundSplit]:
         for path in sorted(source.iterdir())
         if path.is_dir() and path.name.lower() in TEST_SPLITS
     }
-    found = {"train": source / "train"} | dict(sorted(tests.items(), reverse=True))
-    return [FoundSplit(name, path, read_folder(path)) for name, path in found.items()]
+    folders = {"train": source / "train"} | dict(sorted(tests.items(), reverse=True))
+    return [FoundSplit(name, path, read_folder(path)) for name, path in folders.items()]
 
 
 def propose_classes(splits: list[FoundSplit]) -> list[ClassEntry]:
-    """An entry for each class of any split, numbers in the order of their value.
+    """Propose an entry for each class of any split, numbers in the order of their value.
 
     Raises DataError for a name that gives no id, and for two that give the same.
     """
@@ -124,6 +126,7 @@ def propose_classes(splits: list[FoundSplit]) -> list[ClassEntry]:
 
 
 def classes_yaml(classes: list[ClassEntry], splits: list[FoundSplit]) -> str:
+    """Write classes.yaml, with the number of training images under each class."""
     counts = Counter(slug(name) for name, _ in splits[0].images)
     lines = []
     for entry in classes:
@@ -142,6 +145,7 @@ def classes_yaml(classes: list[ClassEntry], splits: list[FoundSplit]) -> str:
 
 
 def run_yaml(source: str, splits: list[FoundSplit]) -> str:
+    """Write run.yaml. source: the folder or CSV file as it was given, for the head of the file."""
     images, batch = len(splits[0].images), 64
     steps = min(50_000, max(1_000, round(60 * images / (batch / 2), -2)))
     rows = "".join(f"  {split.name}: {{split: {split.name}, domain: in}}\n" for split in splits[1:])
@@ -153,7 +157,7 @@ def run_yaml(source: str, splits: list[FoundSplit]) -> str:
 
 
 def next_steps(splits: list[FoundSplit], classes: list[ClassEntry], folder: Path) -> list[str]:
-    """Lines to print: what was found, and the commands that follow."""
+    """List the lines to print: what was found, and the commands that follow."""
     counts = ", ".join(f"{len(split.images):,} images in {split.name}" for split in splits)
     run, listed = shlex.quote(str(folder / "run.yaml")), shlex.quote(str(folder / "classes.yaml"))
     lines = [f"wrote {run} and {listed}: {len(classes)} classes, {counts}"]

@@ -1,4 +1,4 @@
-"""Parsers of commands: one from a command's module, the arguments that several share, and what an unknown name is answered.
+"""Parsers of commands: one of a command's module, the arguments that several share, the answer to an unknown name.
 
 `python -m pipelines` makes its parsers here too.
 """

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 HELP = "make a few images of a few classes: a contact sheet to look at, and the measured rate of every stage"
 EPILOG = """\
 reads    the run's plan, its prompts files where they exist, the real images, the LLM, CLIP and diffusion weights
-writes   runs/NAME/preview/ (contact-sheet.png, and prompts and images of its own) and timing/preview/: the rates of prompts, images,
-         training steps and evaluations that plan's estimate takes, measured with as many processes side by side as the run will have;
-         nothing that freezes the run: settings may still change
+writes   runs/NAME/preview/ (contact-sheet.png, and prompts and images of its own) and timing/preview/: the rates of
+         prompts, images, training steps and evaluations that plan's estimate takes, measured with as many processes
+         side by side as the run will have; nothing that freezes the run: settings may still change
 needs    a planned run (`synaug plan`)
 example  synaug preview --images 20 --store ./store --run first --classes n02012849,n03126707
 """
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises UsageError for an unknown class or a number of images below 1."""
+    """Make a preview. Raises UsageError for an unknown class or a number of images below 1."""
     if args.images < 1:
         raise UsageError(f"--images {args.images}: give 1 or more")
     tail = LogTail("preview", args.store, layout.log(args.run, "preview", "all"), beside=layout.plan(args.run))
@@ -52,18 +52,18 @@ def main(args: argparse.Namespace) -> None:
             _preview(job, classes, args.images, args.overrides)
 
 
-def chosen(plan: Plan, seed: int, given: str | None, images: int) -> list[str]:
+def chosen(plan: Plan, seed: int, listed: str | None, images: int) -> list[str]:
     """Choose the classes of a preview, ids in label order. Raises UsageError for one that the run has not."""
     every = list(plan.real_counts)
-    if given is None:
+    if listed is None:
         picked = draws("preview", seed).sample(every, min(CLASSES, len(every), images))
     else:
-        picked = [class_id.strip() for class_id in given.split(",")]
+        picked = [class_id.strip() for class_id in listed.split(",")]
     for class_id in picked:
         if class_id not in every:
-            some = ", ".join(every[:3])
             raise UsageError(
-                f"--classes {class_id}: the run has no such class id; its {len(every)} classes begin with {some}"
+                f"--classes {class_id}: the run has no such class id; "
+                f"its {len(every)} classes begin with {', '.join(every[:3])}"
             )
     return [class_id for class_id in every if class_id in picked]
 

@@ -40,7 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises UsageError for an unknown key, DataError for an image that is not made, or with --exact comes out otherwise."""
+    """Make an image again and compare it.
+
+    Raises UsageError for an unknown key, DataError for an image that is not made, or with --exact comes out otherwise.
+    """
     from synaug.generation import regenerate
 
     job = open_job(args.store, args.run, overrides=args.overrides)
@@ -68,8 +71,8 @@ def _show(job: Job, stored: "Stored", args: argparse.Namespace) -> None:
         pixels = regenerate.make_exactly(diffusion, job.config, batch, window, stored.key)
     else:
         pixels = regenerate.make_alone(diffusion, job.config, image)
-    made = to_image(pixels, shortest_edge=images.shortest_edge)
-    jpeg = to_jpeg(made, quality=images.jpeg_quality)
+    again = to_image(pixels, shortest_edge=images.shortest_edge)
+    jpeg = to_jpeg(again, quality=images.jpeg_quality)
     row = stored.manifest.key.index(stored.key)
     before = np.asarray(decode_rgb(stored.jpeg, job.store, stored.manifest, row), np.int16)
     after = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"), np.int16)

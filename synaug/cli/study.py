@@ -1,6 +1,7 @@
 """`synaug study`: several runs and the comparisons of their arms, from the estimate to the page.
 
-Runner, display, statistics and figures (torch, rich, numpy, matplotlib) are imported when they are needed: --help starts without them.
+Runner, display, statistics and figures (torch, rich, numpy, matplotlib) are imported when they are needed: --help
+starts without them.
 """
 
 import argparse
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 HELP = "several runs and what their arms show beside each other: tables, figures, a page"
 EPILOG = """\
 reads    the study's files (runs, arms, comparisons), the imported images in the store
-writes   runs/NAME/ of each run in the store; results.md, study/outcome.json, study/figures/ and study/report.html in --out
+writes   runs/NAME/ of each run in the store; in --out results.md, study/outcome.json, study/figures/, study/report.html
 needs    what `run` needs
 
-First every run is planned and its time forecast, as far as `synaug preview` has measured such settings (--preview measures what is missing);
-arms that cannot be compared are refused before anything is spent. Stop it at any moment and start it again: it goes on. --plan ends
-after the estimate; --draw only draws what is there.
+First every run is planned and its time forecast, as far as `synaug preview` has measured such settings (--preview
+measures what is missing); arms that cannot be compared are refused before anything is spent. Stop it at any moment and
+start it again: it goes on. --plan ends after the estimate; --draw only draws what is there.
 
 example  synaug study docs/study/headline.yaml --store work/study --out work/study-results
 """
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises UsageError for files that cannot be meant, arms that cannot be compared, or a run beyond its limits.cost."""
+    """Do a study. Raises UsageError for a wrong file, arms that cannot be compared, or a run beyond its limits.cost."""
     from synaug.reporting.study.comparability import check_comparable
     from synaug.reporting.study.definition import load_study
 
@@ -115,8 +116,8 @@ def _tell(store: Store, study: "Study", runs: list[str]) -> None:
     from synaug.reporting.study.forecast import forecasts, lines
 
     planned = [run for run in study.configs if store.exists(layout.plan(run))]
-    found = forecasts(store, planned)
-    print("\n".join(lines({run: found[run] for run in runs})), flush=True)
+    by_run = forecasts(store, planned)
+    print("\n".join(lines({run: by_run[run] for run in runs})), flush=True)
 
 
 def _do(args: argparse.Namespace, store: Store, runs: list[str], overrides: list[str]) -> None:

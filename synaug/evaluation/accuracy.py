@@ -24,7 +24,7 @@ from synaug.data.splits import split_pool
 from synaug.data.store import Store
 from synaug.data.webdataset import fetch_tar, image_bytes
 from synaug.errors import DataError, UsageError
-from synaug.training.augmentation import normalization, test_transform
+from synaug.training.augmentation import evaluation_transform, normalization
 
 BATCH = 250
 KEPT_BYTES = 1 << 30  # of decoded test images in a process
@@ -148,7 +148,7 @@ class Decoder:
     """
 
     def __init__(self, settings: TrainingSettings):
-        self.transform = test_transform(settings)
+        self.transform = evaluation_transform(settings)
         self.size = settings.test_image_size or settings.image_size
         self.resizes = round(self.size / settings.test_crop) != self.size
         self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in normalization(settings))

@@ -1,6 +1,6 @@
 """What of a run is done and current: the one answer for status, the local runner and the stages alike.
 
-Done is what lies in the store; current is what was made by the settings, models and data that the run has now.
+Done is what is in the store; current is what was made by the settings, models and data that the run has now.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class Completion:
         self._split_digests: dict[str, str | None] = {}
 
     def count(self, task: Task) -> Count:
-        """Count the units of a task. A report is counted as if all before it were done, which its reader looks at."""
+        """Count the units of a task; of a report as if all before it were done."""
         counters: dict[Proof, Callable[[Task], Count]] = {
             Proof.RECORD: self._record,
             Proof.PROMPTS: self._prompts,
@@ -84,7 +84,7 @@ class Completion:
         return evaluation if evaluation.trained == self.training_digest(arm, seed) else None
 
     def unmeasured_tests(self, evaluation: Evaluation | None) -> dict[str, TestSet]:
-        """Return the test sets, by name, that an evaluation has no result of, as they are asked for and imported now."""
+        """Return the test sets, by name, without a result in an evaluation, as asked for and as imported now."""
         results = evaluation.tests if evaluation else {}
         return {
             name: test
@@ -93,12 +93,12 @@ class Completion:
         }
 
     def training_digest(self, arm: str, seed: int) -> str | None:
-        """SHA-256 of the done.json of a training, None where there is none: what an evaluation is recorded as being of."""
+        """Return the SHA-256 of a training's done.json, which its evaluation records; None where there is none."""
         key = layout.training(self.run, arm, seed, "done.json")
         return hashlib.sha256(self.store.get(key)).hexdigest() if key in self._done_files else None
 
     def split_digest(self, split: str) -> str | None:
-        """SHA-256 of the list of a split, None where it is not imported: another import is another test set."""
+        """Return the SHA-256 of a split's list, None where it is not imported: another import is another test set."""
         if split not in self._split_digests:
             key = layout.real_split(split)
             data = self.store.get(key) if self.store.exists(key) else None
@@ -106,10 +106,10 @@ class Completion:
         return self._split_digests[split]
 
     def record(self, task: Task) -> bytes:
-        """Write what a completion record of the task holds: a digest of what the task is made of, for stages with no better proof.
+        """Return the completion record of a task: a digest of what it is made of, for stages with no better proof.
 
-        Of a class shard that is the plan and its scale; of a training also the arm's settings; of what is done once all arms, training
-        seeds and test sets.
+        Of a class shard that is the plan and its scale; of a training also the arm's settings; of what is done once all
+        arms, training seeds and test sets.
         """
         if task.shard is not None:
             names: list[str] = []
@@ -176,7 +176,10 @@ class Completion:
 
 
 def training_is_current(done: dict[str, Any] | None, arm: ResolvedArm) -> bool:
-    """Tell whether a training is finished with the settings that its arm has now. done: its done.json, None where there is none."""
+    """Tell whether a training is finished with the settings that its arm has now.
+
+    done: its done.json, None where there is none.
+    """
     return done is not None and not arms.changes(done, arm.frozen())
 
 

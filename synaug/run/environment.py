@@ -50,7 +50,7 @@ def versions() -> dict[str, str | None]:
 
 
 def image_versions(device: "torch.device") -> dict[str, str]:
-    """Return the versions that an image's bytes depend on, and the hardware: a GPU's name, or the CPU's instruction set."""
+    """Return what an image's bytes depend on besides its inputs: libraries, GPU or the CPU's instructions."""
     import torch
 
     on_gpu = device.type == "cuda"

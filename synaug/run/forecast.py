@@ -1,4 +1,7 @@
-"""The time and cost of what is left of a run: of its images, and of all its stages. What nobody measured is None, never guessed."""
+"""The time and cost of what is left of a run: of its images, and of all its stages.
+
+What nobody measured is None, never guessed.
+"""
 
 import heapq
 from dataclasses import dataclass
@@ -53,7 +56,10 @@ def estimate(images: ImagesEstimate, whole: Forecast) -> Estimate:
 
 
 def forecast(config: Config, plan: Plan, state: State, rates: Rates) -> Forecast:
-    """Forecast what `state` leaves undone. A training that has begun counts whole: what it has done is in its checkpoint."""
+    """Forecast what `state` leaves undone.
+
+    A training that has begun counts whole: what it has done is in its checkpoint.
+    """
     workers, price = max(rates.workers, config.compute.gpus), config.compute.price
     work = {stage: _work_left(stage, config, plan, state, rates) for stage in long_stages()}
     measured = {
@@ -106,7 +112,7 @@ def cost_limit_violation(
 
 
 def makespan(chains: list[float], workers: int) -> float:
-    """Compute the seconds until the last of `chains` is done, each in turn taken by the first of `workers` that is free."""
+    """Compute the seconds until the last chain is done, each in turn taken by the first of `workers` that is free."""
     ends = [0.0] * workers
     for length in chains:
         heapq.heapreplace(ends, ends[0] + length)
@@ -147,7 +153,7 @@ def _wall(
     cold: dict[str, list[float]],
     start: float,
 ) -> float:
-    """As synaug/runner/local_executor.py does it: a group after another, each chain on the first process that is free."""
+    """As the local executor does it: a group after another, each chain on the first process that is free."""
     seconds = {task: left.seconds or 0.0 for of_stage in work.values() for task, left in of_stage.items()}
     groups = []
     for group in plan.flow(config):

@@ -18,7 +18,10 @@ def identity_table(
     models: list[ModelInfo],
     styles: list[str],
 ) -> dict[str, Any]:
-    """{field: value} of all that decides what the set is; classes and counts class by class, so that a difference names one."""
+    """Tabulate {field: value} of all that decides what the set is.
+
+    Classes and counts are listed class by class, so that a difference names one.
+    """
     table = identity_values(config)
     del table["classes"], table["prompts.styles"]
     for entry in classes:
@@ -32,13 +35,13 @@ def identity_table(
 
 
 def digest(table: dict[str, Any]) -> str:
-    """SHA-256 (hex) over the canonical JSON of the table."""
+    """Compute the SHA-256 (hex) over the canonical JSON of an identity table."""
     text = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], *, at_most: int = 6) -> str:
-    """`images.guidance_scale 2.0 -> 3.0, seed 0 -> 1`, in one line; empty when equal."""
+    """Write how two tables differ in one line, `images.guidance_scale 2.0 -> 3.0, seed 0 -> 1`; empty when equal."""
     changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     shown = [f"{key} {_short(old.get(key))} -> {_short(new.get(key))}" for key in changed[:at_most]]
     return ", ".join(shown) + (f" and {len(changed) - at_most} more" if len(changed) > at_most else "")

@@ -30,7 +30,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One stage of one run; `run(job)` in synaug/stages/{stage}.py does it, skips what is done and is safe to repeat."""
+    """One stage of one run: what `run(job)` of its module is called with, which skips what is done."""
 
     store: Store
     run: str
@@ -44,7 +44,7 @@ class Job:
 
 
 def check_name(name: str, what: str) -> str:
-    """A name that is a folder in the store. Raises UsageError."""
+    """Return a name if it can be a folder in the store. Raises UsageError."""
     if not NAME.fullmatch(name):
         raise UsageError(
             f"{what} {name!r}: a name has letters, digits, dots, dashes and _, "
@@ -70,15 +70,15 @@ def open_run(store: Store, run: str) -> tuple[Config, Plan]:
 
 
 def read_run(store: Store, run: str) -> tuple[Config, Plan]:
-    """Read run.yaml and plan.json as they are, also where planning was interrupted between the two: for planning again."""
+    """Read run.yaml and plan.json as they are, also where planning was interrupted between them: to plan again."""
     config = parse_config(store.get(layout.run_yaml(run)).decode(), name=layout.run_yaml(run))
     return config, Plan.model_validate_json(store.get(layout.plan(run)))
 
 
 def publish_run(store: Store, run: str, config: Config, plan: Plan) -> Plan:
-    """Put run.yaml and then plan.json, which says of which run.yaml it is: a kill between the two is noticed by open_run.
+    """Put run.yaml and then plan.json; returns the plan as it was put.
 
-    Returns the plan as it was put.
+    The plan says of which run.yaml it is, so that open_run notices a kill between the two.
     """
     run_yaml = dump_config(config).encode()
     plan = plan.model_copy(update={"run_yaml": _digest(run_yaml)})
@@ -98,7 +98,11 @@ def open_job(
     overrides: list[str] | tuple[str, ...] = (),
     report: Callable[[Progress], None] | None = None,
 ) -> Job:
-    """The job of one stage command. overrides: execution settings for this command only, like `compute.device=cuda`."""
+    """Open the job of one stage command.
+
+    overrides: execution settings for this command only, like `compute.device=cuda`. Raises DataError when the run is
+    not planned, UsageError for a shard, arm, seed or setting that it does not have.
+    """
     store = open_store(store_url)
     config, plan = open_run(store, run)
     if overrides:
@@ -123,7 +127,7 @@ def open_job(
 
 
 def refuse_planned(overrides: list[str] | tuple[str, ...]) -> None:
-    """Raises UsageError for a setting that stages take from the plan."""
+    """Refuse settings that stages take from the plan. Raises UsageError."""
     for override in overrides:
         path = override.partition("=")[0]
         kind = kind_of(path)

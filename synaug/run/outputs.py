@@ -29,8 +29,8 @@ def write(name: str, value: Any) -> None:
 def write_plan(run: str, config: Config, plan: Plan, state: State, text: str) -> None:
     """Write what is left, as lists to fan out over, and the estimate.
 
-    The lists are those that the table of stages names: class shards with anything to make as `017`, arms and seeds as {"arm", "seed"},
-    both text. An arm still to be trained is to be evaluated too.
+    The lists are those that the table of stages names: class shards with anything to make as `017`, arms and seeds as
+    {"arm", "seed"}, both text. An arm still to be trained is to be evaluated too.
     """
     left: dict[str, list[Task]] = {}
     for name, stage in STAGES.items():
@@ -67,7 +67,10 @@ def _fan_out(tasks: list[Task]) -> list[str] | list[dict[str, str]]:
 
 
 def leave_line(line: str) -> None:
-    """Write the one line of a failure where Kubernetes reads it: the pod's status carries it. Does nothing outside a pod."""
+    """Write the one line of a failure where Kubernetes reads it: the pod's status carries it.
+
+    Does nothing outside a pod.
+    """
     path = os.environ.get(TERMINATION) or ("/dev/termination-log" if "KUBERNETES_SERVICE_HOST" in os.environ else None)
     if path is None:
         return

@@ -37,7 +37,7 @@ class Forecast(FrozenModel):
 
 
 class ImagesEstimate(FrozenModel):
-    """The images up to a scale, and what is left to make of them. Hours and cost are of what is left; None: unmeasured."""
+    """The images up to a scale; hours and cost are of those that are left to make. None: unmeasured."""
 
     scale: int
     multiples: list[int] = Field(description="Those with work left")
@@ -94,7 +94,7 @@ class Plan(FrozenModel):
         return [part for multiple in range(1, self.scale + 1) for part in self.parts(config, shard, multiple)]
 
     def flow(self, config: Config) -> list[list[list[Task]]]:
-        """Order the run as stages.flow does; trainings come seed by seed, so that a first comparison of all arms is early."""
+        """Order the run as stages.flow does, trainings seed by seed: a first comparison of all arms comes early."""
         seed_by_seed = sorted(trainings(config), key=lambda training: config.seeds.index(training.seed))
         return stages.flow(len(self.class_shards), seed_by_seed)
 

@@ -64,6 +64,11 @@ def prompts_digest(config: Config, plan: Plan, pool: str | None) -> str:
     return _digest(config.prompts.model_dump(mode="json"), config.context, config.threads, revisions, pool)
 
 
+def pace_digest(stage: Stage, config: Config, plan: Plan, pool: str | None) -> str:
+    """Digest what the pace of a stage without arms holds for: prompts for their settings, others for the plan."""
+    return prompts_digest(config, plan, pool) if stage.proof is Proof.PROMPTS else _digest(plan.digest, pool)
+
+
 def shape(config: Config, plan: Plan, recipe: ResolvedArm, pool: str | None) -> str:
     """Digest what the pace of an arm's steps and of its evaluation holds for.
 
@@ -123,16 +128,9 @@ def known_rates(store: Store, run: str, config: Config, plan: Plan) -> Rates:
             paces[name] = {"": Pace(machine.get("images_load", 0.0), 1 / speed)} if speed else {}
         else:
             measured = _measured(store, run, name) if machine else {}
-            holds = bool(measured) and measured.get("of") == _holds_for(stage, config, plan)
+            holds = bool(measured) and measured.get("of") == pace_digest(stage, config, plan, plan.pool)
             paces[name] = {"": Pace(**measured["pace"])} if holds else {}
     return Rates(workers=machine.get("workers", 1), start=machine.get("start", 0.0), paces=paces)
-
-
-def _holds_for(stage: Stage, config: Config, plan: Plan) -> str:
-    """Digest what the measured pace of a stage without arms holds for: of prompts their settings, else the whole plan."""
-    if stage.proof is Proof.PROMPTS:
-        return prompts_digest(config, plan, plan.pool)
-    return _digest(plan.digest, plan.pool)
 
 
 def _measured(store: Store, run: str, name: str) -> dict[str, Any]:

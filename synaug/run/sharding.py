@@ -21,9 +21,9 @@ class ShardLayout:
 
 
 def lay_out_shards(config: Config, real_counts: dict[str, int], rate: float | None) -> ShardLayout:
-    """Distribute classes to shards, balanced by their images at max_scale: the largest class first to the lightest shard.
+    """Distribute classes to shards, balanced by their images at max_scale.
 
-    rate: images a second of one GPU, None where nobody measured it.
+    The largest class goes first, to the lightest shard. rate: images a second of one GPU; None: unmeasured.
     """
     images = quotas.quotas(real_counts, config.counts, config.max_scale)
     speed = rate or UNMEASURED_RATE

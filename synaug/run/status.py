@@ -1,4 +1,4 @@
-"""How far a run is: the one progress model, read from what is in the store, behind status, the local runner and the report."""
+"""How far a run is, read from what is in the store: the one progress model of status, local runner and report."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,8 @@ class TaskState:
 class StageState:
     """How far one stage is.
 
-    rejected: attempts thrown away; lost: images given up; seconds: of work, over all workers; rate: units a second of one worker.
+    rejected: attempts thrown away; lost: images given up; seconds: of work, over all workers; rate: units a second of
+    one worker.
     """
 
     stage: str
@@ -81,7 +82,8 @@ class State:
     def units_left(self, stage: str) -> dict[Task, int]:
         """Count the units left of each task with work left.
 
-        A task that is renewed by one with work left counts whole, though it is done: a training to be done is to be evaluated again.
+        A task that is renewed by one with work left counts whole, though it is done: a training to be done is to be
+        evaluated again.
         """
         states = self.stages[stage].tasks
         left = {state.task: state.total - state.done for state in states if not state.finished}
@@ -92,7 +94,10 @@ class State:
 
 
 def read_state(store: Store, run: str, config: Config, plan: Plan) -> State:
-    """Lists the run's folders, reads its timing and the manifests that no index sums up; reads no tar."""
+    """Read how far a run is.
+
+    Lists the run's folders, reads its timing and the manifests that no index sums up; reads no tar.
+    """
     completion = Completion(store, run, config, plan)
     states: dict[str, StageState] = {}
     for stage in STAGES.values():
@@ -102,7 +107,7 @@ def read_state(store: Store, run: str, config: Config, plan: Plan) -> State:
             for count in [completion.count(task)]
         ]
         if stage.proof is Proof.REPORT and any(before.left for before in states.values()):
-            counted = [TaskState(state.task, 0, state.total) for state in counted]  # it tells of less than is planned
+            counted = [TaskState(state.task, 0, state.total) for state in counted]  # it is of less than is planned
         states[stage.name] = _stage_state(completion, stage, counted)
     return State(run, plan.scale, states)
 

@@ -1,4 +1,4 @@
-"""One stage command, in a pod or in a worker: opens the job, keeps the end of its log, leaves it in the store on failure."""
+"""One stage command, in a pod or in a worker: its job, and the end of its log, left in the store on failure."""
 
 import importlib
 import os
@@ -22,7 +22,7 @@ READ_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class StageCall:
-    """A task of a run, as a worker process is told of it. overrides: execution settings, FIELD=VALUE."""
+    """A task of a run, as a worker process gets it. overrides: execution settings, FIELD=VALUE."""
 
     task: Task
     store_url: str
@@ -40,8 +40,8 @@ def execute(
 ) -> float:
     """Run one stage command; returns the seconds that it took.
 
-    Raises what the stage raises, after writing the log's end to layout.log. A stage without a better proof of being done gets a completion
-    record. printed: the last lines that libraries printed, where somebody kept them.
+    Raises what the stage raises, after writing the log's end to layout.log. A stage without a better proof of being
+    done gets a completion record. printed: the last lines that libraries printed, where somebody kept them.
     """
     tail = LogTail(task.stage, store_url, layout.log(run, task.stage, task.unit), beside=layout.plan(run))
     started = time.monotonic()

@@ -17,7 +17,7 @@ from synaug.runner.worker_pool import Workers
 
 
 class StageClock:
-    """Seconds of the clock on the wall that each stage was under way; side by side, stages count the same second each."""
+    """Seconds of the wall clock that each stage was under way; side by side, stages count the same second each."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -58,7 +58,8 @@ def run_locally(
 ) -> RunOutcome:
     """Do what is left of a planned run.
 
-    A failed task ends its chain and the groups after; the others of its group finish. preload: the module that workers are forked with.
+    A failed task ends its chain and the groups after; the others of its group finish. preload: the module that the
+    workers are forked with.
     """
     store = open_store(store_url)
     config, plan = open_run(store, run)
@@ -125,7 +126,10 @@ def _run_group(
 
 
 def worker_count(config: Config) -> int:
-    """Count the worker processes: as configured, or one on a GPU (stages share it badly), else one a core of `threads` threads."""
+    """Count the worker processes: as configured, else one on a GPU, which stages share badly, or one a core.
+
+    Each has `threads` threads.
+    """
     if config.compute.workers:
         return config.compute.workers
     if config.compute.device.startswith("cuda"):

@@ -91,9 +91,11 @@ def _measure(
     started, before, results = time.monotonic(), 0, {}
     phases: dict[str, float] = {}
     for name, test in wanted.items():
-        began, seen, counts = time.monotonic(), 0, None
+        began, seen = time.monotonic(), 0
+        counts: Counts | None = None
         images = accuracy.batches(job.store, test.split, classes, settings, threads=job.config.compute.loader_threads)
-        for counts in accuracy.count(model, images, len(classes), among=among[name], device=device):
+        for totals in accuracy.count(model, images, len(classes), among=among[name], device=device):
+            counts = totals
             seen = min(seen + accuracy.BATCH, sizes[name])
             done, total = before + seen, sum(sizes.values())
             job.report(Progress("evaluate", f"evaluate-{arm}-{seed}", done, total, "image", {"test": name}))

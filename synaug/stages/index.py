@@ -71,8 +71,8 @@ class IndexBuilder:
     def add(self, part: Part, key: str, known: dict[str, str]) -> None:
         """Check a part and count its images. Raises DataError.
 
-        key: of its manifest. known: manifest key to digest of the parts whose tars an earlier index read in full: their sizes alone are
-        checked again.
+        key: of its manifest. known: manifest key to digest of the parts whose tars an earlier index read in full: of
+        those only the size is checked again.
         """
         store, least = self.job.store, self.job.config.index.min_clip_score
         data = store.get(key)

@@ -38,8 +38,8 @@ class Before:
 def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     """Write run.yaml and plan.json; returns the plan and what a person should know about it.
 
-    A kill between the two leaves a run that is refused until it is planned again. Raises DataError when finished work would be changed,
-    ModelError for a licence that is not accepted, UsageError for arms that cannot be.
+    A kill between the two leaves a run that is refused until it is planned again. Raises DataError when finished work
+    would be changed, ModelError for a licence that is not accepted, UsageError for arms that cannot be.
     """
     check_name(run, "run")
     _check_arms(config)
@@ -123,13 +123,13 @@ def _with_shards(draft: Plan, config: Config, rate: ImagesRate, frozen: Before |
 
 def _pool(run: str, config: Config, frozen: Before | None) -> str | None:
     """The GPU pool that the run is made on: of the first plan that names one. Raises DataError for another."""
-    given, recorded = config.compute.pool, frozen.plan.pool if frozen else None
-    if given and recorded and given != recorded:
+    pool, recorded = config.compute.pool, frozen.plan.pool if frozen else None
+    if pool and recorded and pool != recorded:
         raise DataError(
-            f"run {run!r} is made on the GPU pool {recorded!r}, compute.pool={given} is another: other hardware gives "
+            f"run {run!r} is made on the GPU pool {recorded!r}, compute.pool={pool} is another: other hardware gives "
             f"other bytes; go on with compute.pool={recorded}, or take another --run"
         )
-    return recorded or given
+    return recorded or pool
 
 
 def _resolvers() -> list[Callable[[Config], ModelInfo]]:
@@ -157,7 +157,7 @@ def _check_licences(config: Config, models: list[ModelInfo]) -> None:
 
 
 def _keep_revisions(config: Config, old: Config) -> Config:
-    """A model without a given revision stays at the commit that the run was planned with, though the hub may have moved on."""
+    """A model without a revision stays at the commit that was planned, though the hub may have moved on."""
     images, llm, clip = config.images, config.prompts.llm, config.prompts.clip
     if images.revision is None and (images.profile, images.model) == (old.images.profile, old.images.model):
         images = images.model_copy(update={"revision": old.images.revision})
@@ -170,7 +170,7 @@ def _keep_revisions(config: Config, old: Config) -> Config:
 
 
 def _pin_revisions(config: Config, models: list[ModelInfo]) -> Config:
-    """Stages load exactly the commit that plan resolved. What ships inside synaug or is a folder has no hub revision."""
+    """Stages load exactly the commit that plan resolved; what ships inside synaug or is a folder has none."""
     commit = {
         m.role: m.revision for m in models if len(m.revision) == 40 and set(m.revision) <= set("0123456789abcdef")
     }

@@ -20,8 +20,9 @@ writes   runs/RUN/train/ARM/SEED/: settings.json, metrics.jsonl, checkpoint.pt w
 needs    plan, and index where the arm is mixed; a killed training goes on from its checkpoint
 example  python -m synaug train --store ./store --run demo --arm auxbn-2x --seed 0
          synaug train --nproc-per-node 8 --store s3://bucket/synaug --run imagenet --arm auxbn-6x --seed 0
-An arm's first checkpoint freezes its settings; other settings are another arm. With several processes each has one GPU, or gloo on CPUs;
-several machines: the same command on each, with torchrun's PET_NNODES, PET_RDZV_BACKEND and PET_RDZV_ENDPOINT set."""
+An arm's first checkpoint freezes its settings; other settings are another arm. With several processes each has one GPU,
+or gloo on CPUs; several machines: the same command on each, with torchrun's PET_NNODES, PET_RDZV_BACKEND and
+PET_RDZV_ENDPOINT set."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(job: Job) -> None:
     """Train the job's arm with its seed; a second call does nothing.
 
-    Raises UsageError (settings), DataError (pools, a changed arm), ModelError (model, weights, loss), TransientError (lost rank).
+    Raises UsageError (settings), DataError (pools, a changed arm), ModelError (model, weights, loss) and
+    TransientError (a lost rank).
     """
     if job.arm is None or job.seed is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The pools of an arm: its real images, and the synthetic ones (or the oracle's real ones) that fill the rest of its batches."""
+"""The pools of an arm: its real images, and the synthetic ones (an oracle's: more real ones) mixed with them."""
 
 import hashlib
 from typing import NamedTuple
@@ -12,22 +12,25 @@ from synaug.errors import DataError
 from synaug.run.job import Job
 
 
-def tables(job: Job, recipe: ResolvedArm) -> dict[str, list[TarTable]]:
-    """Tables by source: `real`, and `synthetic` for a mixed arm. Raises DataError when a pool is missing or too small."""
+def tables(job: Job, arm: ResolvedArm) -> dict[str, list[TarTable]]:
+    """Choose the images of an arm, by source: `real`, and `synthetic` for a mixed arm.
+
+    Raises DataError when a pool is missing or too small.
+    """
     real = pools.real_pool(job.store, job.config, job.plan.classes)
-    if not recipe.n_synthetic:
+    if arm.scale is None:
         return {"real": real}
-    if recipe.kind == "oracle":
-        wanted = recipe.pool_images or recipe.scale * sum(len(table.key) for table in real)
-        other = cut_pool(split_pool(job.store, job.config.oracle, job.plan.classes), wanted, seed=job.config.seed)
+    if arm.oracle is not None:
+        wanted = arm.pool_images or arm.scale * sum(len(table.key) for table in real)
+        other = cut_pool(split_pool(job.store, arm.oracle, job.plan.classes), wanted, seed=job.config.seed)
     else:
         other = pools.synthetic_pool(
             job.store,
             job.run,
             job.config,
-            scale=recipe.scale,
-            prompt_kinds=recipe.prompt_kinds,
-            pool_images=recipe.pool_images,
+            scale=arm.scale,
+            prompt_kinds=arm.prompt_kinds,
+            pool_images=arm.pool_images,
         )
     return {"real": real, "synthetic": other}
 
@@ -73,7 +76,7 @@ def cut_pool(pool: list[TarTable], images: int, *, seed: int) -> list[TarTable]:
 
 
 def digest(pool: list[TarTable]) -> str:
-    """Changes when a tar or the choice of its images changes."""
+    """Digest a pool: another tar, or another choice of its images, gives another digest."""
     hashed = hashlib.sha256()
     for table in sorted(pool, key=lambda table: table.tar):
         hashed.update(f"{table.tar}\n{table.sha256}\n{table.offset}\n{table.label}\n".encode())

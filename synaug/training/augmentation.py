@@ -1,6 +1,7 @@
 """From stored images to training and test tensors. What is drawn depends on (seed, source, pass, sample) only.
 
-Images that need no more than a padded crop and a flip are resized once and augmented as a batch; others one by one, in threads.
+Images that need no more than a padded crop and a flip are resized once and augmented as a batch; others one by one, in
+threads.
 """
 
 import random
@@ -10,22 +11,29 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from PIL import Image
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data.auto_augment import auto_augment_transform, rand_augment_transform
+from timm.models import get_pretrained_cfg
 from torch import Tensor
 from torchvision.transforms import v2
 
 from synaug.config.training import Augmentation, TrainingSettings
 from synaug.data.seeding import derive
 
-# Python's and NumPy's global generators, which timm's auto-augment draws from: one thread at a time may seed and use them.
+# Python's and NumPy's global generators, which timm's auto-augment draws from: one thread at a time may seed and use
+# them.
 _global_generators = threading.Lock()
 
 
 def uniforms(seed: int, source: str, passes: np.ndarray, samples: np.ndarray, n: int) -> np.ndarray:
-    """n numbers in [0, 1) for each sample of each pass, (len(samples), n) float64, by SplitMix64 (Steele et al. 2014)."""
+    """Draw n numbers in [0, 1) for each sample of each pass, by SplitMix64 (Steele et al. 2014).
+
+    passes, samples: (b,) integers. Returns (b, n) float64.
+    """
     with np.errstate(over="ignore"):
         numbers, of = np.unique(passes, return_inverse=True)
         keys = np.array([derive("augment", seed, source, int(p)) for p in numbers], np.uint64)
-        x = keys[of][:, None] + np.uint64(0x9E3779B97F4A7C15) * (
+        x: np.ndarray = keys[of][:, None] + np.uint64(0x9E3779B97F4A7C15) * (
             samples.astype(np.uint64)[:, None] * np.uint64(n) + np.arange(1, n + 1, dtype=np.uint64)
         )
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -34,10 +42,7 @@ def uniforms(seed: int, source: str, passes: np.ndarray, samples: np.ndarray, n:
 
 
 def normalization(settings: TrainingSettings) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and std of the model's own timm configuration; ImageNet's where it has none."""
-    from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-    from timm.models import get_pretrained_cfg
-
+    """Return mean and std, 3 numbers each for pixels in [0, 1], of the model's timm configuration, else ImageNet's."""
     try:
         own = get_pretrained_cfg(settings.model)
     except RuntimeError:  # a name that timm does not know is reported where the model is made
@@ -45,8 +50,8 @@ def normalization(settings: TrainingSettings) -> tuple[tuple[float, ...], tuple[
     return (own.mean, own.std) if own else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
 
 
-def test_transform(settings: TrainingSettings) -> Callable[[Image.Image], Tensor]:
-    """PIL image to (3, H, W) float32: resized, centre crop, normalized."""
+def evaluation_transform(settings: TrainingSettings) -> Callable[[Image.Image], Tensor]:
+    """Make the transform of a test image: PIL image to (3, S, S) float32, resized, centre crop, normalized."""
     size = settings.test_image_size or settings.image_size
     mean, std = normalization(settings)
     return v2.Compose(
@@ -61,20 +66,16 @@ def test_transform(settings: TrainingSettings) -> Callable[[Image.Image], Tensor
     )
 
 
-test_transform.__test__ = False  # not a pytest function
-
-
 def fixed_size(augmentation: Augmentation) -> bool:
-    """Whether images can be resized once and for all before anything is drawn."""
+    """Say whether images can be resized once and for all before anything is drawn."""
     return augmentation.crop != "random-resized" and augmentation.auto is None
 
 
 def resized(image: Image.Image, size: int) -> np.ndarray:
-    """Shortest side to `size`, centre crop: (size, size, 3) uint8."""
+    """Resize the shortest side to `size` and crop the centre: (size, size, 3) uint8."""
     width, height = image.size
-    image.draft(
-        "RGB", (2 * size, 2 * size)
-    )  # a JPEG is decoded at a fraction of its size, never below what is asked for
+    # A JPEG is decoded at a fraction of its size, never below what is asked for.
+    image.draft("RGB", (2 * size, 2 * size))
     image = image.convert("RGB")
     if (width, height) != (size, size):
         width, height = image.size
@@ -87,7 +88,10 @@ def resized(image: Image.Image, size: int) -> np.ndarray:
 
 
 def random_resized(image: Image.Image, size: int, augmentation: Augmentation, draw: np.ndarray) -> np.ndarray:
-    """A crop of a random area and aspect (3/4 to 4/3), as Inception and timm do it. draw: 5 uniforms. (size, size, 3) uint8."""
+    """Crop a random area and aspect (3/4 to 4/3), as Inception and timm do it, and resize it: (size, size, 3) uint8.
+
+    draw: 5 uniforms.
+    """
     width, height = image.size
     area = width * height * (augmentation.min_scale + draw[0] * (1 - augmentation.min_scale))
     aspect = (3 / 4) ** (1 - 2 * draw[1])
@@ -102,9 +106,7 @@ def random_resized(image: Image.Image, size: int, augmentation: Augmentation, dr
 
 
 def auto_augmented(image: np.ndarray, augmentation: Augmentation, draw: np.ndarray) -> np.ndarray:
-    """timm's auto-augment, if any. draw: 5 uniforms, of which the last one seeds it. (S, S, 3) uint8 to the same."""
-    from timm.data.auto_augment import auto_augment_transform, rand_augment_transform
-
+    """Apply timm's auto-augment, if any: (S, S, 3) uint8 to the same. draw: 5 uniforms, of which the last seeds it."""
     config, seed = augmentation.auto, int(draw[4] * 2**32)
     if config is None:
         return image
@@ -117,17 +119,16 @@ def auto_augmented(image: np.ndarray, augmentation: Augmentation, draw: np.ndarr
 
 
 def padded_crop(images: Tensor, draw: np.ndarray) -> Tensor:
-    """(n, 3, S, S): each image shifted by up to S/8 either way, black coming in. draw: (n, 2)."""
+    """Shift each image, (n, 3, S, S), by up to S/8 either way, black coming in. draw: (n, 2) uniforms."""
     size, pad = images.shape[-1], max(1, images.shape[-1] // 8)
-    windows = (
-        torch.nn.functional.pad(images, (pad,) * 4).unfold(2, size, 1).unfold(3, size, 1)
-    )  # (n, 3, 2 pad + 1, 2 pad + 1, S, S), a view
+    # (n, 3, 2 pad + 1, 2 pad + 1, S, S), a view
+    windows = torch.nn.functional.pad(images, (pad,) * 4).unfold(2, size, 1).unfold(3, size, 1)
     y, x = torch.from_numpy((draw * (2 * pad + 1)).astype(np.int64)).unbind(1)
     return windows[torch.arange(len(images)), :, y, x]
 
 
 def finish(images: Tensor, augmentation: Augmentation, draw: np.ndarray) -> Tensor:
-    """What is done to a whole batch, (n, 3, S, S) uint8, possibly in place: padded crop, flip, erasing. draw: (n, 8)."""
+    """Crop with padding, flip and erase a whole batch, (n, 3, S, S) uint8, possibly in place. draw: (n, 8) uniforms."""
     if augmentation.crop == "pad":
         images = padded_crop(images, draw[:, :2])
     if augmentation.flip:
@@ -139,7 +140,7 @@ def finish(images: Tensor, augmentation: Augmentation, draw: np.ndarray) -> Tens
 
 
 def _erase(images: Tensor, probability: float, draw: np.ndarray) -> Tensor:
-    """A black rectangle of 2% to 33% of the area (Zhong et al. 2017) in each image, with the given probability."""
+    """Erase a rectangle of 2% to 33% of the area (Zhong et al. 2017) in each image, with the given probability."""
     size = images.shape[-1]
     area, aspect = (0.02 + 0.31 * draw[:, 1]) * size**2, 0.3 ** (1 - 2 * draw[:, 2])
     h, w = np.minimum(size, np.sqrt(area / aspect)), np.minimum(size, np.sqrt(area * aspect))
@@ -153,11 +154,11 @@ def _erase(images: Tensor, probability: float, draw: np.ndarray) -> Tensor:
 def mixed(
     images: Tensor, targets: Tensor, augmentation: Augmentation, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mixup or CutMix within one slice: image i with image n-1-i. timm's own pairs across the whole batch, which would mix the domains.
+    """Apply Mixup or CutMix within one slice: image i with image n-1-i.
 
-    Over several ranks the pairs are those of each rank's slice, so they alone depend on the number of ranks.
-
-    images (n, 3, S, S) float; targets (n, classes), rows that sum to 1.
+    timm pairs across the whole batch, which would mix the domains. Over several ranks the pairs are those of each
+    rank's slice, so they alone depend on the number of ranks. images: (n, 3, S, S) float. targets: (n, classes), rows
+    that sum to 1.
     """
     use_cutmix = augmentation.cutmix > 0 and (augmentation.mixup == 0 or rng.random() < 0.5)
     alpha = augmentation.cutmix if use_cutmix else augmentation.mixup

@@ -1,7 +1,8 @@
 """Auxiliary batch norm: real images are normalised by `main`, synthetic ones by `aux`; everything else is shared.
 
-By composition, so that the activation and drop of timm's BatchNormAct2d stay inside, and the converters to SyncBN of torch and timm
-replace both branches and not the routing. A batch is [real; synthetic] with a fixed split: one compiled graph.
+By composition, so that the activation and drop of timm's BatchNormAct2d stay inside, and the converters to SyncBN of
+torch and timm replace both branches and not the routing. A batch is [real; synthetic] with a fixed split: one compiled
+graph.
 """
 
 import copy
@@ -17,8 +18,10 @@ BATCH_NORMS = (_BatchNorm, BatchNormAct2d, EvoNorm2dB0, EvoNorm2dB1, EvoNorm2dB2
 
 
 class AuxBatchNorm(nn.Module):
-    """Two copies of one batch-norm layer. In training mode the first `n_real` of every `batch` images go through `main`, the others
-    through `aux`; in evaluation mode all go through `main`, or `aux` where `test_aux` is set.
+    """Two copies of one batch-norm layer.
+
+    In training mode the first `n_real` of every `batch` images go through `main`, the others through `aux`; in
+    evaluation mode all go through `main`, or `aux` where `test_aux` is set.
     """
 
     def __init__(self, layer: nn.Module):
@@ -26,19 +29,26 @@ class AuxBatchNorm(nn.Module):
         self.main = layer
         self.aux = copy.deepcopy(layer)
         self.training = layer.training  # not .train(): that would reach into the branches
-        self.n_real = self.batch = None
+        self.n_real: int | None = None
+        self.batch: int | None = None
         self.test_aux = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch * k, ...) to the same shape. k > 1 where a model folds tokens into the batch, images outermost (LeViT)."""
+        """Normalize (batch * k, ...) to the same shape.
+
+        k > 1 where a model folds tokens into the batch, images outermost (LeViT). Raises ValueError for a training
+        batch that set_split was not called for.
+        """
         if not self.training:
             return self.aux(x) if self.test_aux else self.main(x)
-        if self.batch is None or x.shape[0] % self.batch:
+        if self.batch is None or self.n_real is None or x.shape[0] % self.batch:
             raise ValueError(
-                f"a training batch of {x.shape[0]}, split for {self.batch}; call set_split(model, n_real=, batch=) first"
+                f"a training batch of {x.shape[0]}, split for {self.batch}; call set_split(model, n_real=, batch=) "
+                "first"
             )
         n = x.shape[0] // self.batch * self.n_real
-        # Both branches always, even on an empty slice: a rank that skipped one would break DDP's reduction or hang SyncBN.
+        # Both branches always, even on an empty slice: a rank that skipped one would break DDP's reduction or hang
+        # SyncBN.
         return torch.cat([self.main(x[:n]), self.aux(x[n:])])
 
     def extra_repr(self) -> str:
@@ -46,8 +56,9 @@ class AuxBatchNorm(nn.Module):
 
 
 def with_aux(model: nn.Module) -> nn.Module:
-    """A copy of the model in which every batch norm is an AuxBatchNorm; aux starts as main. Modes, requires_grad and the source stay
-    as they are; a model that has been converted comes back unchanged.
+    """Copy a model with every batch norm an AuxBatchNorm, whose aux starts as main.
+
+    Modes, requires_grad and the source stay as they are; a model that has been converted comes back unchanged.
     """
     return model if layers(model) else _replace(copy.deepcopy(model), {})
 
@@ -62,14 +73,17 @@ def _replace(module: nn.Module, done: dict[nn.Module, AuxBatchNorm]) -> nn.Modul
 
 
 def layers(model: nn.Module) -> dict[str, AuxBatchNorm]:
-    """Every AuxBatchNorm of the model by its path, a shared one under each of its paths."""
+    """List every AuxBatchNorm of the model by its path, a shared one under each of its paths."""
     return {
         name: layer for name, layer in model.named_modules(remove_duplicate=False) if isinstance(layer, AuxBatchNorm)
     }
 
 
 def set_split(model: nn.Module, *, n_real: int, batch: int) -> None:
-    """Fix the split of training batches. Once before training: torch.compile makes one graph for each value."""
+    """Fix the split of training batches, once before training: torch.compile makes one graph for each value.
+
+    Raises ValueError for a split that cannot be.
+    """
     if not 0 <= n_real <= batch or batch < 1:
         raise ValueError(f"{n_real} real images in a batch of {batch}; 0 <= n_real <= batch is needed")
     for layer in layers(model).values():
@@ -83,12 +97,12 @@ def use_aux(model: nn.Module, aux: bool) -> None:
 
 
 def sync(model: nn.Module) -> nn.Module:
-    """Statistics over all ranks, within each branch. GPU only: torch's SyncBatchNorm has no CPU form (pytorch#78078)."""
+    """Take statistics over all ranks, within each branch. GPU only: SyncBatchNorm has no CPU form (pytorch#78078)."""
     return convert_sync_batchnorm(model)
 
 
 def strip(model: nn.Module) -> dict[str, Tensor]:
-    """The state of the plain model: exactly its keys, values of the main branches."""
+    """Return the state of the plain model: exactly its keys, with the values of the main branches."""
     state = model.state_dict()
     for path in layers(model):
         dot = f"{path}." if path else ""
@@ -100,10 +114,12 @@ def strip(model: nn.Module) -> dict[str, Tensor]:
 
 
 def aux_state(model: nn.Module) -> dict[str, Tensor]:
-    """What `strip` leaves out: the values of the auxiliary branches, under the plain model's keys. Over a stripped state they give the
-    plain model that tests through aux.
+    """Return what `strip` leaves out: the values of the auxiliary branches, under the plain model's keys.
+
+    Laid over a stripped state they give the plain model that tests through aux.
     """
-    state, found = model.state_dict(), {}
+    state = model.state_dict()
+    found: dict[str, Tensor] = {}
     for path in layers(model):
         dot = f"{path}." if path else ""
         found |= {
@@ -113,7 +129,7 @@ def aux_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def load_aux(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Load an `aux_state`, strictly, into the auxiliary branches."""
+    """Load an `aux_state`, strictly, into the auxiliary branches. Raises KeyError for values of no branch."""
     state = dict(state)
     for path, layer in layers(model).items():
         dot = f"{path}." if path else ""

@@ -1,4 +1,4 @@
-"""What an arm leaves in the store: settings, metrics and a checkpoint while it trains; the model and done.json at the end."""
+"""What a training leaves in the store: settings, metrics and checkpoint on the way; model and done.json at the end."""
 
 import io
 import json
@@ -23,33 +23,39 @@ SHOWN = 60.0  # seconds between metrics on the way, for who watches
 class TrainingFolder:
     """runs/{run}/train/{arm}/{seed}/. Only the first rank writes."""
 
-    def __init__(self, job: Job, recipe: ResolvedArm):
-        self.job, self.recipe = job, recipe
+    def __init__(self, job: Job, arm: ResolvedArm):
+        assert job.seed is not None, "the train stage is always called with a seed"
+        self.job, self.arm, self.seed = job, arm, job.seed
         self.last, self.cost = time.monotonic(), FIRST * SHARE
         self.shown = time.monotonic()
         self.saved: float | None = None  # Unix time of the last checkpoint of this process
 
     def key(self, name: str, seed: int | None = None) -> str:
-        return layout.training(self.job.run, self.recipe.name, self.job.seed if seed is None else seed, name)
+        """Name a file of the folder, or of the folder of another seed."""
+        return layout.training(self.job.run, self.arm.name, self.seed if seed is None else seed, name)
 
     def _json(self, name: str, seed: int | None = None) -> dict | None:
         key = self.key(name, seed)
         return json.loads(self.job.store.get(key)) if self.job.store.exists(key) else None
 
     def refuse_changes(self) -> None:
-        """One name, one set of settings, over all seeds. Raises DataError."""
-        for seed in sorted({*self.job.config.seeds, self.job.seed}):
+        """Refuse another set of settings under the arm's name, over all seeds. Raises DataError."""
+        for seed in sorted({*self.job.config.seeds, self.seed}):
             frozen = self._json("settings.json", seed)
             if frozen and any(self.job.store.exists(self.key(name, seed)) for name in ("checkpoint.pt", "done.json")):
                 arms.refuse_changes(
-                    frozen, json.loads(json.dumps(self.recipe.frozen())), where=self.key("settings.json", seed)
+                    frozen, json.loads(json.dumps(self.arm.frozen())), where=self.key("settings.json", seed)
                 )
 
     def done(self) -> dict | None:
+        """Load done.json; None where the training is not finished."""
         return self._json("done.json")
 
     def load(self, pools: dict[str, str]) -> dict[str, Any] | None:
-        """The checkpoint; None where there is none. pools: digest by source. Raises DataError for another pool or a broken file."""
+        """Load the checkpoint; None where there is none.
+
+        pools: digest by source. Raises DataError for another pool or a broken file.
+        """
         key = self.key("checkpoint.pt")
         if not self.job.store.exists(key):
             return None
@@ -57,35 +63,39 @@ class TrainingFolder:
             state = torch.load(io.BytesIO(self.job.store.get(key)), map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise DataError(
-                f"{key} is no checkpoint of synaug ({str(error).splitlines()[0]}); delete it to train arm {self.recipe.name} anew"
+                f"{key} is no checkpoint of synaug ({str(error).splitlines()[0]}); delete it to train arm "
+                f"{self.arm.name} from scratch"
             ) from None
         if changed := [f"{name} pool" for name, digest in pools.items() if state["pools"].get(name) != digest]:
             raise DataError(
-                f"{key} was written with another {' and '.join(changed)}; delete it to train {self.recipe.name} anew, or name another arm"
+                f"{key} was written with another {' and '.join(changed)}; delete it to train {self.arm.name} from "
+                "scratch, or name another arm"
             )
         return state
 
     def metrics(self, step: int) -> list[str]:
-        """The lines up to a step: those of a killed run past its checkpoint are made again."""
+        """Load the lines of metrics.jsonl up to a step: those of a killed run past its checkpoint are made again."""
         key = self.key("metrics.jsonl")
         lines = self.job.store.get(key).decode().splitlines() if self.job.store.exists(key) else []
         return [line for line in lines if json.loads(line)["step"] <= step]
 
     def is_time(self) -> bool:
+        """Say whether a checkpoint is due."""
         return time.monotonic() - self.last >= min(LONGEST, self.cost / SHARE)
 
     def save(self, state: dict[str, Any], metrics: list[str]) -> None:
+        """Put a checkpoint, after the settings and the metrics that belong to it."""
         begun = time.monotonic()
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        self.put_json("settings.json", self.recipe.frozen())
+        self.put_json("settings.json", self.arm.frozen())
         self._put_metrics(metrics)
         self.job.store.put(self.key("checkpoint.pt"), buffer.getvalue())
         self.last, self.saved = time.monotonic(), round(time.time(), 1)
         self.cost = max(FIRST * SHARE, self.last - begun)
 
     def show(self, metrics: list[str]) -> None:
-        """Metrics between checkpoints, once a minute. A restart drops those past its checkpoint."""
+        """Put metrics between checkpoints, once a minute. A restart drops those past its checkpoint."""
         if time.monotonic() - self.shown >= SHOWN:
             self._put_metrics(metrics)
 
@@ -94,8 +104,8 @@ class TrainingFolder:
         self.shown = time.monotonic()
 
     def finish(self, model: bytes, aux: bytes | None, metrics: list[str], done: dict[str, Any]) -> None:
-        """Publish the model, and the auxiliary branches where there are any; done.json last. The checkpoint has served and goes."""
-        self.put_json("settings.json", self.recipe.frozen())
+        """Publish the model, and the auxiliary branches where there are any; done.json last. The checkpoint goes."""
+        self.put_json("settings.json", self.arm.frozen())
         self._put_metrics(metrics)
         self.job.store.put(self.key("model.safetensors"), model)
         if aux is not None:
@@ -104,13 +114,15 @@ class TrainingFolder:
         self.clear()
 
     def clear(self) -> None:
-        """A finished arm needs no checkpoint; one is left by a kill right after done.json."""
+        """Delete the checkpoint, which a finished arm does not need; a kill right after done.json leaves one."""
         if self.job.store.exists(self.key("checkpoint.pt")):
             self.job.store.delete(self.key("checkpoint.pt"))
 
     def put_timing(self, timing: dict[str, Any]) -> None:
-        key = layout.timing(self.job.run, "train", f"{self.recipe.name}-{self.job.seed}")
+        """Put the seconds and rates of the training."""
+        key = layout.timing(self.job.run, "train", f"{self.arm.name}-{self.seed}")
         self.job.store.put(key, json.dumps(timing).encode())
 
     def put_json(self, name: str, value: dict) -> None:
+        """Put a JSON file of the folder."""
         self.job.store.put(self.key(name), (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())

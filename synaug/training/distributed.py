@@ -24,6 +24,8 @@ LOST_PEER = re.compile(
 
 @dataclass(frozen=True)
 class Ranks:
+    """The processes that train together, as one of them sees it."""
+
     rank: int
     size: int
     device: torch.device
@@ -33,19 +35,22 @@ class Ranks:
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """Over all ranks, in place."""
+        """Add values over all ranks, in place."""
         if self.size > 1:
             dist.all_reduce(values)
         return values
 
     def wait(self) -> None:
-        """Until all ranks are here."""
+        """Wait until all ranks are here."""
         if self.size > 1:
             dist.barrier()
 
 
 def device_of(name: str, local_rank: int, processes: int) -> torch.device:
-    """`compute.device`, one GPU a process. Raises UsageError for a GPU that is not there."""
+    """Find the device of a process by `compute.device`, one GPU a process.
+
+    Raises UsageError for a GPU that is not there.
+    """
     device = find_device(
         f"cuda:{local_rank}" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else name
     )
@@ -60,7 +65,10 @@ def device_of(name: str, local_rank: int, processes: int) -> torch.device:
 
 @contextlib.contextmanager
 def init_distributed(device_name: str) -> Iterator[Ranks]:
-    """The ranks of this job, as torchrun's environment tells. A lost peer becomes a TransientError, which is tried again."""
+    """Join the ranks of this job, as torchrun's environment says.
+
+    A lost peer becomes a TransientError, which is tried again.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     device = device_of(
         device_name, int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -76,11 +84,13 @@ def init_distributed(device_name: str) -> Iterator[Ranks]:
 
 @contextlib.contextmanager
 def lost_peers_are_transient() -> Iterator[None]:
+    """Turn what torch raises when a peer is gone into a TransientError."""
     try:
         yield
     except RuntimeError as error:  # dist.DistError is one; gloo raises bare ones
         if isinstance(error, dist.DistError) or LOST_PEER.search(str(error)):
             raise TransientError(
-                f"rank {os.environ.get('RANK')} lost its peers ({str(error).splitlines()[0]}); run again: training goes on"
+                f"rank {os.environ.get('RANK')} lost its peers ({str(error).splitlines()[0]}); run again: training "
+                "goes on"
             ) from error
         raise

@@ -1,4 +1,7 @@
-"""Batches of [real; synthetic] images: the next step's are a pure function of (seed, step), whatever came before and however many ranks."""
+"""Batches of [real; synthetic] images.
+
+The next step's are a pure function of (seed, step), whatever came before and however many ranks there are.
+"""
 
 import collections
 import functools
@@ -28,8 +31,30 @@ TOGETHER = 8  # images of a decoding task: with one each, handing out tasks cost
 
 @dataclass(frozen=True)
 class TrainingBatch:
+    """What one rank trains on in one step."""
+
     images: Tensor  # (n, 3, S, S) uint8, real first
     labels: Tensor  # (n,) int64
+
+
+@dataclass(frozen=True)
+class _ImageToDecode:
+    """An image to decode."""
+
+    tar: Future[IO[bytes]]
+    table: TarTable
+    row: int
+    draw: np.ndarray  # (5,) uniforms of its crop and auto-augment
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """A source's part of a batch in the making."""
+
+    source: "Source"
+    samples: np.ndarray  # (n,) int64
+    draw: np.ndarray  # (n, 8) uniforms of what is done to the whole batch
+    decoding: list[Future[list[np.ndarray]]]  # empty where the source is decoded already
 
 
 class Source:
@@ -46,12 +71,16 @@ class Source:
         window: int,
         settings: TrainingSettings,
     ):
-        """n: images of it in a global batch. Raises DataError when there is none to read."""
+        """n: images of it in a global batch. window: tars open at once, at least.
+
+        Raises DataError for an empty pool.
+        """
         self.name, self.n, self.seed, self.store = name, n, seed, store
         self.tables = sorted((table for table in tables if table.key), key=lambda table: table.tar)
         if not self.tables:
             raise DataError(
-                f"the {name} pool of this arm holds no images; check `real:`, `index.min_clip_score`, prompt_kinds and scale"
+                f"the {name} pool of this arm holds no images; check `real:`, `index.min_clip_score`, prompt_kinds and "
+                "scale"
             )
         self.labels = np.concatenate([np.asarray(table.label, np.int64) for table in self.tables])
         lengths = [len(table.key) for table in self.tables]
@@ -61,18 +90,20 @@ class Source:
             source=name,
             window=widen_window(lengths, self.labels, n=n, seed=seed, source=name, window=window),
         )
-        self.settings, self.open, self.cache = settings, {}, None
+        self.settings = settings
+        self.open: dict[int, Future[IO[bytes]]] = {}
+        self.cache: Tensor | None = None  # (images, 3, S, S) uint8
 
     def __len__(self) -> int:
         return len(self.order)
 
     def positions(self, step: int, rank: int, ranks: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pass and sample number of the images that a rank has in a step: every `ranks`-th of the global batch."""
+        """Return pass and sample number of a rank's images in a step: every `ranks`-th of the global batch."""
         passes, samples = self.order.at(step * self.n, (step + 1) * self.n)
         return passes[rank::ranks], samples[rank::ranks]
 
     def prepare(self, pool: ThreadPoolExecutor) -> None:
-        """Decode a small set once. Raises DataError for a broken tar or image."""
+        """Decode a small set once and for all. Raises DataError for a broken tar or image."""
         size = self.settings.image_size
         if not augmentation.fixed_size(self.settings.augmentation) or len(self) * size * size * 3 > CACHE_BYTES:
             return
@@ -85,7 +116,10 @@ class Source:
         self.cache = cache.permute(0, 3, 1, 2).contiguous()
 
     def keep_open(self, pool: ThreadPoolExecutor, step: int) -> None:
-        """Fetch the tars of the coming steps, let go of the others. A tar lies in an unlinked temporary file: memory stays bounded."""
+        """Fetch the tars of the coming steps, and let go of the others.
+
+        A tar is in an unlinked temporary file: memory stays bounded.
+        """
         if self.cache is not None:
             return
         ahead = max(AHEAD * self.n, self.order.window * int(self.order.lengths.mean()) // 4)
@@ -96,25 +130,26 @@ class Source:
         for t in self.open.keys() - wanted:
             del self.open[t]
 
-    def _download(self, t: int):
+    def _download(self, t: int) -> IO[bytes]:
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  closed when the last reader lets go
         file.write(fetch_tar(self.store, self.tables[t]))
         return file
 
-    def images(self, wanted: list[tuple[Future, int, int, np.ndarray]]) -> list[np.ndarray]:
-        """wanted: the open tar, its number, the sample and the draws of each image."""
-        return [self._image(*one) for one in wanted]
+    def to_decode(self, sample: int, t: int, draw: np.ndarray) -> _ImageToDecode:
+        """Find a sample in the t-th tar, which is kept open."""
+        return _ImageToDecode(self.open[t], self.tables[t], sample - int(self.order.starts[t]), draw)
 
-    def _image(self, tar: Future, t: int, sample: int, draw: np.ndarray) -> np.ndarray:
-        table, row = self.tables[t], sample - int(self.order.starts[t])
-        return self._decode(tar.result(), table, row, draw)
+    def decode(self, images: list[_ImageToDecode]) -> list[np.ndarray]:
+        """Decode and augment some images, each to (S, S, 3) uint8. Raises DataError for a broken one."""
+        return [self._decode(image.tar.result(), image.table, image.row, image.draw) for image in images]
 
     def _decode(self, tar: bytes | IO[bytes], table: TarTable, row: int, draw: np.ndarray | None = None) -> np.ndarray:
-        """(S, S, 3) uint8; draw: where the crop is drawn for each image."""
+        """draw: None for images of fixed size, which need none."""
         size, settings = self.settings.image_size, self.settings.augmentation
         with opened(image_bytes(tar, table, row), self.store, table, row) as image:
             if augmentation.fixed_size(settings):
                 return augmentation.resized(image, size)
+            assert draw is not None, "what is drawn for each image comes with its task"
             if settings.crop == "random-resized":
                 return augmentation.random_resized(image, size, settings, draw)
             return augmentation.auto_augmented(augmentation.resized(image, size), settings, draw)
@@ -129,11 +164,11 @@ class Loader:
         self.sources, self.settings, self.rank, self.ranks, self.threads = sources, settings, rank, ranks, threads
 
     def counts(self) -> list[int]:
-        """Images of each source in this rank's batches, the same in every step."""
+        """Count the images of each source in this rank's batches, the same in every step."""
         return [len(range(self.rank, source.n, self.ranks)) for source in self.sources]
 
     def batches(self, start: int, stop: int) -> Iterator[TrainingBatch]:
-        """Steps start ... stop - 1."""
+        """Make the batches of the steps start ... stop - 1. Raises DataError for a broken tar or image."""
         with (
             ThreadPoolExecutor(self.threads) as decoders,
             ThreadPoolExecutor(2) as downloads,
@@ -142,7 +177,7 @@ class Loader:
             try:
                 for source in self.sources:
                     source.prepare(decoders)
-                pending = collections.deque()
+                pending: collections.deque[Future[TrainingBatch]] = collections.deque()
                 for step in range(start, stop):
                     slices = [self._begin(source, step, decoders, downloads) for source in self.sources]
                     pending.append(assembler.submit(self._finished, slices))
@@ -154,29 +189,30 @@ class Loader:
                 for pool in (assembler, decoders, downloads):
                     pool.shutdown(wait=False, cancel_futures=True)
 
-    def _begin(self, source: Source, step: int, decoders: ThreadPoolExecutor, downloads: ThreadPoolExecutor):
+    def _begin(self, source: Source, step: int, decoders: ThreadPoolExecutor, downloads: ThreadPoolExecutor) -> _Slice:
         passes, samples = source.positions(step, self.rank, self.ranks)
         draw = augmentation.uniforms(source.seed, source.name, passes, samples, 13)
         source.keep_open(downloads, step)
         if source.cache is not None:
-            return samples, None, draw
+            return _Slice(source, samples, draw[:, :8], [])
         tars = source.order.tars(samples).tolist()
-        wanted = [(source.open[t], t, s, d[8:]) for t, s, d in zip(tars, samples.tolist(), draw, strict=True)]
-        together = max(1, min(TOGETHER, len(wanted) // self.threads))  # a small batch still occupies every thread
-        tasks = [decoders.submit(source.images, wanted[n : n + together]) for n in range(0, len(wanted), together)]
-        return samples, tasks, draw
+        images = [source.to_decode(*place) for place in zip(samples.tolist(), tars, draw[:, 8:], strict=True)]
+        together = max(1, min(TOGETHER, len(images) // self.threads))  # a small batch still occupies every thread
+        decoding = [decoders.submit(source.decode, images[n : n + together]) for n in range(0, len(images), together)]
+        return _Slice(source, samples, draw[:, :8], decoding)
 
-    def _finished(self, slices: list) -> TrainingBatch:
+    def _finished(self, slices: list[_Slice]) -> TrainingBatch:
         images, labels = [], []
-        for source, (samples, tasks, draw) in zip(self.sources, slices, strict=True):
-            if tasks is None:
-                decoded = source.cache[torch.from_numpy(samples)]
-            else:
-                size = self.settings.image_size
-                rows = [image for task in tasks for image in task.result()]
-                decoded = torch.from_numpy(np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8)).permute(
-                    0, 3, 1, 2
-                )
-            images.append(augmentation.finish(decoded, self.settings.augmentation, draw[:, :8]))
-            labels.append(torch.from_numpy(source.labels[samples]))
+        for part in slices:
+            images.append(augmentation.finish(self._decoded(part), self.settings.augmentation, part.draw))
+            labels.append(torch.from_numpy(part.source.labels[part.samples]))
         return TrainingBatch(torch.cat(images), torch.cat(labels))
+
+    def _decoded(self, part: _Slice) -> Tensor:
+        """(n, 3, S, S) uint8."""
+        if part.source.cache is not None:
+            return part.source.cache[torch.from_numpy(part.samples)]
+        size = self.settings.image_size
+        rows = [image for decoded in part.decoding for image in decoded.result()]
+        images = np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8)
+        return torch.from_numpy(images).permute(0, 3, 1, 2)

@@ -9,8 +9,8 @@ from importlib.metadata import version
 import torch
 
 from synaug import telemetry
-from synaug import telemetry as prometheus
 from synaug.config.arms import ResolvedArm
+from synaug.data.manifest import TarTable
 from synaug.data.seeding import derive
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.run.job import Job, Progress
@@ -21,23 +21,29 @@ from synaug.training.loader import Loader, Source
 from synaug.training.trainer import Trainer, learning_rate
 
 
-def train(job: Job, recipe: ResolvedArm, ranks: Ranks) -> None:
-    """Train to the end, from the checkpoint where there is one, and publish. Does nothing where done.json exists."""
-    folder = TrainingFolder(job, recipe)
+def train(job: Job, arm: ResolvedArm, ranks: Ranks) -> None:
+    """Train to the end, from the checkpoint where there is one, and publish; nothing happens where done.json exists.
+
+    Raises UsageError for a batch that the ranks cannot share, DataError for pools, settings or a checkpoint that do not
+    fit, ModelError for a model that cannot be made or diverges.
+    """
+    folder = TrainingFolder(job, arm)
     folder.refuse_changes()
     if folder.done():
         folder.clear()
         return
     begun = time.monotonic()
-    if ranks.size > 1 and min(n for n in (recipe.n_real, recipe.n_synthetic) if n) < ranks.size:
+    if ranks.size > 1 and min(n for n in (arm.n_real, arm.n_synthetic) if n) < ranks.size:
         raise UsageError(
-            f"arm {recipe.name}: {recipe.n_real} real and {recipe.n_synthetic} synthetic images of a batch are too few for {ranks.size} "
-            "ranks; raise batch_size, or use fewer ranks"
+            f"arm {arm.name}: {arm.n_real} real and {arm.n_synthetic} synthetic images of a batch are too few for "
+            f"{ranks.size} ranks; raise batch_size, or use fewer ranks"
         )
-    loader, digests = load(job, recipe, ranks)
-    torch.manual_seed(derive("init", job.seed))
-    network = model.for_arm(model.create(recipe.settings, len(job.plan.classes)), kind=recipe.kind, name=recipe.name)
-    trainer = Trainer(network, recipe, ranks, seed=job.seed, classes=len(job.plan.classes), counts=loader.counts())
+    tables = arm_pools.tables(job, arm)
+    digests = {name: arm_pools.digest(pool) for name, pool in tables.items()}
+    loader = open_loader(job, arm, tables, ranks, seed=folder.seed)
+    torch.manual_seed(derive("init", folder.seed))
+    network = model.for_arm(model.create(arm.settings, len(job.plan.classes)), kind=arm.kind, name=arm.name)
+    trainer = Trainer(network, arm, ranks, seed=folder.seed, classes=len(job.plan.classes), counts=loader.counts())
     state = folder.load(digests)
     if state:
         try:
@@ -45,7 +51,7 @@ def train(job: Job, recipe: ResolvedArm, ranks: Ranks) -> None:
         except (RuntimeError, KeyError, ValueError) as error:
             reason = " ".join(str(error).split())[:120]
             raise DataError(
-                f"{folder.key('checkpoint.pt')} is of another model ({reason}); delete it to begin anew"
+                f"{folder.key('checkpoint.pt')} is of another model ({reason}); delete it to begin from scratch"
             ) from error
     start, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
     trainer.connect()
@@ -57,28 +63,22 @@ def train(job: Job, recipe: ResolvedArm, ranks: Ranks) -> None:
     ranks.wait()  # the first rank that ends with 0 makes a PyTorchJob succeed: none does before done.json lies there
 
 
-def load(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[Loader, dict[str, str]]:
-    """The loader of this rank, and the digest of each pool."""
-    tables = arm_pools.tables(job, recipe)
-    counts = {"real": recipe.n_real, "synthetic": recipe.n_synthetic}
-    made = [
-        Source(
-            name,
-            pool,
-            job.store,
-            n=counts[name],
-            seed=job.seed,
-            window=recipe.window,
-            settings=recipe.settings,
-        )
+def open_loader(job: Job, arm: ResolvedArm, tables: dict[str, list[TarTable]], ranks: Ranks, *, seed: int) -> Loader:
+    """Make the loader of this rank. tables: by source, as arm_pools.tables gives them.
+
+    Raises DataError for an empty pool.
+    """
+    counts = {"real": arm.n_real, "synthetic": arm.n_synthetic}
+    sources = [
+        Source(name, pool, job.store, n=counts[name], seed=seed, window=arm.window, settings=arm.settings)
         for name, pool in tables.items()
     ]
-    loader = Loader(made, recipe.settings, rank=ranks.rank, ranks=ranks.size, threads=job.config.compute.loader_threads)
-    return loader, {name: arm_pools.digest(pool) for name, pool in tables.items()}
+    threads = job.config.compute.loader_threads
+    return Loader(sources, arm.settings, rank=ranks.rank, ranks=ranks.size, threads=threads)
 
 
 def passes(loader: Loader, steps: int) -> dict[str, float]:
-    """How often each image of each source is seen, on average."""
+    """Compute how often each image of each source is seen, on average."""
     return {source.name: round(steps * source.n / len(source), 3) for source in loader.sources}
 
 
@@ -93,26 +93,30 @@ def steps(
     start: int,
     before: float,
 ) -> list[str]:
-    """Steps start ... recipe.steps - 1; returns the lines of metrics.jsonl. before: seconds spent by earlier runs."""
-    recipe, ranks = trainer.recipe, trainer.ranks
-    interval = max(1, min(50, recipe.steps // 50))
+    """Take the steps start ... arm.steps - 1, and return the lines of metrics.jsonl.
+
+    digests: of each pool, for checkpoints. metrics: the lines up to `start`. before: seconds spent by earlier runs.
+    Raises ModelError when the loss is not finite.
+    """
+    arm, ranks = trainer.arm, trainer.ranks
+    interval = max(1, min(50, arm.steps // 50))
     totals, begun, last = torch.zeros(3, device=ranks.device), time.monotonic(), time.monotonic()
-    batches = loader.batches(start, recipe.steps)
-    for step, batch in zip(range(start + 1, recipe.steps + 1), batches, strict=True):
+    batches = loader.batches(start, arm.steps)
+    for step, batch in zip(range(start + 1, arm.steps + 1), batches, strict=True):
         totals += trainer.step(batch, step - 1)
         telemetry.progress()
-        if step % interval and step < recipe.steps:
+        if step % interval and step < arm.steps:
             continue
         n = interval if step % interval == 0 else step % interval
         real, synthetic, accuracy = (ranks.sum(totals) / n).tolist()
         totals, now = torch.zeros_like(totals), time.monotonic()
-        rate, last = n * recipe.settings.batch_size / (now - last), now
-        w = recipe.settings.synthetic_weight if recipe.n_synthetic else 0.0
+        rate, last = n * arm.settings.batch_size / (now - last), now
+        w = arm.settings.synthetic_weight if arm.n_synthetic else 0.0
         loss = (1 - w) * real + w * synthetic
         if not math.isfinite(loss):
             raise ModelError(
-                f"arm {recipe.name}: the loss is {loss} by step {step}; lower training.lr or raise warmup_steps"
-                + (", or set amp: bfloat16" if recipe.settings.amp == "float16" else "")
+                f"arm {arm.name}: the loss is {loss} by step {step}; lower training.lr or raise warmup_steps"
+                + (", or set amp: bfloat16" if arm.settings.amp == "float16" else "")
             )
         if not ranks.first:
             continue
@@ -121,19 +125,19 @@ def steps(
             "loss": loss,
             "loss_real": real,
             "accuracy": accuracy,
-            "lr": learning_rate(recipe.settings, step - 1, recipe.steps),
+            "lr": learning_rate(arm.settings, step - 1, arm.steps),
         }
-        line |= {"loss_synthetic": synthetic} if recipe.n_synthetic else {}
-        prometheus.training(
-            step=step, images=n * recipe.settings.batch_size, loss=loss, accuracy=accuracy, images_per_second=rate
+        line |= {"loss_synthetic": synthetic} if arm.n_synthetic else {}
+        telemetry.training(
+            step=step, images=n * arm.settings.batch_size, loss=loss, accuracy=accuracy, images_per_second=rate
         )
-        saving = step < recipe.steps and folder.is_time()
+        saving = step < arm.steps and folder.is_time()
         times = {"time": round(time.time(), 1), "checkpoint_time": round(time.time(), 1) if saving else folder.saved}
         metrics.append(json.dumps(line | {"images_per_second": round(rate, 1)} | times))
         detail = {"loss": round(loss, 3), "images/s": round(rate)} | {
             f"passes {k}": v for k, v in passes(loader, step).items()
         }
-        job.report(Progress("train", f"train-{recipe.name}-{job.seed}", step, recipe.steps, "step", detail))
+        job.report(Progress("train", f"train-{arm.name}-{folder.seed}", step, arm.steps, "step", detail))
         if saving:
             positions = {source.name: step * source.n for source in loader.sources}
             seconds = before + now - begun
@@ -155,15 +159,19 @@ def finish(
     seconds: float,
     loading: float,
 ) -> None:
-    recipe, ranks = trainer.recipe, trainer.ranks
-    seen = passes(loader, recipe.steps)
-    done = recipe.frozen() | {
-        "seed": job.seed,
+    """Publish the model, done.json and the timing.
+
+    seconds: of the whole training, earlier runs of it included. loading: seconds before this run's first step.
+    """
+    arm, ranks = trainer.arm, trainer.ranks
+    seen = passes(loader, arm.steps)
+    done = arm.frozen() | {
+        "seed": folder.seed,
         "passes": seen,
         "images": {source.name: len(source) for source in loader.sources},
         "windows": {source.name: source.order.window for source in loader.sources},
         "seconds": round(seconds, 2),
-        "images_per_second": round(recipe.steps * recipe.settings.batch_size / seconds, 1),
+        "images_per_second": round(arm.steps * arm.settings.batch_size / seconds, 1),
         "ranks": ranks.size,
         "device": torch.cuda.get_device_name(ranks.device) if ranks.device.type == "cuda" else "cpu",
         "versions": {name: version(name) for name in ("torch", "timm")} | {"python": platform.python_version()},
@@ -172,11 +180,9 @@ def finish(
     timing = {
         "seconds": round(seconds, 2),
         "phases": {"load": round(loading, 2)},
-        "steps": recipe.steps,
-        "rate": round(recipe.steps / seconds, 3),
+        "steps": arm.steps,
+        "rate": round(arm.steps / seconds, 3),
     }
     folder.put_timing(timing)
-    print(
-        f"train {recipe.name} seed {job.seed}: {recipe.steps} steps, {'; '.join(f'{v:g} passes over {k} images' for k, v in seen.items())}",
-        flush=True,
-    )
+    passed = "; ".join(f"{count:g} passes over {name} images" for name, count in seen.items())
+    print(f"train {arm.name} seed {folder.seed}: {arm.steps} steps, {passed}", flush=True)

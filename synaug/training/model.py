@@ -4,6 +4,7 @@ import contextlib
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import timm
@@ -18,7 +19,10 @@ from synaug.training import auxbn
 
 
 def create(settings: TrainingSettings, classes: int) -> nn.Module:
-    """The plain model with its starting weights. Raises ModelError."""
+    """Create the plain model with its starting weights.
+
+    Raises ModelError for an unknown model, or arguments or weights that do not fit.
+    """
     if settings.model not in timm.list_models():
         hint = did_you_mean(settings.model, timm.list_models()) or "; see timm.list_models()"
         raise ModelError(f"timm has no model {settings.model!r}{hint}")
@@ -29,7 +33,8 @@ def create(settings: TrainingSettings, classes: int) -> nn.Module:
         what = "weights of timm model" if from_timm else "timm model"
         reason = str(error).strip().split("\n")[0]
         raise ModelError(
-            f"{what} {settings.model} with model_kwargs {settings.model_kwargs}: {reason}; correct training.model_kwargs or pretrained"
+            f"{what} {settings.model} with model_kwargs {settings.model_kwargs}: {reason}; correct "
+            "training.model_kwargs or pretrained"
         ) from error
     if settings.pretrained and not from_timm:
         start_from(model, Path(settings.pretrained))
@@ -39,16 +44,17 @@ def create(settings: TrainingSettings, classes: int) -> nn.Module:
 def start_from(model: nn.Module, path: Path) -> None:
     """Load a file of plain weights, strictly, but for a classifier with other classes. Raises ModelError."""
     try:
-        state = (
+        loaded: dict[str, Any] = (
             safetensors.torch.load_file(path)
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)
         )
     except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(
-            f"pretrained {path} cannot be read ({str(error).splitlines()[0]}); give a .safetensors or a .pt state of {type(model).__name__}"
+            f"pretrained {path} cannot be read ({str(error).splitlines()[0]}); give a .safetensors or a .pt state of "
+            f"{type(model).__name__}"
         ) from None
-    state = state.get("state_dict", state)
+    state: dict[str, torch.Tensor] = loaded.get("state_dict", loaded)
     own, head = model.state_dict(), tuple(f"{name}." for name in _classifiers(model))
 
     def fits(key: str) -> bool:
@@ -57,12 +63,11 @@ def start_from(model: nn.Module, path: Path) -> None:
     wrong = [key for key in own | state if not fits(key) and not key.startswith(head)]
     if wrong:
         raise ModelError(
-            f"pretrained {path} does not fit {type(model).__name__}: {len(wrong)} keys are missing, unknown or of another shape, "
-            f"like {wrong[0]}; give weights of the same timm model and model_kwargs"
+            f"pretrained {path} does not fit {type(model).__name__}: {len(wrong)} keys are missing, unknown or of "
+            f"another shape, like {wrong[0]}; give weights of the same timm model and model_kwargs"
         )
-    model.load_state_dict(
-        {key: state[key] for key in own if fits(key)}, strict=False
-    )  # the classifier may be of other classes
+    # Not strict: the classifier may be of other classes.
+    model.load_state_dict({key: state[key] for key in own if fits(key)}, strict=False)
 
 
 def _classifiers(model: nn.Module) -> list[str]:
@@ -71,7 +76,10 @@ def _classifiers(model: nn.Module) -> list[str]:
 
 
 def for_arm(model: nn.Module, *, kind: str, name: str) -> nn.Module:
-    """With AuxBN where the arm has it. Raises UsageError for a model without batch norm."""
+    """Convert a plain model to the arm's, with AuxBN where it has that.
+
+    Raises UsageError for a model without batch norm.
+    """
     if kind != "auxbn":
         return model
     converted = auxbn.with_aux(model)
@@ -83,12 +91,15 @@ def for_arm(model: nn.Module, *, kind: str, name: str) -> nn.Module:
 
 
 def export(model: nn.Module) -> bytes:
-    """Plain timm weights as safetensors, main branches only. Equal weights give equal bytes: one header entry, for the order is random."""
+    """Write plain timm weights as safetensors, main branches only.
+
+    Equal weights give equal bytes: the header has one entry, for the order of several is random.
+    """
     return _saved(auxbn.strip(model))
 
 
 def export_aux(model: nn.Module) -> bytes | None:
-    """The auxiliary branches under the plain model's keys, as safetensors; None where the model has none."""
+    """Write the auxiliary branches under the plain model's keys, as safetensors; None where the model has none."""
     state = auxbn.aux_state(model)
     return _saved(state) if state else None
 
@@ -99,22 +110,25 @@ def _saved(state: dict[str, torch.Tensor]) -> bytes:
 
 
 class ModelEma:
-    """A moving average of the weights, warmed up. Buffers (BN statistics) are copied, not averaged: timm's ModelEmaV3 blends them too."""
+    """A moving average of the weights, warmed up.
+
+    Buffers (BN statistics) are copied, not averaged: timm's ModelEmaV3 blends them too.
+    """
 
     def __init__(self, model: nn.Module, decay: float):
         self.module, self.decay = copy.deepcopy(model).eval().requires_grad_(False), decay
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """After optimizer step `step` (from 0)."""
+        """Take in the weights after optimizer step `step` (from 0)."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), weight)
         for own, other in zip(self.module.buffers(), model.buffers(), strict=True):
             own.copy_(other)
 
 
-def autocast(settings: TrainingSettings, device: torch.device):
-    """Mixed precision for the forward pass."""
+def autocast(settings: TrainingSettings, device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """Set mixed precision, as the settings ask for it, for a forward pass."""
     if settings.amp == "none":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=getattr(torch, settings.amp))

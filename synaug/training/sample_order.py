@@ -1,8 +1,8 @@
 """In which order samples are read: a pure function of (seed, source, pass, position).
 
-Whole tars are permuted and dealt to `window` lanes. A lane reads its tars one after the other, each shuffled; the lanes are
-interleaved at random in proportion to their lengths. So at most `window` tars are read from at a time, each sample comes once a pass,
-and the mix of the window holds from the first sample to the last.
+Whole tars are permuted and dealt to `window` lanes. A lane reads its tars one after the other, each shuffled; the lanes
+are interleaved at random in proportion to their lengths. So at most `window` tars are read from at a time, each sample
+comes once a pass, and the mix of the window holds from the first sample to the last.
 """
 
 import functools
@@ -37,7 +37,7 @@ class SampleOrder:
         return np.argsort(when, kind="stable")
 
     def at(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pass and sample number, int64, of the positions start ... stop - 1."""
+        """Return pass and sample number, int64, of the positions start ... stop - 1."""
         passes, offsets = np.divmod(np.arange(start, stop), len(self))
         samples = np.empty_like(offsets)
         for pass_number in np.unique(passes):
@@ -46,18 +46,21 @@ class SampleOrder:
         return passes, samples
 
     def tars(self, samples: np.ndarray) -> np.ndarray:
-        """The tar of each sample."""
+        """Find the tar of each sample."""
         return np.searchsorted(self.starts, samples, side="right") - 1
 
 
 def distinct(labels: np.ndarray, n: int) -> float:
-    """Expected number of distinct classes in n uniform draws from the labels."""
+    """Compute the expected number of distinct classes in n uniform draws from the labels."""
     share = np.unique(labels, return_counts=True)[1] / len(labels)
     return float((1 - (1 - share) ** n).sum())
 
 
 def widen_window(lengths: list[int], labels: np.ndarray, *, n: int, seed: int, source: str, window: int) -> int:
-    """The window, doubled until batches of n hold MIX of the distinct classes of a uniform draw: tars of a few classes need a wide one."""
+    """Double the window until batches of n hold MIX of the distinct classes of a uniform draw.
+
+    Tars of a few classes need a wide one. lengths: samples of each tar. labels: of each sample.
+    """
     wanted = MIX * distinct(labels, n)
     while window < len(lengths):
         order = SampleOrder(lengths, seed=seed, source=source, window=window).permutation(0)

@@ -1,6 +1,7 @@
 """One optimizer step: the network, its optimizer and schedule, mixed precision and the moving average."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from synaug.training.model import ModelEma, autocast
 
 
 def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
-    """Linear warm-up, then cosine to zero. step counts from 0."""
+    """Compute the rate of a step, counted from 0: linear warm-up, then cosine to zero."""
     if step < settings.warmup_steps:
         return settings.lr * (step + 1) / settings.warmup_steps
     done = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
@@ -27,21 +28,21 @@ def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
 
 
 class Trainer:
-    """counts: this rank's real and synthetic images in each batch."""
+    """The network of an arm and all that changes with each optimizer step."""
 
-    def __init__(
-        self, model: nn.Module, recipe: ResolvedArm, ranks: Ranks, *, seed: int, classes: int, counts: list[int]
-    ):
-        settings = recipe.settings
-        self.recipe, self.settings, self.ranks, self.seed, self.classes = recipe, settings, ranks, seed, classes
+    def __init__(self, model: nn.Module, arm: ResolvedArm, ranks: Ranks, *, seed: int, classes: int, counts: list[int]):
+        """counts: this rank's real and synthetic images in each batch. Raises UsageError for sync_bn without a GPU."""
+        settings = arm.settings
+        self.arm, self.settings, self.ranks, self.seed, self.classes = arm, settings, ranks, seed, classes
         self.n_real = counts[0]
         if settings.sync_bn:
             if ranks.device.type != "cuda":
                 raise UsageError(
-                    f"sync_bn on {ranks.device.type}: torch's SyncBatchNorm needs a CUDA GPU; set training.sync_bn=false"
+                    f"sync_bn on {ranks.device.type}: torch's SyncBatchNorm needs a CUDA GPU; set "
+                    "training.sync_bn=false"
                 )
             model = auxbn.sync(model)
-        self.model = model.to(ranks.device, memory_format=self.memory_format)
+        self.model = model.to(ranks.device).to(memory_format=self.memory_format)
         auxbn.set_split(self.model, n_real=counts[0], batch=sum(counts))
         self.average = ModelEma(self.model, settings.ema) if settings.ema else None
         # Nothing of one dimension decays: biases and the scales of norms, main and aux.
@@ -57,10 +58,11 @@ class Trainer:
 
     @property
     def memory_format(self) -> torch.memory_format:
+        """Of images and weights."""
         return torch.channels_last if self.settings.channels_last else torch.contiguous_format
 
     def connect(self) -> None:
-        """Compile, and join the other ranks; after any checkpoint was loaded."""
+        """Compile, and join the other ranks, after any checkpoint was loaded."""
         self.model.train()
         self.net = self.model
         torch.backends.cudnn.benchmark = True  # one shape for the whole training
@@ -71,11 +73,14 @@ class Trainer:
             self.net = nn.parallel.DistributedDataParallel(self.model, device_ids=ids)
 
     def step(self, batch: TrainingBatch, step: int) -> Tensor:
-        """This rank's share of (real loss, synthetic loss, accuracy) over the global batch, (3,) float32 on the device."""
-        torch.manual_seed(
-            derive("step", self.seed, self.ranks.rank, step)
-        )  # dropout: a function of the step, so nothing to store
-        rate = learning_rate(self.settings, step, self.recipe.steps)
+        """Take an optimizer step, counted from 0.
+
+        Returns this rank's share of (real loss, synthetic loss, accuracy) over the global batch, (3,) float32 on the
+        device.
+        """
+        # Dropout is a function of the step, so that there is nothing to store.
+        torch.manual_seed(derive("step", self.seed, self.ranks.rank, step))
+        rate = learning_rate(self.settings, step, self.arm.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_scale", 1.0)
         images, labels, targets = self._inputs(batch, step)
@@ -84,23 +89,23 @@ class Trainer:
         losses = F.cross_entropy(
             logits.float(), targets, reduction="none", label_smoothing=self.settings.label_smoothing
         )
-        # A mean a slice over all ranks: with one mean over the batch, gradients of main BN would scale with the share of real images.
-        real = losses[: self.n_real].sum() / self.recipe.n_real
-        synthetic = losses[self.n_real :].sum() / max(1, self.recipe.n_synthetic)
-        w = self.settings.synthetic_weight if self.recipe.n_synthetic else 0.0
+        # A mean a slice over all ranks: with one mean over the batch, gradients of main BN would scale with the share
+        # of real images.
+        real = losses[: self.n_real].sum() / self.arm.n_real
+        synthetic = losses[self.n_real :].sum() / max(1, self.arm.n_synthetic)
+        w = self.settings.synthetic_weight if self.arm.n_synthetic else 0.0
         self.optimizer.zero_grad()
-        self.scaler.scale(
-            self.ranks.size * ((1 - w) * real + w * synthetic)
-        ).backward()  # DDP takes the mean over ranks
+        loss = self.ranks.size * ((1 - w) * real + w * synthetic)  # DDP takes the mean over ranks
+        self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average:
             self.average.update(self.model, step)
-        right = (logits.argmax(1) == labels).sum() / (self.recipe.n_real + self.recipe.n_synthetic)
+        right = (logits.argmax(1) == labels).sum() / (self.arm.n_real + self.arm.n_synthetic)
         return torch.stack([real.detach(), synthetic.detach(), right])
 
     def _inputs(self, batch: TrainingBatch, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalized images, labels, and targets: labels, or rows of shares where Mixup or CutMix is on."""
+        """Return normalized images, labels, and targets: labels, or rows of shares where Mixup or CutMix is on."""
         device, settings = self.ranks.device, self.settings.augmentation
         if device.type == "cuda":
             batch = TrainingBatch(batch.images.pin_memory(), batch.labels.pin_memory())
@@ -116,7 +121,8 @@ class Trainer:
             images = images.contiguous(memory_format=self.memory_format)
         return images, labels, targets
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds of the training."""
         average = self.average.module.state_dict() if self.average else None
         return {
             "model": self.model.state_dict(),
@@ -125,7 +131,8 @@ class Trainer:
             "average": average,
         }
 
-    def load(self, state: dict) -> None:
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint. Raises RuntimeError, KeyError or ValueError for one of another model."""
         self.model.load_state_dict(state["model"], strict=True)
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -134,5 +141,5 @@ class Trainer:
 
     @property
     def final(self) -> nn.Module:
-        """What is tested: the moving average where there is one."""
+        """The model that is tested: the moving average where there is one."""
         return self.average.module if self.average else self.model

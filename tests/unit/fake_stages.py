@@ -14,7 +14,7 @@ from synaug.run.job import Job, Progress
 
 
 def work_forever() -> None:
-    """Busy in small steps as a real stage is: a signal is seen between two of them, which a bare signal.pause() can miss."""
+    """Busy in small steps as a real stage is: a signal is seen between two, which a bare signal.pause() can miss."""
     while True:
         threading.Event().wait(0.05)
 

@@ -22,7 +22,9 @@ def test_layers_hold():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in [*stage_names(), *COMMANDS])], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([name, "--help"] for name in [*stage_names(), *COMMANDS])], ids=" ".join
+)
 def test_help_is_quick_and_complete(arguments):
     script = (
         "import sys; from synaug.__main__ import main\n"

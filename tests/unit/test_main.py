@@ -63,8 +63,10 @@ def test_a_run_that_costs_more_than_its_limit_asks(planned, capsys, tmp_path):
     )
     command = ["run", "--config", str(tmp_path / "run.yaml"), "--store", planned.url, "--run", "dear"]
     assert main(command) == 2
-    line = "synaug run: the run would cost at least 277.78 (prompts: unmeasured, `synaug preview` measures), more than limits.cost 1.00; "
-    line += "--yes spends it, or raise the limit"
+    line = (
+        "synaug run: the run would cost at least 277.78 (prompts: unmeasured, `synaug preview` measures), "
+        "more than limits.cost 1.00; --yes spends it, or raise the limit"
+    )
     assert capsys.readouterr().err.splitlines()[-1] == line
 
 

@@ -165,4 +165,4 @@ def test_images_reach_the_model_as_the_test_transform_makes_them(store, size, cr
     pack(store, "noise", [Sample("one", 0, file.getvalue())], classes=["a"])
     settings = SETTINGS.model_copy(update={"test_crop": crop})
     pixels, _ = next(accuracy.batches(store, "noise", [ClassEntry(id="a", names=["a"])], settings))
-    torch.testing.assert_close(pixels[0], augmentation.test_transform(settings)(image), atol=1e-5, rtol=0)
+    torch.testing.assert_close(pixels[0], augmentation.evaluation_transform(settings)(image), atol=1e-5, rtol=0)

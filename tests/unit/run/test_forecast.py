@@ -20,7 +20,7 @@ ARMS = "arms={real: {kind: real}, naive: {kind: naive, scale: 1x}}"
 
 @pytest.fixture
 def planned(store, monkeypatch):
-    """(store, configuration, plan): two class shards of two classes and twenty images, two arms x two seeds of 500 steps."""
+    """(store, configuration, plan): two class shards of two classes, twenty images, 2 arms x 2 seeds of 500 steps."""
     monkeypatch.setattr(planning, "_resolvers", lambda: [lambda config, role=role: INFO[role] for role in INFO])
     put_real(store)
     overrides = ["class_shards=2", ARMS, "compute.price=3.6"]

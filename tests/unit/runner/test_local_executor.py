@@ -1,4 +1,7 @@
-"""The local runner: order, what is skipped, failures, and how it ends. Stages are fakes here; the real ones run in tests/local."""
+"""The local runner: order, what is skipped, failures, and how it ends.
+
+Stages are fakes here; the real ones run in tests/local.
+"""
 
 import json
 import os
@@ -11,13 +14,16 @@ import pytest
 from rich.console import Console
 
 from synaug.data import layout
+from synaug.data.manifest import RealSplit
 from synaug.data.store import open_store
+from synaug.run.job import open_run
 from synaug.run.stages import Task
+from synaug.run.status import read_state
 from synaug.runner.display import Display
 from synaug.runner.local_executor import Failure, run_locally
 from synaug.runner.worker_pool import MALLOC, QUIET, THREAD_VARIABLES
 from synaug.stages import plan as planning
-from tests.planned import INFO, make_plan, put_real
+from tests.planned import CLASSES, INFO, make_plan, put_real
 from tests.unit.runner.test_worker_pool import await_end
 
 ROOT = Path(__file__).parents[3]
@@ -77,6 +83,27 @@ def test_a_failed_task_lets_the_others_finish_and_a_rerun_goes_on(planned):
     before = records(planned)
     assert run(planned).state.finished
     assert records(planned)["images-0"] == before["images-0"]
+
+
+def put_test_set(store, split: str, source: str) -> None:
+    listed = RealSplit(classes=list(CLASSES), tars=1, samples=1, per_label={0: 1}, source=source)
+    store.put(layout.real_split(split), listed.model_dump_json().encode())
+
+
+def test_a_test_set_that_is_imported_again_under_its_name_is_measured_again_and_nothing_else_done(planned):
+    config, plan = open_run(planned, "first")
+    split = next(iter(config.tests.values())).split
+    put_test_set(planned, split, "one")
+    assert run(planned).state.finished
+    before = records(planned)
+    planned.delete(layout.real_split(split))
+    assert read_state(planned, "first", config, plan).finished  # nothing else can be measured now
+    put_test_set(planned, split, "another")
+    stages = read_state(planned, "first", config, plan).stages
+    assert {name: stage.done for name, stage in stages.items() if stage.left} == {"evaluate": 0, "report": 0}
+    outcome = run(planned)
+    assert outcome.state.finished and set(outcome.clock.seconds) == {"evaluate", "report"}
+    assert [name for name in before if records(planned)[name] == before[name] and "evaluate" in name] == []
 
 
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import tarfile
 from dataclasses import replace
 
@@ -10,11 +11,15 @@ from PIL import Image
 from safetensors.torch import save
 
 from synaug.data import layout
+from synaug.data.split_writer import Sample, pack
 from synaug.data.store import open_store
+from synaug.embedded.datasets import classes, jpeg, pictures
 from synaug.errors import DataError, UsageError
+from synaug.run.completion import Completion, Count
 from synaug.run.results import Evaluation, load_results
-from synaug.stages import evaluate
-from synaug.training.augmentation import test_transform as transform_of
+from synaug.run.stages import Task
+from synaug.stages import evaluate, report
+from synaug.training.augmentation import evaluation_transform as transform_of
 from tests import small_run
 
 
@@ -116,3 +121,32 @@ def test_a_test_set_of_another_domain_is_measured_again(trained):
     evaluate.run(replace(job, config=job.config.model_copy(update={"tests": tests})))
     written = Evaluation.model_validate_json(job.store.get(layout.evaluation(job.run, job.arm, job.seed)))
     assert written.tests["sketch"].domain == "in"
+
+
+def test_a_test_set_imported_again_under_its_name_is_measured_and_reported_anew(trained):
+    job, model = trained
+    done = {"kind": "naive", "steps": 1, "seconds": 1.0, "images_per_second": 1.0, "images": {}, "passes": {}}
+    job.store.put(layout.training(job.run, job.arm, job.seed, "done.json"), json.dumps(done).encode())
+    evaluate.run(job)
+    before = load_results(job.store, job.run, job.config).evaluations["naive-1x", 1].tests
+    for key in [key for key in job.store.list("real/") if key.startswith(("real/ood-sketch-", "real/ood-sketch."))]:
+        job.store.delete(key)
+    images, labels, keys = pictures("train")
+    rows = [n for n, label in enumerate(labels) if label < 5][:60]
+    samples = [Sample(keys[row], int(labels[row]), jpeg(images[row])) for row in rows]
+    pack(job.store, "ood-sketch", samples, classes=[entry.id for entry in classes()])
+
+    task = Task(stage="evaluate", arm="naive-1x", seed=1)
+    assert Completion(job.store, job.run, job.config, job.plan).count(task) == Count(0, 1)
+    seen = []
+    evaluate.run(replace(job, report=seen.append))
+    assert {progress.detail["test"] for progress in seen} == {"sketch"}
+    assert Completion(job.store, job.run, job.config, job.plan).count(task) == Count(1, 1)
+    after = load_results(job.store, job.run, job.config).evaluations["naive-1x", 1].tests
+    right, shown = by_hand(job.store, "ood-sketch", model, job.config.training)
+    assert after["sketch"].n == sum(shown) == 60 and after["sketch"].top1 == sum(right) / sum(shown)
+    assert after["sketch"] != before["sketch"] and after["test"] == before["test"]
+    small_run.write_plan(job)
+    report.run(job)
+    page = job.store.get(layout.report(job.run)).decode()
+    assert re.search(rf"sketch.*{100 * after['sketch'].top1:.1f}", page, re.DOTALL)

@@ -1,10 +1,13 @@
 """What the first plan freezes, what may grow, and what is refused."""
 
+import json
+
 import pytest
 import yaml
 
 from synaug.data import layout
 from synaug.errors import DataError, ModelError, UsageError
+from synaug.reporting.plan_text import plan_text
 from synaug.run.job import open_job, open_run
 from synaug.run.plan import Plan
 from synaug.stages import plan as planning
@@ -87,7 +90,10 @@ def test_an_identity_change_is_refused_with_the_difference_once_work_exists(plan
     else:
         put_manifests(planned, plan, configuration(), 1)
     before = {key: planned.get(key) for key in planned.list("")}
-    line = r"run 'first' has prompts or images .* made otherwise: seed 0 -> 1, images\.guidance_scale 1\.0 -> 2\.0; take another --run"
+    line = (
+        r"run 'first' has prompts or images .* made otherwise: seed 0 -> 1, "
+        r"images\.guidance_scale 1\.0 -> 2\.0; take another --run"
+    )
     with pytest.raises(DataError, match=line):
         make_plan(planned, "images.guidance_scale=2.0", "seed=1")
     assert {key: planned.get(key) for key in planned.list("")} == before
@@ -188,3 +194,104 @@ def test_every_model_of_the_hub_is_pinned(planned, models):
     assert {config.images.revision, config.prompts.llm.revision, config.prompts.clip.revision} == {commit}
     plan, _ = make_plan(planned)  # asked without a revision: it stays
     assert {model.revision for model in plan.models} == {commit}
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a SIGKILL."""
+
+
+class KilledAt:
+    """A store that ends its process as the n-th put begins, or, half a put later, as it has ended."""
+
+    def __init__(self, store, moment: int):
+        self.store, self.moments = store, moment
+
+    def _moment(self) -> None:
+        if self.moments == 0:
+            raise Killed
+        self.moments -= 1
+
+    def put(self, key, data, **more):
+        self._moment()
+        placed = self.store.put(key, data, **more)
+        self._moment()
+        return placed
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+
+def test_planning_puts_run_yaml_and_then_the_plan(planned):
+    """The moments of the test below are all that there are."""
+    puts = []
+
+    class Listed(KilledAt):
+        def put(self, key, data, **more):
+            puts.append(key)
+            return self.store.put(key, data, **more)
+
+    make_plan(Listed(planned, 0))
+    assert puts == [layout.run_yaml("first"), layout.plan("first")]
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before any work", "once images exist"])
+@pytest.mark.parametrize("moment", range(4))
+def test_a_plan_killed_at_any_moment_leaves_one_scale_and_is_planned_again(planned, moment, begun):
+    plan, _ = make_plan(planned)
+    if begun:
+        put_manifests(planned, plan, configuration(), 1)
+    with pytest.raises(Killed):
+        make_plan(KilledAt(planned, moment), "scale=2x", "arms.more={kind: real}")
+    if moment in (1, 2):  # run.yaml is the new one, plan.json the old one
+        with pytest.raises(DataError, match=r"planning was interrupted.*do `synaug plan .* --run first` again"):
+            open_run(planned, "first")
+    else:
+        config, opened = open_run(planned, "first")
+        assert config.multiple == opened.scale == (1 if moment == 0 else 2)
+        assert ("more" in config.arms) == (moment == 3)
+    again, _ = make_plan(planned, "scale=2x", "arms.more={kind: real}")
+    config, opened = open_run(planned, "first")
+    assert opened == again and config.multiple == opened.scale == 2 and "more" in config.arms
+    assert opened.class_shards == plan.class_shards
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_first_plan_killed_at_any_moment_is_none_or_whole(planned, moment):
+    with pytest.raises(Killed):
+        make_plan(KilledAt(planned, moment))
+    if moment == 3:
+        assert open_run(planned, "first")[1].scale == 1
+    else:
+        with pytest.raises(DataError, match="is not planned"):
+            open_run(planned, "first")
+    make_plan(planned)
+    assert open_run(planned, "first")[1].scale == 1
+
+
+def test_a_plan_from_before_the_digest_opens_unless_its_scale_is_another(planned):
+    plan, _ = make_plan(planned)
+    old = plan.model_copy(update={"run_yaml": None})
+    planned.put(layout.plan("first"), old.model_dump_json(exclude={"run_yaml"}).encode())
+    assert open_run(planned, "first")[1] == old
+    planned.put(layout.run_yaml("first"), planned.get(layout.run_yaml("first")).replace(b"scale: 1x", b"scale: 2x", 1))
+    with pytest.raises(DataError, match="planning was interrupted"):
+        open_run(planned, "first")
+
+
+def test_the_text_of_a_plan_names_the_gpu_that_the_estimate_is_of(planned):
+    settings = ["compute.rate=2", "compute.price=3"]
+    for given, named in ((settings, ""), ([*settings, "compute.gpu_name=H100"], " (H100)")):
+        config, (plan, notes) = configuration(*given), make_plan(planned, *given)
+        assert f"2 images/s a GPU{named} (compute.rate)" in plan_text("first", config, plan, notes)
+
+
+def test_the_estimate_of_a_plan_is_stored_as_it_was_before_it_had_a_type(planned):
+    make_plan(planned)
+    stored = json.loads(planned.get(layout.plan("first")))
+    images = (
+        "scale multiples images images_left tars bytes rate rate_source gpus gpu_hours wall_hours longest_shard_hours"
+    )
+    assert list(stored["estimate"]) == [*images.split(), "price", "cost", "whole"]
+    whole = "seconds wall_seconds workers gpu_hours price cost cost_at_least unmeasured"
+    assert list(stored["estimate"]["whole"]) == whole.split()
+    assert list(stored["estimate"]["whole"]["seconds"]) == ["prompts", "images", "train", "evaluate"]

@@ -179,7 +179,10 @@ def test_a_class_without_a_usable_value_is_counted_as_fallen_back_and_refused_ab
 
 def test_a_file_that_a_twin_of_this_pod_wrote_first_stays(tmp_path, monkeypatch):
     job = job_in(tmp_path, [list(NAMES)])
-    kept = b'{"class_id": "sandal", "name": "sandal", "senses": [], "chosen": "edited", "pools": {}, "plain": ["a photo of a sandal"]}'
+    kept = (
+        b'{"class_id": "sandal", "name": "sandal", "senses": [], "chosen": "edited", "pools": {}, '
+        b'"plain": ["a photo of a sandal"]}'
+    )
 
     class Overtaken(ClassPromptsBuilder):
         def make(self, class_id):

@@ -101,10 +101,10 @@ def test_mixing_stays_within_its_slice_and_weighs_the_targets(kind):
 
 def test_test_images_are_normalized_with_the_models_own_mean():
     settings = TrainingSettings(model="inception_v3", image_size=20, test_crop=0.5)
-    tensor = augmentation.test_transform(settings)(Image.new("L", (100, 60), 255))
+    tensor = augmentation.evaluation_transform(settings)(Image.new("L", (100, 60), 255))
     assert tensor.shape == (3, 20, 20) and torch.allclose(tensor, torch.ones(3, 20, 20))
     small = TrainingSettings(image_size=32, test_crop=1.0)
     image = gradient(32, 32)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in augmentation.normalization(small))
     expected = (torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255 - mean) / std
-    assert torch.allclose(augmentation.test_transform(small)(image), expected, atol=1e-6)
+    assert torch.allclose(augmentation.evaluation_transform(small)(image), expected, atol=1e-6)

@@ -69,7 +69,7 @@ def test_naive_and_auxbn_see_the_same_images_in_the_same_order(disk, monkeypatch
     seen = {"naive": [], "auxbn": []}
     step = Trainer.step
     monkeypatch.setattr(
-        Trainer, "step", lambda self, batch, n: seen[self.recipe.name].append(batch) or step(self, batch, n)
+        Trainer, "step", lambda self, batch, n: seen[self.arm.name].append(batch) or step(self, batch, n)
     )
     for arm in seen:
         helpers.train(helpers.job(disk, arm))
@@ -175,7 +175,7 @@ def test_a_checkpoint_of_another_model_is_refused(disk, often):
     begin(disk, "naive", settings=helpers.config({"naive": {"kind": "naive"}, "real": {"kind": "real"}}))
     begin(disk, "auxbn")
     disk.put(layout.training("r", "auxbn", 0, "checkpoint.pt"), read(disk, "naive", "checkpoint.pt"))
-    with pytest.raises(DataError, match=r"checkpoint\.pt is of another model .*; delete it to begin anew"):
+    with pytest.raises(DataError, match=r"checkpoint\.pt is of another model .*; delete it to begin from scratch"):
         helpers.train(helpers.job(disk, "auxbn"))
 
 
