@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 from synaug.config.run import Config
 from synaug.config.settings import FrozenModel
 
-NAME = "NAME"  # stands for the key of a mapping, as in arms.NAME.kind
+NAME = "NAME"  # takes the place of the key of a mapping, as in arms.NAME.kind
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def fields(model: type[FrozenModel] = Config, prefix: str = "") -> Iterator[Conf
 
 
 def field_at(path: str) -> ConfigField | None:
-    """Find the field that a dotted path lies at or under; None for a path that names none."""
+    """Find the field that a dotted path is at or under; None for a path that names none."""
     parts = path.split(".")
     for field in fields():
         pattern = field.path.split(".")

@@ -13,7 +13,7 @@ from synaug.config.scale import no_scale
 def did_you_mean(given: str, known: Iterable[str], *, cutoff: float = 0.6, inside: str = "") -> str:
     """Return `; did you mean submit?`, or nothing where no known name is near.
 
-    cutoff: difflib's ratio, 1 for equal (default: difflib's). inside: what stands before the suggested name, like
+    cutoff: difflib's ratio, 1 for equal (default: difflib's). inside: what goes before the suggested name, like
     `arms.real.`.
     """
     near = difflib.get_close_matches(given, list(known), n=1, cutoff=cutoff)
@@ -59,21 +59,21 @@ def explain(
     more = f" (and {len(problems) - 1} more)" if len({p["loc"] for p in problems}) > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"{where}unknown key {path}{suggest(path)}{more}"
-    given = first["input"]
+    value = first["input"]
     if first["type"] == "missing":
         return f"{where}{path} is missing{more}"
     if path.split(".")[-1] == "scale":
-        return f"{where}{path}: {no_scale(given)}{more}"
+        return f"{where}{path}: {no_scale(value)}{more}"
     if first["type"].endswith(("_type", "_parsing", "_from_float")) and (expected := _type_at(path)):
-        return f"{where}{path}: {given!r} is given, {expected} is allowed{more}"
+        return f"{where}{path}: {value!r} is given, {expected} is allowed{more}"
     message = first["msg"].removeprefix("Value error, ")
     message = message.replace("Input should be", "must be")
-    shown = "" if isinstance(given, dict) else f" {given!r}"
+    shown = "" if isinstance(value, dict) else f" {value!r}"
     return f"{where}{path}:{shown} {message[0].lower() + message[1:]}{more}"
 
 
 def _type_at(path: str) -> str | None:
-    """Describe for people what the field that a path lies at or in takes."""
+    """Describe for people what the field that a path is at or in takes."""
     if field := field_at(path):
         return field.type
     return "a section" if any(field.path.startswith(path + ".") for field in fields()) else None

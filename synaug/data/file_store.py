@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from synaug.data.store import check_key
+from synaug.data.layout import check_key
 from synaug.errors import DataError, TransientError
 from synaug.telemetry import beat, uploading
 
@@ -76,10 +76,10 @@ class FileStore:
 
     def exists(self, key: str) -> bool:
         with self._errors(key):
-            found = self._path(key).is_file()
-        if not found:
+            exists = self._path(key).is_file()
+        if not exists:
             self._require_root()
-        return found
+        return exists
 
     def size(self, key: str) -> int:
         with self._errors(key):

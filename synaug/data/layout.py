@@ -1,5 +1,21 @@
 """Every object key, spelled once. Keys are relative to the store's root (docs/design.md §3, Store)."""
 
+import re
+
+from synaug.errors import UsageError
+
+KEY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*/)*[A-Za-z0-9_][A-Za-z0-9._-]*")
+
+
+def check_key(key: str) -> str:
+    """Return the key, if it is one: parts between slashes of letters, digits, `._-`, none hidden. Raises UsageError."""
+    if not KEY.fullmatch(key):
+        raise UsageError(
+            f"{key!r} is no object key; parts between slashes begin with a letter, digit or _ and hold those, dots and "
+            "dashes"
+        )
+    return key
+
 
 def real_split(split: str) -> str:
     """Name the list of a split's tars; it is published last, so its existence means that the split is imported."""

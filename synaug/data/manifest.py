@@ -1,4 +1,4 @@
-"""The tables beside tars: which sample lies where. A synthetic part's manifest is published after its tar."""
+"""The tables beside tars: which sample is where. A synthetic part's manifest is published after its tar."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from synaug.data.store import check_key
+from synaug.data.layout import check_key
 from synaug.errors import DataError, ModelError, SynaugError, TransientError, UsageError
 from synaug.telemetry import beat, uploading
 

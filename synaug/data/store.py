@@ -1,6 +1,6 @@
 """One root of objects, on disk or S3. put is atomic: an object exists whole or not at all.
 
-The two kinds are imported where a store is opened: boto3 takes longer to load than most commands take to run.
+The store on S3 is imported where one is opened: boto3 takes longer to load than most commands take to run.
 """
 
 import re
@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote
 
+from synaug.data.file_store import FileStore
 from synaug.errors import UsageError
 
-KEY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*/)*[A-Za-z0-9_][A-Za-z0-9._-]*")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -52,16 +52,6 @@ class Store(Protocol):
         """Copy the object to a local file, whole or not at all."""
 
 
-def check_key(key: str) -> str:
-    """Return the key, if it is one: parts between slashes of letters, digits, `._-`, none hidden. Raises UsageError."""
-    if not KEY.fullmatch(key):
-        raise UsageError(
-            f"{key!r} is no object key; parts between slashes begin with a letter, digit or _ and hold those, dots and "
-            "dashes"
-        )
-    return key
-
-
 def open_store(url: str | Path, *, create: bool = False) -> Store:
     """Open the store at file:///path, a plain path, or s3://bucket/prefix. Raises UsageError for another scheme.
 
@@ -81,8 +71,6 @@ def open_store(url: str | Path, *, create: bool = False) -> Store:
     path = unquote(text.removeprefix("file://").removeprefix("localhost")) if scheme else text
     if not path or (scheme and not path.startswith("/")):
         raise UsageError(f"{text!r} names no folder; a store is a folder, file:///folder or s3://bucket/prefix")
-    from synaug.data.file_store import FileStore
-
     store = FileStore(Path(path).expanduser().absolute())
     if create:
         store.create()

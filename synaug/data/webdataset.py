@@ -137,7 +137,7 @@ def image_bytes(tar: bytes | IO[bytes], table: TarTable, row: int) -> bytes:
     data = tar[offset : offset + length] if isinstance(tar, bytes) else os.pread(tar.fileno(), length, offset)
     if len(data) < length:
         raise DataError(
-            f"{table.tar} is truncated: {table.key[row]} lies at {offset}+{length}, and {length - len(data)} bytes are "
+            f"{table.tar} is truncated: {table.key[row]} is at {offset}+{length}, and {length - len(data)} bytes are "
             "missing; fetch or make it again"
         )
     return data

@@ -44,10 +44,10 @@ def uniforms(seed: int, source: str, passes: np.ndarray, samples: np.ndarray, n:
 def normalization(settings: TrainingSettings) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and std, 3 numbers each for pixels in [0, 1], of the model's timm configuration, else ImageNet's."""
     try:
-        own = get_pretrained_cfg(settings.model)
+        cfg = get_pretrained_cfg(settings.model)
     except RuntimeError:  # a name that timm does not know is reported where the model is made
-        own = None
-    return (own.mean, own.std) if own else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
+        cfg = None
+    return (cfg.mean, cfg.std) if cfg else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
 
 
 def evaluation_transform(settings: TrainingSettings) -> Callable[[Image.Image], Tensor]:

@@ -85,14 +85,14 @@ class TrainingFolder:
 
     def save(self, state: dict[str, Any], metrics: list[str]) -> None:
         """Put a checkpoint, after the settings and the metrics that belong to it."""
-        begun = time.monotonic()
+        started = time.monotonic()
         buffer = io.BytesIO()
         torch.save(state, buffer)
         self.put_json("settings.json", self.arm.frozen())
         self._put_metrics(metrics)
         self.job.store.put(self.key("checkpoint.pt"), buffer.getvalue())
         self.last, self.saved = time.monotonic(), round(time.time(), 1)
-        self.cost = max(FIRST * SHARE, self.last - begun)
+        self.cost = max(FIRST * SHARE, self.last - started)
 
     def show(self, metrics: list[str]) -> None:
         """Put metrics between checkpoints, once a minute. A restart drops those past its checkpoint."""

@@ -32,7 +32,7 @@ def train(job: Job, arm: ResolvedArm, ranks: Ranks) -> None:
     if folder.done():
         folder.clear()
         return
-    begun = time.monotonic()
+    started = time.monotonic()
     if ranks.size > 1 and min(n for n in (arm.n_real, arm.n_synthetic) if n) < ranks.size:
         raise UsageError(
             f"arm {arm.name}: {arm.n_real} real and {arm.n_synthetic} synthetic images of a batch are too few for "
@@ -55,12 +55,12 @@ def train(job: Job, arm: ResolvedArm, ranks: Ranks) -> None:
             ) from error
     start, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
     trainer.connect()
-    metrics, loading = folder.metrics(start), time.monotonic() - begun
+    metrics, loading = folder.metrics(start), time.monotonic() - started
     metrics = steps(job, trainer, loader, folder, digests, metrics, start=start, before=seconds)
     if ranks.first:
-        seconds += time.monotonic() - begun
+        seconds += time.monotonic() - started
         finish(job, trainer, loader, folder, metrics, seconds=seconds, loading=loading)
-    ranks.wait()  # the first rank that ends with 0 makes a PyTorchJob succeed: none does before done.json lies there
+    ranks.wait()  # the first rank that ends with 0 makes a PyTorchJob succeed: none does before done.json is there
 
 
 def open_loader(job: Job, arm: ResolvedArm, tables: dict[str, list[TarTable]], ranks: Ranks, *, seed: int) -> Loader:
@@ -100,7 +100,7 @@ def steps(
     """
     arm, ranks = trainer.arm, trainer.ranks
     interval = max(1, min(50, arm.steps // 50))
-    totals, begun, last = torch.zeros(3, device=ranks.device), time.monotonic(), time.monotonic()
+    totals, started, last = torch.zeros(3, device=ranks.device), time.monotonic(), time.monotonic()
     batches = loader.batches(start, arm.steps)
     for step, batch in zip(range(start + 1, arm.steps + 1), batches, strict=True):
         totals += trainer.step(batch, step - 1)
@@ -140,7 +140,7 @@ def steps(
         job.report(Progress("train", f"train-{arm.name}-{folder.seed}", step, arm.steps, "step", detail))
         if saving:
             positions = {source.name: step * source.n for source in loader.sources}
-            seconds = before + now - begun
+            seconds = before + now - started
             folder.save(
                 trainer.state() | {"step": step, "positions": positions, "pools": digests, "seconds": seconds}, metrics
             )

@@ -1,4 +1,7 @@
-"""One rank of a SyncBN step, for torchrun: `sync_rank.py BACKEND FOLDER`. FOLDER/{rank}.pt: its outputs, statistics and gradients."""
+"""One rank of a SyncBN step, for torchrun: `sync_rank.py BACKEND FOLDER`.
+
+FOLDER/{rank}.pt: its outputs, statistics and gradients.
+"""
 
 import os
 import sys
@@ -17,12 +20,12 @@ torch.cuda.set_device(device)
 dist.init_process_group(backend)
 network = auxbn.sync(auxbn.with_aux(plain())).to(device).train()
 half = BATCH // 2 // size
-mine = [slice(start + rank * half, start + (rank + 1) * half) for start in (0, BATCH // 2)]
+slices = [slice(start + rank * half, start + (rank + 1) * half) for start in (0, BATCH // 2)]
 auxbn.set_split(network, n_real=half, batch=2 * half)
-made = outcome(network, torch.cat([inputs()[part] for part in mine]).to(device))
-for name, gradient in made["gradients"].items():
+result = outcome(network, torch.cat([inputs()[part] for part in slices]).to(device))
+for name, gradient in result["gradients"].items():
     gradient = gradient.to(device)
     dist.all_reduce(gradient)
-    made["gradients"][name] = gradient.cpu()
-torch.save(made, folder / f"{rank}.pt")
+    result["gradients"][name] = gradient.cpu()
+torch.save(result, folder / f"{rank}.pt")
 dist.destroy_process_group()

@@ -14,7 +14,7 @@ from synaug.data.manifest import Manifest
 from synaug.data.store import open_store
 from synaug.errors import ModelError
 from synaug.generation.batching import batches
-from synaug.generation.part import PartMaker, generate, recipe, texts_of
+from synaug.generation.part import PartMaker, generate, resolved, texts_of
 from tests import tiny_diffusion
 from tests.fakes import FakeCLIP
 from tests.gpu import DEVICES, GPUS, needs_gpu
@@ -38,7 +38,7 @@ def job_of(folder, model, *, images: int = 8, **settings):
 
 
 def planned(job):
-    return recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0])
+    return resolved(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0])
 
 
 def make(job, diffusion) -> Manifest:

@@ -39,10 +39,10 @@ def torchrun(*arguments: str, processes: int = 2) -> None:
 
 
 def trainer(device: str, **training) -> Trainer:
-    recipe = arms.resolve_arm(helpers.config({"a": {"kind": "auxbn", "scale": "1x"}}, **training), "a")
+    resolved = arms.resolve_arm(helpers.config({"a": {"kind": "auxbn", "scale": "1x"}}, **training), "a")
     torch.manual_seed(0)
-    network = model.for_arm(model.create(recipe.settings, 4), kind="auxbn", name="a")
-    made = Trainer(network, recipe, Ranks(0, 1, torch.device(device)), seed=0, classes=4, counts=[4, 4])
+    network = model.for_arm(model.create(resolved.settings, 4), kind="auxbn", name="a")
+    made = Trainer(network, resolved, Ranks(0, 1, torch.device(device)), seed=0, classes=4, counts=[4, 4])
     made.connect()
     return made
 
@@ -83,7 +83,8 @@ def test_a_warmed_up_average_with_copied_buffers_exports_strictly_into_a_plain_t
 @pytest.mark.parametrize("amp", ["bfloat16", "float16"])
 def test_steps_in_half_precision_follow_those_in_single(amp, device, compiled):
     expected, made = trainer("cpu"), trainer(device, amp=amp, channels_last=True, compile=compiled)
-    # 64 pixels: of a 3x3 convolution on 1x1 pixels torch 2.14's bfloat16 on a CPU leaves the outer weights' gradients uninitialized
+    # 64 pixels: of a 3x3 convolution on 1x1 pixels torch 2.14's bfloat16 on a CPU leaves the outer weights' gradients
+    # uninitialized
     losses = [
         made.step(batch(64), step).cpu() for step in range(12)
     ]  # float16's first steps can be skipped: the scale begins high

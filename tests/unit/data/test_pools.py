@@ -4,34 +4,21 @@ from dataclasses import replace
 import pytest
 
 from synaug.config import Config
-from synaug.config.run import IndexSettings as IndexSettings
-from synaug.config.run import Real
+from synaug.config.run import IndexSettings, Real
 from synaug.data import pools
 from synaug.data.classes import ClassEntry
 from synaug.data.index import load_index
+from synaug.data.manifest import TarTable
 from synaug.data.seeding import parse_key
 from synaug.data.split_writer import Sample, pack
-from synaug.data.splits import load_split, split_pool
 from synaug.data.store import open_store
-from synaug.data.webdataset import fetch_tar
 from synaug.errors import DataError
 from synaug.stages import index
 from tests.made_run import COUNTS, KINDS, made_job, make_images
 from tests.pictures import jpeg
 
-CLASSES = [
-    ClassEntry(id=class_id, names=["x"]) for class_id in ("owl", "crane", "cat")
-]  # another order than the split's
-
-
-@pytest.fixture
-def real_store(tmp_path):
-    """60 images of crane, 30 of owl, 12 of cat, 5 of a class that no run has."""
-    store = open_store(tmp_path / "real", create=True)
-    labels = [0] * 60 + [1] * 30 + [2] * 12 + [3] * 5
-    samples = [Sample(f"s{n:03d}", label, jpeg(n % 20)) for n, label in enumerate(labels)]
-    pack(store, "train", samples, classes=["crane", "owl", "cat", "stranger"], tar_bytes=40_000)
-    return store
+# In another order than the split has them.
+CLASSES = [ClassEntry(id=class_id, names=["x"]) for class_id in ("owl", "crane", "cat")]
 
 
 def keys(tables):
@@ -42,10 +29,25 @@ def real(store, classes=CLASSES, **settings):
     return pools.real_pool(store, Config(classes=[], real=Real(**settings)), classes)
 
 
-def test_labels_are_matched_by_class_id(real_store):
-    labels = Counter(label for label, _ in keys(split_pool(real_store, "train", CLASSES)))
-    assert labels == {1: 60, 0: 30, 2: 12, -1: 5}
+def test_images_of_classes_that_the_run_has_not_are_left_out(real_store):
     assert Counter(label for label, _ in keys(real(real_store))) == {1: 60, 0: 30, 2: 12}
+
+
+def test_a_draw_is_what_it_was_when_checkpoints_froze_its_digest():
+    tables = [
+        TarTable(
+            tar=f"t{t}",
+            sha256="0" * 64,
+            bytes=1,
+            key=[f"k{t}{n}" for n in range(6)],
+            label=[n % 3 - (t == 1 and n == 0) for n in range(6)],
+            offset=[512 * n for n in range(6)],
+            length=[1] * 6,
+        )
+        for t in range(3)
+    ]
+    chosen = pools.sample_per_class(tables, lambda rank, label: rank < 2, purpose="real", seed=4)
+    assert [table.key for table in chosen] == [["k00", "k02"], ["k10", "k13", "k14", "k15"], ["k24"]]
 
 
 def test_real_counts_are_in_label_order_and_a_class_without_images_is_named(real_store):
@@ -90,24 +92,6 @@ def test_the_tail_of_a_hundred_equal_classes_has_the_ratio_asked_for():
     assert quota == sorted(quota, reverse=True)
 
 
-def test_a_split_that_was_not_imported_is_named_with_those_that_were(real_store):
-    with pytest.raises(DataError, match=r"no split 'val' in the store .*; imported: train; `synaug import` adds one"):
-        split_pool(real_store, "val", CLASSES)
-
-
-def test_a_tar_with_another_checksum_is_refused(store):
-    pack(store, "train", [Sample("a", 0, jpeg(0))], classes=["cat"])
-    _, (table,) = load_split(store, "train")
-    data = store.get(table.tar)
-    assert fetch_tar(store, table) == data
-    store.put(table.tar, data[:-1] + b"x")
-    with pytest.raises(DataError, match=r"real/train-000000\.tar has .* another checksum than its table"):
-        fetch_tar(store, table)
-    store.delete(table.tar)
-    with pytest.raises(DataError, match=r"no real/train-000000\.tar"):
-        fetch_tar(store, table)
-
-
 @pytest.fixture
 def made(store, tmp_path):
     job = made_job(store)
@@ -148,7 +132,10 @@ def test_a_cut_pool_is_balanced_and_nested(made):
 
 def test_images_below_the_score_are_left_out(made):
     filtered = replace(made, config=made.config.model_copy(update={"index": IndexSettings(min_clip_score=0.2)}))
-    line = r"the index of made reaches 2x with min_clip_score None; 1x with min_clip_score 0\.2 .* run `python -m synaug index"
+    line = (
+        r"the index of made reaches 2x with min_clip_score None; 1x with min_clip_score 0\.2 .* "
+        r"run `python -m synaug index"
+    )
     with pytest.raises(DataError, match=line):
         synthetic(filtered, scale=1)
     index.run(filtered)

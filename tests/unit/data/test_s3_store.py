@@ -57,7 +57,8 @@ def test_a_404_for_an_unknown_access_key_is_a_matter_of_credentials(s3_store, we
         calls = [
             lambda: s3_store.get("x"), lambda: s3_store.put("x", b"1"), lambda: s3_store.put("x", b"1", if_absent=True),
             lambda: s3_store.put("x", tmp_path / "big"), lambda: s3_store.exists("x"), lambda: s3_store.size("x"),
-            lambda: list(s3_store.list("")), lambda: s3_store.delete("x"), lambda: s3_store.download("x", tmp_path / "x"),
+            lambda: list(s3_store.list("")), lambda: s3_store.delete("x"),
+            lambda: s3_store.download("x", tmp_path / "x"),
         ]  # fmt: skip
         for call in calls:
             with pytest.raises(ModelError, match=r"denies .*XAdminUserNotFound.*check the credentials"):

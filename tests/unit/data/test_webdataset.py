@@ -6,7 +6,9 @@ import pytest
 import webdataset
 
 from synaug.data.manifest import TarTable
-from synaug.data.webdataset import TarWriter, image_bytes, read_sample, scan
+from synaug.data.split_writer import Sample, pack
+from synaug.data.splits import load_split
+from synaug.data.webdataset import TarWriter, fetch_tar, image_bytes, read_sample, scan
 from synaug.errors import DataError
 from tests.pictures import images_of, jpeg
 
@@ -140,3 +142,16 @@ def test_an_image_is_taken_from_a_local_file_and_a_short_one_is_refused(tmp_path
         tar.truncate(table.offset[-1] + 5)
         with pytest.raises(DataError, match=r"x\.tar is truncated: crane-0000006"):
             image_bytes(tar, table, len(SAMPLES) - 1)
+
+
+def test_a_tar_with_another_checksum_is_refused(store):
+    pack(store, "train", [Sample("a", 0, jpeg(0))], classes=["cat"])
+    _, (table,) = load_split(store, "train")
+    data = store.get(table.tar)
+    assert fetch_tar(store, table) == data
+    store.put(table.tar, data[:-1] + b"x")
+    with pytest.raises(DataError, match=r"real/train-000000\.tar has .* another checksum than its table"):
+        fetch_tar(store, table)
+    store.delete(table.tar)
+    with pytest.raises(DataError, match=r"no real/train-000000\.tar"):
+        fetch_tar(store, table)

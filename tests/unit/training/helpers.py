@@ -175,9 +175,9 @@ def metrics(store: Store, arm: str, seed: int = 0) -> list[dict]:
 
 
 def train(job: Job) -> None:
-    recipe = arms.resolve_arm(job.config, job.arm)
+    resolved = arms.resolve_arm(job.config, job.arm)
     with distributed.init_distributed("cpu") as ranks:
-        loop.train(job, recipe, ranks)
+        loop.train(job, resolved, ranks)
 
 
 class Killed(Exception):

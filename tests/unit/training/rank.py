@@ -1,4 +1,7 @@
-"""One rank of a training, for torchrun: `rank.py STORE ARM FOLDER [KILL_AT [RANK]]`. FOLDER/{rank}.json: hashes of each step's images."""
+"""One rank of a training, for torchrun: `rank.py STORE ARM FOLDER [KILL_AT [RANK]]`.
+
+FOLDER/{rank}.json: hashes of each step's images.
+"""
 
 import hashlib
 import json

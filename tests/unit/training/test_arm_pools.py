@@ -3,6 +3,7 @@ from collections import Counter
 import pytest
 
 from synaug.config import arms
+from synaug.data.manifest import TarTable
 from synaug.errors import DataError
 from synaug.training import arm_pools
 from tests.unit.training import helpers
@@ -47,3 +48,20 @@ def test_the_digest_tells_tars_and_choices_apart(empty):
     assert arm_pools.digest(pool) != arm_pools.digest(arm_pools.cut_pool(pool, 31, seed=0))
     changed = pool[0].model_copy(update={"sha256": "0" * 64})
     assert arm_pools.digest(pool) != arm_pools.digest([changed, *pool[1:]])
+
+
+def test_an_oracles_cut_is_what_it_was_when_checkpoints_froze_its_digest():
+    pool = [
+        TarTable(
+            tar=f"t{t}",
+            sha256="0" * 64,
+            bytes=1,
+            key=[f"k{t}{n}" for n in range(6)],
+            label=[n % 3 - (t == 1 and n == 0) for n in range(6)],
+            offset=[512 * n for n in range(6)],
+            length=[1] * 6,
+        )
+        for t in range(3)
+    ]
+    cut = arm_pools.cut_pool(pool, 7, seed=3)
+    assert [table.key for table in cut] == [["k00", "k03"], ["k11", "k15"], ["k23", "k24", "k25"]]

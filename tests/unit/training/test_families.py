@@ -1,4 +1,4 @@
-"""AuxBN on the smallest member of every timm family that has batch norm: routed, stepped, stripped, loaded, equal output."""
+"""AuxBN on the smallest member of each timm family with batch norm: routed, stepped, stripped, loaded, equal output."""
 
 import copy
 
@@ -91,7 +91,7 @@ QUICK = (
 
 
 def without_noise(model: nn.Module) -> nn.Module:
-    """Dropout and drop path off: they would draw anew in each of the passes that are compared."""
+    """Dropout and drop path off: they would draw again in each of the passes that are compared."""
     for layer in model.modules():
         for rate in {"p", "drop_prob", "drop_rate"} & vars(layer).keys():
             setattr(layer, rate, 0.0)

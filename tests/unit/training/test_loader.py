@@ -148,7 +148,10 @@ def clustered(store, *, tars: int, per_tar: int, classes_per_tar: int) -> list[T
 
 
 def test_batches_hold_the_classes_of_a_uniform_draw(store, monkeypatch):
-    """Class-clustered batches would ruin batch norm quietly: at least 0.8 of the distinct classes, here with 2 of 80 classes a tar."""
+    """Class-clustered batches would ruin batch norm quietly.
+
+    At least 0.8 of the distinct classes are asked for, here with 2 of 80 classes a tar.
+    """
     monkeypatch.setattr(loader, "CACHE_BYTES", 0)
     pool = clustered(store, tars=80, per_tar=24, classes_per_tar=2)
     training = settings()

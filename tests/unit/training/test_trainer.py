@@ -19,10 +19,10 @@ VIT = {"model": "test_vit", "model_kwargs": {"img_size": 16, "patch_size": 4}}
 
 def trainer(kind: str = "naive", *, ranks: Ranks = Ranks(0, 1, CPU), counts=(4, 4), **training) -> Trainer:  # noqa: B008  frozen
     config = helpers.config({"a": {"kind": kind, "scale": "1x"}}, **training)
-    recipe = arms.resolve_arm(config, "a")
+    resolved = arms.resolve_arm(config, "a")
     torch.manual_seed(0)
-    network = model.for_arm(model.create(recipe.settings, 4), kind=kind, name="a")
-    made = Trainer(network, recipe, ranks, seed=0, classes=4, counts=list(counts))
+    network = model.for_arm(model.create(resolved.settings, 4), kind=kind, name="a")
+    made = Trainer(network, resolved, ranks, seed=0, classes=4, counts=list(counts))
     made.model.train()
     made.net = made.model  # without the collectives of connect()
     return made
