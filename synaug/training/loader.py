@@ -6,7 +6,7 @@ The next step's are a pure function of (seed, step), whatever came before and ho
 import collections
 import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO
@@ -167,7 +167,7 @@ class Loader:
         """Count the images of each source in this rank's batches, the same in every step."""
         return [len(range(self.rank, source.n, self.ranks)) for source in self.sources]
 
-    def batches(self, start: int, stop: int) -> Iterator[TrainingBatch]:
+    def batches(self, start: int, stop: int) -> Generator[TrainingBatch, None, None]:
         """Make the batches of the steps start ... stop - 1. Raises DataError for a broken tar or image."""
         with (
             ThreadPoolExecutor(self.threads) as decoders,

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from synaug.backends import hub
 from synaug.backends.clip import open_clip_model
-from synaug.backends.clip_name import resolve
 from synaug.backends.devices import find_device
+from synaug.backends.resolve import resolve_clip
 from synaug.config.training import TrainingSettings
 from synaug.errors import ModelError, UsageError
 from synaug.evaluation import accuracy
@@ -45,7 +45,7 @@ class Clip:
 
     @property
     def model(self) -> str:
-        info = resolve(self.job.config)
+        info = resolve_clip(self.job.config)
         return f"{info.name}@{info.revision}"
 
     def batches(self, tables: Tables) -> Iterator[Tensor]:

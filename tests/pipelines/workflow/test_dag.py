@@ -163,7 +163,9 @@ def test_every_pod_calls_a_command_that_exists_with_arguments_that_it_takes(obje
             and getattr(args, "store", "s3://bucket/prefix") == "s3://bucket/prefix"
         )
         called.add((program, name))
-    for_synaug = {("synaug", name) for name in (*stage_names(), "import", "preview") if name != "train"}  # the PyTorchJob's
+    for_synaug = {
+        ("synaug", name) for name in (*stage_names(), "import", "preview") if name != "train"
+    }  # the PyTorchJob's
     assert called == for_synaug | {("pipelines", name) for name in ("launch", "finish", "fetch")}
     assert {"import", "preview"} <= set(COMMANDS)
 
