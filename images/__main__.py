@@ -9,15 +9,15 @@ from images.engine import ROOT, build_secrets, find_engine
 from synaug import __version__
 from synaug.errors import SynaugError, UsageError
 
-TARGETS = {
-    "control": "synaug-control",
-    "stages": "synaug",
-}  # target -> image; in this order, since the second builds on the first
+# target -> image; in this order, since the second builds on the first
+TARGETS = {"control": "synaug-control", "stages": "synaug"}
 VALUES = ROOT / "work" / "images-values.yaml"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m images", description=__doc__.partition(":")[2].strip())
+    """Build the images; return the exit code."""
+    description = (__doc__ or "").partition(":")[2].strip()
+    parser = argparse.ArgumentParser(prog="python -m images", description=description)
     parser.add_argument("--push", metavar="PREFIX", help="registry and path, like registry.example.com/team")
     parser.add_argument(
         "--base",
@@ -35,13 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def build(targets: list[str], *, push: str | None = None, base: str | None = None) -> None:
-    """Raises UsageError for a prefix that is none, and what the engine raises."""
+    """Build and push images. Raises UsageError for a prefix that is none, and what the engine raises."""
     prefix = (push or "localhost").rstrip("/")
     if "://" in prefix or prefix != prefix.lower() or " " in prefix:
         raise UsageError(
             f"PUSH={push}: a registry and path in lower case without a scheme, like registry.example.com/team"
         )
-    engine, digests = find_engine(), {}
+    engine = find_engine()
+    digests: dict[str, str] = {}
     for target in (each for each in TARGETS if each in targets):
         tag, begun = f"{prefix}/{TARGETS[target]}:{__version__}", time.monotonic()
         with build_secrets() as secrets:
@@ -52,13 +53,15 @@ def build(targets: list[str], *, push: str | None = None, base: str | None = Non
             print(f"{tag}: pushed, {digests[target]}", flush=True)
     if digests:
         write_values(VALUES, prefix, digests)
-        print(
-            f"{VALUES.relative_to(ROOT)}: give it to helm: helm upgrade --install synaug helm/synaug -f {VALUES.relative_to(ROOT)} ..."
-        )
+        path = VALUES.relative_to(ROOT)
+        print(f"{path}: give it to helm: helm upgrade --install synaug helm/synaug -f {path} ...")
 
 
 def write_values(path: Path, prefix: str, digests: dict[str, str]) -> None:
-    """Digests of the pushed images as values of the chart. The small image alone is no whole release: then the rest is left as it is."""
+    """Write the digests of the pushed images as values of the chart.
+
+    The small image alone is no whole release: then the rest is left as it is.
+    """
     lines = ["# Written by make images PUSH=...; for helm -f.", "image:"]
     for target, digest in digests.items():
         indent = "  " if target == "stages" else "    "

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ class Engine:
     name: str  # docker or buildah
 
     def build(self, target: str, tag: str, *, base: str | None, secrets: dict[str, Path]) -> None:
-        """base: None takes the Containerfile's own. secrets: id -> file."""
+        """Build an image; base: None takes the Containerfile's own. secrets: id -> file."""
         command = {"docker": ["docker", "build"], "buildah": ["buildah", "bud", "--layers"]}[self.name]
         command += ["--file", str(CONTAINERFILE), "--target", target, "--tag", tag]
         command += ["--build-arg", f"BASE={base}"] if base else []
@@ -36,7 +37,7 @@ class Engine:
             )
 
     def push(self, tag: str) -> str:
-        """The digest that the registry knows it by."""
+        """Push an image; return the digest that the registry knows it by."""
         if self.name == "docker":
             self._run(["docker", "push", "--quiet", tag], f"pushing {tag}")
             known = self._run(
@@ -51,7 +52,7 @@ class Engine:
             return digest.read_text().strip()
 
     def save(self, tag: str, archive: Path) -> None:
-        """A docker archive, as `ctr image import` takes it; replaces what was there."""
+        """Save an image as a docker archive, as `ctr image import` takes it; replace what was there."""
         archive.unlink(missing_ok=True)  # buildah refuses to write over an archive
         commands = {
             "docker": ["docker", "save", "--output", str(archive), tag],
@@ -60,7 +61,7 @@ class Engine:
         self._run(commands[self.name], f"saving {tag}")
 
     def load(self, archive: Path) -> None:
-        """A docker archive's image, under the name in it."""
+        """Load a docker archive's image, under the name in it."""
         command = {
             "docker": ["docker", "load", "--input", str(archive)],
             "buildah": ["buildah", "pull", f"docker-archive:{archive}"],
@@ -68,7 +69,8 @@ class Engine:
         self._run(command[self.name], f"loading {archive}")
 
     def _environment(self) -> dict[str, str]:
-        # chroot: the one isolation that needs neither user namespaces nor an OCI runtime. BuildKit: secrets and cache mounts.
+        # chroot: the one isolation that needs neither user namespaces nor an OCI runtime. BuildKit: secrets and cache
+        # mounts.
         return {"BUILDAH_ISOLATION": "chroot", "DOCKER_BUILDKIT": "1"} | os.environ
 
     def _run(self, command: list[str], what: str) -> str:
@@ -82,7 +84,7 @@ class Engine:
 
 
 def find_engine() -> Engine:
-    """Raises UsageError when there is none."""
+    """Find docker or buildah. Raises UsageError when there is neither."""
     if shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True).returncode == 0:
         return Engine(name="docker")
     if shutil.which("buildah"):
@@ -93,8 +95,11 @@ def find_engine() -> Engine:
 
 
 @contextmanager
-def build_secrets():
-    """id -> file of what a build on this machine needs to reach its package index: pip's settings, certificate authorities."""
+def build_secrets() -> Iterator[dict[str, Path]]:
+    """Collect what a build on this machine needs to reach its package index, as files by secret id.
+
+    pip's settings and certificate authorities.
+    """
     with tempfile.TemporaryDirectory() as folder:
         found = {}
         if settings := _pip_settings():
@@ -109,14 +114,8 @@ def build_secrets():
 
 
 INSIDE = "/etc/ssl/certs/ca-certificates.crt"  # where the Containerfile mounts the certificates
-KEPT = (
-    "index-url",
-    "extra-index-url",
-    "trusted-host",
-    "proxy",
-    "timeout",
-    "retries",
-)  # others name this machine's files
+# others name this machine's files
+KEPT = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "retries")
 
 
 def _pip_settings() -> list[str]:

@@ -1,1 +1,1 @@
-"""The development cluster: Kubernetes on one bare Linux machine, without Docker and without a registry (k8s/README.md)."""
+"""The development cluster: Kubernetes on one bare Linux machine, without Docker or registry (k8s/README.md)."""

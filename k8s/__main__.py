@@ -3,11 +3,13 @@
 import argparse
 import sys
 
+from k8s import cluster
 from k8s.settings import ADDRESSES, Settings
 from synaug.errors import SynaugError
 
 
 def parser() -> argparse.ArgumentParser:
+    """Make the argument parser."""
     root = argparse.ArgumentParser(
         prog="python -m k8s", description="Kubernetes on this Linux machine, as root, without Docker"
     )
@@ -28,9 +30,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit code."""
     options = parser().parse_args(arguments)
-    from k8s import cluster
-
     try:
         settings = Settings(addresses=options.addresses) if options.command == "up" else Settings()
         return getattr(cluster, options.command)(settings) or 0

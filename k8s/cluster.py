@@ -28,11 +28,15 @@ PARTS = (
 
 
 def tools(settings: Settings) -> None:
+    """Build the programs. Raises UsageError, BootError."""
     build_all()
 
 
 def up(settings: Settings) -> None:
-    """Boots what does not run, synaug on it. Raises UsageError for a machine that cannot, BootError naming the part that failed."""
+    """Boot what does not run, synaug on it.
+
+    Raises UsageError for a machine that cannot, BootError naming the part that failed.
+    """
     host.check(settings)
     release.site_packages(settings)
     build_all()
@@ -47,7 +51,7 @@ def up(settings: Settings) -> None:
 
 
 def boot(settings: Settings) -> None:
-    """Kubernetes alone, marked as a development cluster."""
+    """Boot Kubernetes alone, marked as a development cluster."""
     host.check_alone(settings)
     for folder in (settings.state, settings.logs):
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +66,7 @@ def boot(settings: Settings) -> None:
 
 
 def install(settings: Settings) -> None:
-    """synaug on a cluster that is up, again from this checkout. Raises UsageError, BootError."""
+    """Install synaug on a cluster that is up, again from this checkout. Raises UsageError, BootError."""
     if not node.ready(settings):
         raise UsageError("no development cluster is up; run: python -m k8s up")
     step("synaug's image", lambda: release.load_stage_image(settings))
@@ -70,11 +74,13 @@ def install(settings: Settings) -> None:
 
 
 def install_release(settings: Settings) -> None:
+    """Install the chart and import the embedded data."""
     step("chart", lambda: release.install_chart(settings))
     release.import_embedded(settings)
 
 
 def step(name: str, act: Callable[[], object]) -> None:
+    """Do a part of the boot and print how long it took."""
     begun = time.monotonic()
     print(f"{name} ...", end=" ", flush=True)
     act()
@@ -82,7 +88,7 @@ def step(name: str, act: Callable[[], object]) -> None:
 
 
 def mark(settings: Settings) -> None:
-    """Tests that break things look for this, so that they never touch another cluster."""
+    """Mark the cluster: tests that break things look for this, so that they never touch another one."""
     path = settings.state / "nonce"
     if not path.exists():
         path.write_text(secrets.token_hex(16))
@@ -93,7 +99,10 @@ def mark(settings: Settings) -> None:
 
 
 def down(settings: Settings) -> None:
-    """Safe where nothing runs, and after a crash half way. Removes the state folder; the cache of tools and images stays."""
+    """Stop the cluster and remove its state folder; the cache of tools and images stays.
+
+    Safe where nothing runs, and after a crash half way. Raises UsageError.
+    """
     if os.geteuid() != 0:
         raise UsageError("down needs root, as up does")
     host.check_alone(settings)
@@ -110,7 +119,7 @@ def down(settings: Settings) -> None:
 
 
 def status(settings: Settings) -> int:
-    """Prints what runs; 0 when all does, else 1."""
+    """Print what runs; return 0 when all does, else 1."""
     running = set(processes(settings).values())
     if not running:
         print("no development cluster is up; make cluster boots one")

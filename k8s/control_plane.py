@@ -49,12 +49,13 @@ COREFILE = """\
 
 
 def kubectl(settings: Settings, *words: str, input: str | None = None) -> str:
+    """Run kubectl as the administrator; return its output. Raises BootError."""
     command = [binary("kubectl"), "--kubeconfig", settings.kubeconfig, *words]
     return run(command, input=input, env=direct(), what=f"kubectl {' '.join(words[:3])}")
 
 
 def boot(settings: Settings) -> None:
-    """Starts what does not run and waits for each. Raises BootError."""
+    """Start what does not run and wait for each. Raises BootError."""
     write_credentials(settings)
     state, node = settings.state, settings.node_address
     start(
@@ -168,7 +169,7 @@ def boot(settings: Settings) -> None:
 
 
 def write_credentials(settings: Settings) -> None:
-    """Tokens, keys and a kubeconfig a user; those that exist stay."""
+    """Write tokens, keys and a kubeconfig a user; those that exist stay."""
     state = settings.state
     users = USERS | {f"system:node:{settings.node}": ("kubelet", "system:nodes")}
     table = state / "tokens.csv"
@@ -180,9 +181,8 @@ def write_credentials(settings: Settings) -> None:
         write_private(table, "".join(f'{tokens[user]},{user},{user},"{group}"\n' for user, (_, group) in users.items()))
     if not (state / "accounts.key").exists():
         run(["openssl", "genrsa", "-out", state / "accounts.key", "2048"])
-    if not (
-        state / "kubelet-client.crt"
-    ).exists():  # signed by itself: the kubelet trusts this one certificate and nobody else
+    # signed by itself: the kubelet trusts this one certificate and nobody else
+    if not (state / "kubelet-client.crt").exists():
         run(
             [
                 "openssl",
@@ -204,12 +204,13 @@ def write_credentials(settings: Settings) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
+    """Write a file that its owner alone may read."""
     path.touch(mode=0o600)
     path.write_text(text)
 
 
 def kubeconfig(settings: Settings, user: str, token: str) -> str:
-    """One user's; JSON is YAML."""
+    """Make the kubeconfig of one user; JSON is YAML."""
     cluster = {"server": settings.server, "certificate-authority": str(settings.state / "apiserver/apiserver.crt")}
     return (
         json.dumps(

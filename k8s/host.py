@@ -9,9 +9,9 @@ import subprocess
 from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import NamedTuple
 
-from k8s.errors import BootError
-from k8s.process import await_condition, owned, run
+from k8s.process import BootError, await_condition, owned, run
 from k8s.settings import Settings
 from synaug.errors import UsageError
 
@@ -46,11 +46,15 @@ KUBE_PROXY_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 
 
 def plugin_folder() -> Path:
+    """Find the folder of CNI plugins."""
     return next((folder for folder in PLUGINS if (folder / "ptp").exists()), PLUGINS[0])
 
 
 def check(settings: Settings) -> None:
-    """Installs the Debian packages that are missing. Raises UsageError for a machine or user that cannot boot a cluster."""
+    """Install the Debian packages that are missing.
+
+    Raises UsageError for a machine or user that cannot boot a cluster.
+    """
     if os.uname().sysname != "Linux" or os.geteuid() != 0:
         raise UsageError(
             "the development cluster needs Linux and root (namespaces, mounts); elsewhere use kind: k8s/README.md"
@@ -73,7 +77,7 @@ def check(settings: Settings) -> None:
 
 
 def prepare(settings: Settings) -> None:
-    """Notes the machine's state once, then sets up address, forwarding and masquerading. Safe to call again."""
+    """Note the machine's state once, then set up address, forwarding and masquerading. Safe to call again."""
     note = settings.state / "host.json"
     if note.exists():
         addresses = json.loads(note.read_text())["addresses"]
@@ -115,34 +119,35 @@ def prepare(settings: Settings) -> None:
 
 
 def check_alone(settings: Settings) -> None:
-    """Raises UsageError where another checkout's cluster is up: its device, table and cgroup have the same names."""
-    for state, _ in owned().values():
-        if state != str(settings.state):
+    """Raise UsageError where another checkout's cluster is up: its device, table and cgroup have the same names."""
+    for process in owned().values():
+        if process.state != str(settings.state):
             raise UsageError(
-                f"another development cluster is up, in {state}: one at a time; python -m k8s down there stops it"
+                f"another development cluster is up, in {process.state}: one at a time; python -m k8s down there "
+                "stops it"
             )
 
 
 def check_free(settings: Settings) -> None:
-    """Raises UsageError where a cluster's leftovers or a route take what this one needs."""
+    """Raise UsageError where a cluster's leftovers or a route take what this one needs."""
     if leftovers(settings):
         raise UsageError(
             f"network device {settings.bridge} is left of a cluster whose folder is gone; first: python -m k8s down"
         )
-    ours = IPv4Network(settings.addresses)
+    wanted = IPv4Network(settings.addresses)
     for route in json.loads(run(["ip", "-4", "-json", "route", "show", "table", "all"])):
-        if route["dst"] != "default" and IPv4Network(route["dst"], strict=False).overlaps(ours):
-            taken = f"addresses {ours}: this machine has a route to {route['dst']}"
+        if route["dst"] != "default" and IPv4Network(route["dst"], strict=False).overlaps(wanted):
+            taken = f"addresses {wanted}: this machine has a route to {route['dst']}"
             raise UsageError(f"{taken}; give a free network: --addresses 10.200.0.0/16")
 
 
 def leftovers(settings: Settings) -> bool:
-    """Whether the cluster's network device is there: it is the first to come and goes with `down`."""
+    """Say whether the cluster's network device is there: it is the first to come and goes with `down`."""
     return settings.bridge in {name for _, name in socket.if_nameindex()}
 
 
 def restore(settings: Settings) -> None:
-    """Puts back what `prepare` and the programs changed. Safe to call again, and after a crash half way."""
+    """Put back what `prepare` and the programs changed. Safe to call again, and after a crash half way."""
     kill_pods(settings)
     unmount(settings)
     tables = run(["nft", "list", "tables"])
@@ -163,32 +168,40 @@ def restore(settings: Settings) -> None:
 
 
 def read(path: Path) -> str:
-    """Of a kernel's file; empty where this kernel has none."""
+    """Read a kernel's file; empty where this kernel has none."""
     return path.read_text().strip() if path.exists() else ""
 
 
-def mounts() -> list[tuple[Path, str]]:
-    """(mount point, file system), the last mounted first."""
+class Mount(NamedTuple):
+    """A mount point and its file system."""
+
+    point: Path
+    kind: str
+
+
+def mounts() -> list[Mount]:
+    """List the mounts, the last mounted first."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [(line.split()[4].encode().decode("unicode_escape"), line.split(" - ")[1].split()[0]) for line in lines]
-    return [(Path(point), kind) for point, kind in reversed(points)]
+    return [Mount(Path(point), kind) for point, kind in reversed(points)]
 
 
 def cgroup_roots() -> list[Path]:
-    """The root of every cgroup hierarchy: one with cgroup v2, one a controller with v1."""
-    return [
-        point for point, kind in mounts() if kind in ("cgroup", "cgroup2") and point.is_relative_to("/sys/fs/cgroup")
-    ]
+    """List the root of every cgroup hierarchy: one with cgroup v2, one a controller with v1."""
+    kinds = ("cgroup", "cgroup2")
+    return [mount.point for mount in mounts() if mount.kind in kinds and mount.point.is_relative_to("/sys/fs/cgroup")]
 
 
 def pod_cgroups(settings: Settings) -> list[Path]:
-    """All cgroups of pods, children before parents."""
+    """List all cgroups of pods, children before parents."""
     return [Path(folder) for root in cgroup_roots() for folder, _, _ in os.walk(root / settings.cgroup, topdown=False)]
 
 
 def kill_pods(settings: Settings) -> None:
+    """End all processes of pods. Raises BootError where some do not end."""
+
     def pids() -> set[int]:
-        found = set()
+        found: set[int] = set()
         for folder in pod_cgroups(settings):
             with suppress(OSError):  # it vanishes with its last process
                 found |= set(map(int, (folder / "cgroup.procs").read_text().split()))
@@ -205,6 +218,8 @@ def kill_pods(settings: Settings) -> None:
 
 
 def remove_cgroups(settings: Settings) -> None:
+    """Remove the cgroups of pods. Raises BootError where some stay busy."""
+
     def gone() -> bool:
         for folder in pod_cgroups(settings):
             with suppress(OSError):  # busy for a moment after its last process
@@ -216,20 +231,24 @@ def remove_cgroups(settings: Settings) -> None:
 
 
 def unmount(settings: Settings) -> None:
-    """All mounts below the state folder and the kubelet's fixed folder; pods' network namespaces are mounts too."""
-    for point, _ in mounts():
-        if point.is_relative_to(settings.state):
-            run(["umount", "--lazy", point])
+    """Unmount all that is below the state folder; pods' network namespaces are mounts too."""
+    for mount in mounts():
+        if mount.point.is_relative_to(settings.state):
+            run(["umount", "--lazy", mount.point])
 
 
 def files() -> set[str]:
-    """Everything in FOLDERS, themselves and PARENTS included, but for sockets in use: those are another containerd's."""
+    """List everything in FOLDERS, themselves and PARENTS included, but for sockets in use.
+
+    Those are another containerd's.
+    """
     in_use = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
     found = {str(path) for folder in map(Path, FOLDERS) if folder.exists() for path in [folder, *folder.rglob("*")]}
     return (found | {folder for folder in PARENTS if Path(folder).exists()}) - in_use
 
 
 def remove(path: Path) -> None:
+    """Remove a file, or a folder that is empty."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
     else:

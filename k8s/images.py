@@ -1,4 +1,7 @@
-"""Container images without a registry: archives of one layer, named as upstream names them, so that published manifests apply unchanged."""
+"""Container images without a registry: archives of one layer.
+
+They are named as upstream names them, so that published manifests apply unchanged.
+"""
 
 import hashlib
 import io
@@ -26,12 +29,14 @@ IMAGES = {  # program -> (image, entry point, user)
     "argoexec": ("quay.io/argoproj/argoexec:{argo}", ["argoexec"], "8737"),
     "workflow-controller": ("quay.io/argoproj/workflow-controller:{argo}", ["workflow-controller"], "8737"),
     "training-operator.v1": (f"ghcr.io/kubeflow/training-v1/training-operator:{OPERATOR_TAG}", ["/manager"], "65532"),
-    # Upstream's entry point is a shell script that turns VGW_BACKEND and VGW_BACKEND_ARGS of the chart into these two arguments.
+    # Upstream's entry point is a shell script that turns VGW_BACKEND and VGW_BACKEND_ARGS of the chart into these two
+    # arguments.
     "versitygw": ("ghcr.io/versity/versitygw:{versitygw}", ["versitygw", "posix", "/mnt/data"], "1000"),
 }
 LAYOUT = 1  # of the archives; raised when write_archive changes
 FILES = {
-    "etc/passwd": "root:x:0:0::/root:/sbin/nologin\nargo:x:8737:8737::/tmp:/sbin/nologin\nnonroot:x:65532:65532::/tmp:/sbin/nologin\n",
+    "etc/passwd": "root:x:0:0::/root:/sbin/nologin\nargo:x:8737:8737::/tmp:/sbin/nologin\n"
+    "nonroot:x:65532:65532::/tmp:/sbin/nologin\n",
     "etc/group": "root:x:0:\nargo:x:8737:\nnonroot:x:65532:\n",
     "etc/nsswitch.conf": "hosts: files dns\n",
     "etc/mime.types": "application/json json\ntext/plain txt log\n",
@@ -39,15 +44,17 @@ FILES = {
 
 
 def image_name(program: str) -> str:
+    """Name the image of a program."""
     return IMAGES[program][0].format(argo=tool("argo").version, versitygw=tool("versitygw").version)
 
 
 def contents() -> dict[str, Path]:
-    """Image name -> archive, all of the programs that run as pods; archives lie beside the programs in the cache."""
+    """Return the archives of all programs that run as pods, by image name; they are kept beside the programs."""
     return {image_name(program): program_archive(program) for program in IMAGES}
 
 
 def program_archive(program: str) -> Path:
+    """Make the image of a program, once: a docker archive."""
     path = binary(program)
     archive = path.with_name(f"{program}-{recipe(IMAGES[program], FILES)}.image.tar")
     if not archive.exists():
@@ -70,18 +77,19 @@ def program_archive(program: str) -> Path:
 
 
 def recipe(*parts: object) -> str:
-    """Short digest of what an archive is made by, for its name in the cache."""
+    """Digest what an archive is made by, for its name in the cache."""
     return hashlib.sha256(repr((LAYOUT, *parts)).encode()).hexdigest()[:8]
 
 
 def entry_of(name: str, kind: bytes, mode: int, size: int = 0) -> tarfile.TarInfo:
+    """Make an entry of a tar."""
     info = tarfile.TarInfo(name)
     info.type, info.mode, info.size = kind, mode, size
     return info
 
 
 def write_archive(archive: Path, name: str, layer: Path, config: dict) -> None:
-    """A docker archive of one layer, under its name only when complete."""
+    """Write a docker archive of one layer, under its name only when complete."""
     with layer.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     document = json.dumps(
@@ -97,14 +105,17 @@ def write_archive(archive: Path, name: str, layer: Path, config: dict) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     part = archive.with_suffix(".part")
     with tarfile.open(part, "w") as tar:
-        for file, data in {"config.json": document, "manifest.json": manifest}.items():
-            tar.addfile(entry_of(file, tarfile.REGTYPE, 0o644, len(data)), io.BytesIO(data))
+        for member, data in {"config.json": document, "manifest.json": manifest}.items():
+            tar.addfile(entry_of(member, tarfile.REGTYPE, 0o644, len(data)), io.BytesIO(data))
         tar.add(layer, "layer.tar")
     part.rename(archive)
 
 
 def build_base() -> Path:
-    """The Debian base with Python, by debootstrap, once: a docker archive. Raises BootError with debootstrap's log."""
+    """Make the Debian base with Python by debootstrap, once: a docker archive.
+
+    Raises BootError with debootstrap's log.
+    """
     archive = cache_folder() / "images" / f"base-{SUITE}-{platform.machine()}-{recipe(BASE_PACKAGES)}.tar"
     if not archive.exists():
         mirror = os.environ.get("DEBIAN_MIRROR", MIRROR)

@@ -4,19 +4,20 @@ import json
 from pathlib import Path
 
 from k8s.control_plane import DOMAIN, kubectl
-from k8s.errors import BootError
 from k8s.host import plugin_folder
 from k8s.images import PAUSE, contents
-from k8s.process import answers, await_condition, last_line, run, start, succeeds
+from k8s.process import BootError, answers, await_condition, last_line, run, start, succeeds
 from k8s.settings import Settings
 from k8s.tools import binary
 
 
-def ctr(settings: Settings, *words) -> list:
+def ctr(settings: Settings, *words: object) -> list:
+    """Spell a command to containerd."""
     return ["ctr", "--address", settings.containerd_socket, "--namespace", "k8s.io", *words]
 
 
 def boot_containerd(settings: Settings) -> None:
+    """Start containerd with its network of pods. Raises BootError."""
     state = settings.state
     (state / "containerd.toml").write_text(f"""
 version = 2
@@ -39,7 +40,8 @@ bin_dir = "{plugin_folder()}"
 conf_dir = "{state}/cni"
 """)
     (state / "cni").mkdir(exist_ok=True)
-    # ptp, not bridge: packets between two pods are routed, so kube-proxy's address translation works without br_netfilter.
+    # ptp, not bridge: packets between two pods are routed, so kube-proxy's address translation works without
+    # br_netfilter.
     write(
         state / "cni" / "10-synaug.conflist",
         {
@@ -67,25 +69,26 @@ conf_dir = "{state}/cni"
 
 
 def load_images(settings: Settings) -> None:
-    """containerd, with all images."""
+    """Start containerd and give it all images. Raises BootError."""
     boot_containerd(settings)
     import_images(settings)
 
 
 def import_images(settings: Settings) -> None:
-    """The images that containerd lacks."""
-    there = run(ctr(settings, "images", "list", "-q")).split()
+    """Import the images that containerd lacks."""
+    known = run(ctr(settings, "images", "list", "-q")).split()
     for name, archive in contents().items():
-        if name not in there:
+        if name not in known:
             import_archive(settings, archive, name)
 
 
 def import_archive(settings: Settings, archive: Path, name: str) -> None:
+    """Import one image. Raises BootError."""
     run(ctr(settings, "images", "import", archive), what=f"import of image {name}")
 
 
 def boot(settings: Settings) -> None:
-    """kubelet and kube-proxy; returns when the node is Ready and announces its GPUs. Raises BootError."""
+    """Start kubelet and kube-proxy; return when the node is Ready and announces its GPUs. Raises BootError."""
     state, node = settings.state, settings.node_address
     write(
         state / "kubelet.json",
@@ -134,12 +137,8 @@ def boot(settings: Settings) -> None:
             "metricsBindAddress": "127.0.0.1:10249",
             "detectLocalMode": "ClusterCIDR",
             "clusterCIDR": str(settings.pods),
-            "conntrack": {
-                "maxPerCore": 0,
-                "min": 0,
-                "tcpEstablishedTimeout": "0s",
-                "tcpCloseWaitTimeout": "0s",
-            },  # 0: leave the sysctls alone
+            # 0: leave the sysctls alone
+            "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
         },
     )
     start(
@@ -179,7 +178,7 @@ def boot(settings: Settings) -> None:
 
 
 def ready(settings: Settings) -> bool:
-    """Whether the API server answers and the node is Ready."""
+    """Say whether the API server answers and the node is Ready."""
     query = ["get", "node", settings.node, "--output", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}']
     try:
         return settings.kubeconfig.exists() and kubectl(settings, *query) == "True"
@@ -188,7 +187,7 @@ def ready(settings: Settings) -> bool:
 
 
 def announce_gpus(settings: Settings) -> None:
-    """GPUs by name only. A restarted kubelet withdraws them: `up` announces them again."""
+    """Announce GPUs by name only. A restarted kubelet withdraws them: `up` announces them again."""
     fields = ("capacity", "allocatable")
     patch = [{"op": "add", "path": f"/status/{field}/nvidia.com~1gpu", "value": str(settings.gpus)} for field in fields]
     kubectl(
@@ -197,7 +196,7 @@ def announce_gpus(settings: Settings) -> None:
 
 
 def write(path: Path, document: dict) -> None:
-    """Leaves a file that is right alone: kube-proxy ends when its configuration is written."""
+    """Write a file, or leave it alone where it is right: kube-proxy ends when its configuration is written."""
     text = json.dumps(document, indent=1) + "\n"
     if not path.exists() or path.read_text() != text:
         path.write_text(text)

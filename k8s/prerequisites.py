@@ -1,29 +1,32 @@
-"""What synaug needs of a cluster, from the published manifests in the pinned modules: Argo, the training operator, an S3 server."""
+"""What synaug needs of a cluster: Argo, the training operator, an S3 server.
+
+From the published manifests in the pinned modules.
+"""
 
 import json
 import secrets
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
 from k8s.control_plane import kubectl, write_private
-from k8s.errors import BootError
 from k8s.images import image_name
-from k8s.process import await_condition, direct, run
+from k8s.process import BootError, await_condition, direct, run
 from k8s.settings import Settings
 from k8s.tools import ARGO, BUILDS, OPERATOR, VERSITYGW, binary, source, tool
 
 STORAGE = "storage"  # namespace of the S3 server
 BUCKET = "synaug"
-# Without it a Workflow may name any account and Secret of its namespace, and so may whoever may create one. What the client sends passes:
-# ValidateUserOverrides (workflow/util/merge.go of 3.7.18) lets arguments and shutdown through.
+# Without it a Workflow may name any account and Secret of its namespace, and so may whoever may create one. What the
+# client sends passes: ValidateUserOverrides (workflow/util/merge.go of 3.7.18) lets arguments and shutdown through.
 RESTRICTIONS = {"templateReferencing": "Strict"}
 KINDS = ("workflowtemplates.argoproj.io", "pytorchjobs.kubeflow.org")
 DEPLOYMENTS = (("argo", "workflow-controller"), ("kubeflow", "training-operator"), (STORAGE, "s3"))
 
 
 def install(settings: Settings) -> None:
-    """Applies everything, once for the same versions, then waits until it is rolled out. Raises BootError."""
+    """Apply everything, once for the same versions, then wait until it is rolled out. Raises BootError."""
     note, versions = settings.state / "prerequisites", "".join(f"{build.module} {build.version}\n" for build in BUILDS)
     versions += f"{RESTRICTIONS}\n"
     if not note.exists() or note.read_text() != versions:
@@ -44,35 +47,36 @@ def install(settings: Settings) -> None:
 
 
 def discovered(settings: Settings) -> bool:
-    """A CRD that is there is announced seconds later, on a busy machine; helm's preflight looks at what is announced."""
+    """Say whether the kinds are announced, which helm's preflight looks at.
+
+    On a busy machine a CRD is announced seconds after it is there.
+    """
     return set(KINDS) <= set(kubectl(settings, "api-resources", "--output", "name").split())
 
 
 def available(settings: Settings, space: str, name: str) -> bool:
-    query = [
-        "--namespace",
-        space,
-        "deployment",
-        name,
-        "--ignore-not-found",
-        "--output",
-        "jsonpath={.status.availableReplicas}",
-    ]
-    return kubectl(settings, "get", *query) not in ("", "0")
+    """Say whether a Deployment has a replica that can be used."""
+    query = ["--namespace", space, "deployment", name, "--ignore-not-found"]
+    output = "jsonpath={.status.availableReplicas}"
+    return kubectl(settings, "get", *query, "--output", output) not in ("", "0")
 
 
 def apply(settings: Settings, documents: list[dict] | str) -> None:
-    """Server-side: Argo's full CRDs are too large for the annotation that a client-side apply leaves."""
+    """Apply on the server's side: Argo's full CRDs are too large for the annotation that a client-side apply leaves."""
     text = documents if isinstance(documents, str) else yaml.safe_dump_all(documents, sort_keys=False)
     kubectl(settings, "apply", "--server-side", "--force-conflicts", "--filename", "-", input=text)
 
 
 def namespace(name: str, **labels: str) -> dict:
+    """Make a Namespace."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 def install_argo(settings: Settings) -> None:
-    """cluster-install with RESTRICTIONS, and the full CRDs: cluster-install's own are minimal and accept any field."""
+    """Install cluster-install with RESTRICTIONS, and the full CRDs.
+
+    cluster-install's own CRDs are minimal and accept any field.
+    """
     manifests = source(tool("argo"), ARGO) / "manifests"
     apply(
         settings,
@@ -83,7 +87,7 @@ def install_argo(settings: Settings) -> None:
 
 
 def adapted(documents: list[dict]) -> list[dict]:
-    """Argo's cluster-install with this cluster's images and RESTRICTIONS."""
+    """Adapt Argo's cluster-install to this cluster's images and RESTRICTIONS."""
     for document in documents:
         kind, name = document["kind"], document["metadata"]["name"]
         if (kind, name) == ("ConfigMap", "workflow-controller-configmap"):
@@ -101,23 +105,25 @@ CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding
 
 
 def in_namespace(document: dict, name: str) -> dict:
+    """Put an object into a namespace, unless it is of the whole cluster or names its own."""
     if document["kind"] not in CLUSTER_SCOPED:
         document["metadata"].setdefault("namespace", name)
     return document
 
 
 def install_operator(settings: Settings) -> None:
+    """Install the training operator."""
     manifests = source(tool("training-operator"), OPERATOR) / "manifests"
     apply(settings, kubectl(settings, "kustomize", str(manifests / "overlays/standalone")))
 
 
 def install_storage(settings: Settings) -> None:
-    """versitygw by its own chart on a PersistentVolume; its bucket is a folder of the volume."""
+    """Install versitygw by its own chart on a PersistentVolume; its bucket is a folder of the volume."""
     volume = settings.state / "s3"
     (volume / "data" / BUCKET).mkdir(parents=True, exist_ok=True)
     for folder in (volume, volume / "data", volume / "data" / BUCKET):
         folder.chmod(0o777)  # the server's user is none of this machine's
-    access, secret = store_credentials(settings)
+    credentials = store_credentials(settings)
     apply(
         settings,
         [
@@ -137,7 +143,7 @@ def install_storage(settings: Settings) -> None:
                 "apiVersion": "v1",
                 "kind": "Secret",
                 "metadata": {"name": "s3-root", "namespace": STORAGE},
-                "stringData": {"rootAccessKeyId": access, "rootSecretAccessKey": secret},
+                "stringData": {"rootAccessKeyId": credentials.access, "rootSecretAccessKey": credentials.secret},
             },
         ],
     )
@@ -154,14 +160,21 @@ def install_storage(settings: Settings) -> None:
 
 
 def helm(settings: Settings, release: str, chart: Path, *words: str, input: str | None = None) -> None:
-    """Installs a chart, or upgrades it."""
+    """Install a chart, or upgrade it. Raises BootError."""
     command = [binary("helm"), "--kubeconfig", settings.kubeconfig, "upgrade", "--install", release, chart, *words]
     run(command, input=input, env=direct(), what=f"helm upgrade --install {release}")
 
 
-def store_credentials(settings: Settings) -> tuple[str, str]:
+class Credentials(NamedTuple):
+    """The S3 server's keys."""
+
+    access: str
+    secret: str
+
+
+def store_credentials(settings: Settings) -> Credentials:
+    """Read the S3 server's keys, made at the first call."""
     path = settings.state / "store-credentials.json"
     if not path.exists():
         write_private(path, json.dumps([secrets.token_hex(10), secrets.token_hex(20)]))
-    access, secret = json.loads(path.read_text())
-    return access, secret
+    return Credentials(*json.loads(path.read_text()))

@@ -1,5 +1,8 @@
-"""The cluster's processes. Each carries the state folder's name in its environment and is found again by it: no PID file can be stale, a
-process that a crash left behind is found too, and so are containerd's shims, which inherit it."""
+"""The cluster's processes.
+
+Each carries the state folder's name in its environment and is found again by it: no PID file can be stale, a process
+that a crash left behind is found too, and so are containerd's shims, which inherit it.
+"""
 
 import os
 import signal
@@ -10,16 +13,21 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from k8s.errors import BootError
 from k8s.settings import Settings
+from synaug.errors import SynaugError
 
 OWNER, PART = "SYNAUG_CLUSTER", "SYNAUG_CLUSTER_PART"
 INTERVAL = 0.1  # seconds between two looks at a condition
 
 
+class BootError(SynaugError):
+    """A part of the cluster failed; the message names the part and its log."""
+
+
 def await_condition(condition: Callable[[], bool], seconds: float, *, alive: Callable[[], bool] = lambda: True) -> bool:
-    """Whether `condition` came true within `seconds`; gives up at once when `alive` no longer holds."""
+    """Say whether `condition` came true within `seconds`; give up at once when `alive` no longer holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline or not alive():
@@ -28,8 +36,15 @@ def await_condition(condition: Callable[[], bool], seconds: float, *, alive: Cal
     return True
 
 
-def owned() -> dict[int, tuple[str, str]]:
-    """Live processes of any development cluster on this machine: PID -> (its state folder, name of the part)."""
+class Owned(NamedTuple):
+    """What a process carries in its environment."""
+
+    state: str
+    part: str
+
+
+def owned() -> dict[int, Owned]:
+    """Find the live processes of any development cluster on this machine: PID -> its state folder and part."""
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
@@ -40,22 +55,22 @@ def owned() -> dict[int, tuple[str, str]]:
             continue
         variables = {name: value for name, _, value in pairs if name in (OWNER, PART)}
         if OWNER in variables:
-            found[int(entry.name)] = (variables[OWNER], variables.get(PART, "?"))
+            found[int(entry.name)] = Owned(variables[OWNER], variables.get(PART, "?"))
     return found
 
 
 def processes(settings: Settings) -> dict[int, str]:
-    """This cluster's live processes: PID -> name of the part."""
-    return {pid: part for pid, (state, part) in owned().items() if state == str(settings.state)}
+    """Find this cluster's live processes: PID -> name of the part."""
+    return {pid: process.part for pid, process in owned().items() if process.state == str(settings.state)}
 
 
 def direct() -> dict[str, str]:
-    """This process's environment without HTTP proxies: none of them knows the cluster's addresses."""
+    """Return this process's environment without HTTP proxies: none of them knows the cluster's addresses."""
     return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
 
 def answers(url: str) -> bool:
-    """Whether a health address on this machine's loopback says ok."""
+    """Say whether a health address on this machine's loopback answers ok."""
     try:
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}),
@@ -68,12 +83,14 @@ def answers(url: str) -> bool:
 
 
 def succeeds(command: list) -> bool:
+    """Say whether a command ends with 0."""
     return subprocess.run([str(word) for word in command], env=direct(), capture_output=True).returncode == 0
 
 
 def start(settings: Settings, part: str, command: list, ready: Callable[[], bool], *, seconds: float = 60) -> None:
-    """Starts a part unless it runs, and waits until `ready`. Raises BootError with its log's name and last line."""
-    log, process = settings.logs / f"{part}.log", None
+    """Start a part unless it runs, and wait until `ready`. Raises BootError with its log's name and last line."""
+    log = settings.logs / f"{part}.log"
+    process: subprocess.Popen | None = None
     if part not in processes(settings).values():
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -86,18 +103,22 @@ def start(settings: Settings, part: str, command: list, ready: Callable[[], bool
                 env=direct() | {OWNER: str(settings.state), PART: part},
             )
     if not await_condition(ready, seconds, alive=lambda: process is None or process.poll() is None):
-        ended = process is not None and process.poll() is not None
-        what = f"ended with {process.returncode}" if ended else f"not ready after {seconds:.0f} s"
+        code = process.poll() if process else None
+        what = f"not ready after {seconds:.0f} s" if code is None else f"ended with {code}"
         raise BootError(f"{part}: {what}; {log} ends: {last_line(log)}")
 
 
 def last_line(log: Path) -> str:
+    """Read the last line of a log."""
     lines = log.read_text(errors="replace").strip().splitlines()
     return lines[-1][:300] if lines else "(empty)"
 
 
 def kill(settings: Settings, parts: set[str] | None = None) -> None:
-    """Ends the named parts (all: None) at once and awaits it: what they hold is thrown away, so nothing is lost by SIGKILL."""
+    """End the named parts (all: None) at once and await it.
+
+    What they hold is thrown away, so nothing is lost by SIGKILL. Raises BootError.
+    """
 
     def left() -> list[int]:
         return [pid for pid, part in processes(settings).items() if parts is None or part in parts]
@@ -117,7 +138,7 @@ def run(
     log: Path | None = None,
     what: str | None = None,
 ) -> str:
-    """Standard output of a command that must succeed. Raises BootError: what failed, and its last line of error."""
+    """Return the output of a command that must succeed. Raises BootError: what failed, and its last line of error."""
     done = subprocess.run([str(word) for word in command], input=input, env=env, capture_output=True, text=True)
     if log:
         with log.open("a") as output:

@@ -1,4 +1,4 @@
-"""synaug itself on the development cluster: namespace, claims, credentials, the stage image, the chart, the embedded data."""
+"""synaug itself on the development cluster: namespace, claims, credentials, stage image, chart, embedded data."""
 
 import shutil
 import subprocess
@@ -7,11 +7,10 @@ from pathlib import Path
 
 from images.engine import find_engine
 from k8s.control_plane import kubectl
-from k8s.errors import BootError
 from k8s.images import BASE, build_base
 from k8s.node import import_archive
 from k8s.prerequisites import apply, helm, namespace, store_credentials
-from k8s.process import direct, last_line, run
+from k8s.process import BootError, direct, last_line, run
 from k8s.settings import REPOSITORY, Settings, cache_folder
 from synaug import __version__
 from synaug.errors import UsageError
@@ -22,7 +21,7 @@ PYTHON = "3.11"  # of the Debian base: packages compiled for another do not load
 
 
 def site_packages(settings: Settings) -> Path:
-    """The virtual environment's packages. Raises UsageError where pods could not use them."""
+    """Find the virtual environment's packages. Raises UsageError where pods could not use them."""
     folder = settings.environment.resolve() / "lib" / f"python{PYTHON}" / "site-packages"
     if not (folder / "torch").exists():
         wanted = f"no virtual environment of Python {PYTHON} with torch, which the pods mount"
@@ -33,7 +32,8 @@ def site_packages(settings: Settings) -> Path:
 
 
 def prepare_namespace(settings: Settings) -> None:
-    access, secret = store_credentials(settings)
+    """Apply the namespace with its credentials and claims."""
+    credentials = store_credentials(settings)
     apply(
         settings,
         [
@@ -42,7 +42,10 @@ def prepare_namespace(settings: Settings) -> None:
                 "apiVersion": "v1",
                 "kind": "Secret",
                 "metadata": {"name": "store", "namespace": NAMESPACE},
-                "stringData": {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret},
+                "stringData": {
+                    "AWS_ACCESS_KEY_ID": credentials.access,
+                    "AWS_SECRET_ACCESS_KEY": credentials.secret,
+                },
             },
             *claim("environment", site_packages(settings)),
             *claim("models", readable_models(settings)),
@@ -51,7 +54,7 @@ def prepare_namespace(settings: Settings) -> None:
 
 
 def claim(name: str, folder: Path) -> list[dict]:
-    """A claim over a folder of this machine: *restricted* allows it, a hostPath volume in a pod it does not."""
+    """Make a claim over a folder of this machine: *restricted* allows it, but no hostPath volume in a pod."""
     size, modes = {"storage": "10Gi"}, ["ReadOnlyMany"]
     return [
         {
@@ -80,7 +83,7 @@ def claim(name: str, folder: Path) -> list[dict]:
 
 
 def readable_models(settings: Settings) -> Path:
-    """The embedded LLM, unpacked: a copy that pods' users may read, as safetensors writes for its owner only."""
+    """Copy the unpacked embedded LLM so that pods' users may read it: safetensors writes for its owner only."""
     folder = settings.state / "models" / "synaug"
     for source in cache_folder().glob("smollm2-*"):
         if source.is_dir() and not source.name.endswith(".part") and not (folder / source.name).exists():
@@ -90,7 +93,10 @@ def readable_models(settings: Settings) -> Path:
 
 
 def load_stage_image(settings: Settings) -> None:
-    """Built from images/ on the Debian base (a change of the code: seconds); imported where it changed."""
+    """Build the image from images/ on the Debian base, and import it where it changed. Raises BootError.
+
+    After a change of the code it takes seconds.
+    """
     engine = find_engine()
     engine.load(build_base())
     log = settings.logs / "stage-image.log"
@@ -110,43 +116,33 @@ def load_stage_image(settings: Settings) -> None:
 
 
 def install_chart(settings: Settings) -> None:
+    """Install the chart, or upgrade it. Raises BootError."""
     prepare_namespace(settings)
-    helm(
-        settings,
-        "synaug",
-        REPOSITORY / "helm/synaug",
-        "--namespace",
-        NAMESPACE,
-        "--values",
-        str(REPOSITORY / "k8s/values.yaml"),
-    )
+    values = str(REPOSITORY / "k8s/values.yaml")
+    helm(settings, "synaug", REPOSITORY / "helm/synaug", "--namespace", NAMESPACE, "--values", values)
 
 
 def import_embedded(settings: Settings) -> None:
-    """The embedded real data into the cluster's store, once, by the client that people use."""
+    """Import the embedded real data into the cluster's store, once, by the client that people use.
+
+    Raises BootError.
+    """
     if phase(settings, "synaug-import-embedded") == "Succeeded":
         return
     environment = direct() | {"KUBECONFIG": str(settings.kubeconfig)}
-    if subprocess.run(
-        [sys.executable, "-m", "pipelines", "import", "embedded"], cwd=REPOSITORY, env=environment
-    ).returncode:
-        raise BootError("the embedded data could not be imported; the line above says why")
+    command = [sys.executable, "-m", "pipelines", "import", "embedded"]
+    if subprocess.run(command, cwd=REPOSITORY, env=environment).returncode:
+        raise BootError("the embedded data could not be imported; the line above has the reason")
 
 
 def phase(settings: Settings, workflow: str) -> str:
-    query = [
-        "--namespace",
-        NAMESPACE,
-        "workflow",
-        workflow,
-        "--ignore-not-found",
-        "--output",
-        "jsonpath={.status.phase}",
-    ]
-    return kubectl(settings, "get", *query)
+    """Read a Workflow's phase; empty where there is none."""
+    query = ["--namespace", NAMESPACE, "workflow", workflow, "--ignore-not-found"]
+    return kubectl(settings, "get", *query, "--output", "jsonpath={.status.phase}")
 
 
 def description(settings: Settings) -> str:
+    """Say which version is installed."""
     query = ["--namespace", NAMESPACE, "workflowtemplate", "synaug-run", "--ignore-not-found"]
     try:
         version = kubectl(settings, "get", *query, "--output", "jsonpath={.metadata.annotations.synaug/version}")

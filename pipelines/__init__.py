@@ -1,7 +1,13 @@
 """The workflow on Kubernetes: the same stages as pods. Knows Hera and the Kubernetes API, no torch.
 
-What is sent     names  templates  workflow  training_job  render (the chart's files)  request (a Workflow that refers to them)
-For people       commands/  options  kubeconfig  cluster  api_errors  submission  planning  following  errand  fetching  tailing
-`make watch`     nodes  pods  measures  reasons  view (all pure)  observing (reads)  watching (draws)
-In pods          launcher  verdict (pure)  jobs  fetch
+From top to bottom; a module imports from its own floor and those below it (import-linter):
+
+    __main__     `python -m pipelines COMMAND`
+    commands/    one file a command, for people and for the workflow's own pods; options: the arguments they share
+    operations/  one_pod_workflow (plan, import, preview, fetch), log_transfer (objects through a log), logs, watch
+    status/      what `make watch` shows: argo_nodes, pods, run_progress, explanations, view (pure), snapshot (reads)
+    api/         the client's side: kubeconfig, client, errors, run_reference, workflow_request, submission, wait
+    launcher/    the pod that trains an arm: launcher, verdict (pure), jobs
+    workflow/    what the chart holds: dag, pods, training_job, render
+    names        every name of a cluster object
 """

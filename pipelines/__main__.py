@@ -1,4 +1,4 @@
-"""The command line on a cluster: `python -m pipelines COMMAND`, behind the Makefile's targets and in the launcher's pods."""
+"""The command line on a cluster: `python -m pipelines COMMAND`, behind the Makefile's targets and in pods."""
 
 import argparse
 import importlib
@@ -6,15 +6,18 @@ import os
 import signal
 import sys
 import traceback
+from types import ModuleType
 
 from synaug.cli.parser import command_parser, unknown
 from synaug.errors import INTERNAL, INTERRUPTED, TERMINATED, describe
+from synaug.run.outputs import leave_line
 
 PEOPLE = ("import", "preview", "plan", "submit", "watch", "stop", "logs", "fetch-report", "render")
 PODS = ("launch", "finish", "fetch")
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     name = arguments[0] if arguments else ""
     if name in PODS:  # a process that dies of SIGTERM itself looks like 137 to Argo
@@ -38,13 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         print(f"{name if name in (*PEOPLE, *PODS) else 'pipelines'}: {line}", file=sys.stderr, flush=True)
         if name in PODS:
-            from synaug.run.outputs import leave_line
-
             leave_line(line)
         return code
 
 
 def overview() -> str:
+    """List the commands."""
     lines = ["synaug on Kubernetes: `make help` lists the targets that call these", "", "for people:"]
     lines += [f"  {name:<13} {_module(name).HELP}" for name in PEOPLE]
     lines += ["", "in pods:"]
@@ -53,16 +55,15 @@ def overview() -> str:
     return "\n".join(lines)
 
 
-def _module(name: str):
+def _module(name: str) -> ModuleType:
     if name in (*PEOPLE, *PODS):
-        return importlib.import_module(
-            f"pipelines.commands.{ {'import': 'import_'}.get(name, name.replace('-', '_')) }"
-        )
+        module = "import_" if name == "import" else name.replace("-", "_")
+        return importlib.import_module(f"pipelines.commands.{module}")
     raise unknown("command", name, [*PEOPLE, *PODS])
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
-    """The argument parser of one command."""
+    """Make the argument parser of one command."""
     module = _module(name)
     parser = command_parser(f"python -m pipelines {name}", module)
     module.add_arguments(parser)

@@ -28,7 +28,7 @@ class Conflict(DataError):
 
 
 def refusal(status: int, body: str, *, method: str, path: str, namespace: str, target: Target) -> SynaugError:
-    """From an HTTP status and the server's answer (a Status object or text)."""
+    """Make the error of an HTTP status and the server's answer, a Status object or text."""
     answer = _status_object(body)
     message = " ".join(str(answer.get("message") or body).split())[:400]
     what = f"{method} {path.rsplit('/', 1)[-1]}"
@@ -49,7 +49,8 @@ def refusal(status: int, body: str, *, method: str, path: str, namespace: str, t
             f"the API server refuses the size of {what}: {message}; give the class list fewer or shorter entries"
         )
     return DataError(
-        f"the API server refuses {what} ({status}): {message}; client and chart may differ: `helm upgrade` with this version's chart"
+        f"the API server refuses {what} ({status}): {message}; client and chart may differ: `helm upgrade` with this "
+        "version's chart"
     )
 
 
@@ -63,7 +64,8 @@ def _status_object(body: str) -> dict:
 
 def _no_credentials(why: str, target: Target) -> SynaugError:
     return ModelError(
-        f"{target.name} refuses the credentials ({why}); log in again (as for `kubectl get pods`), or name another context by KUBECONTEXT"
+        f"{target.name} refuses the credentials ({why}); log in again (as for `kubectl get pods`), or name another "
+        "context by KUBECONTEXT"
     )
 
 
@@ -74,8 +76,9 @@ def _forbidden(message: str, namespace: str, target: Target) -> SynaugError:
         group = f".{found['group']}" if found["group"] else ""
         where = f"in namespace {found['namespace']}" if found["namespace"] else "in the cluster"
         return ModelError(
-            f"no right to {found['verb']} {found['resource']}{group} {where}: {found['user']} lacks it on {target.name}; have your group "
-            "added to `submitters:` of the chart, or name another namespace (NAMESPACE) or context (KUBECONTEXT)"
+            f"no right to {found['verb']} {found['resource']}{group} {where}: {found['user']} lacks it on "
+            f"{target.name}; have your group added to `submitters:` of the chart, or name another namespace "
+            "(NAMESPACE) or context (KUBECONTEXT)"
         )
     if "exceeded quota" in message:
         return DataError(
@@ -91,8 +94,8 @@ def _forbidden(message: str, namespace: str, target: Target) -> SynaugError:
 def _not_found(answer: dict, message: str, path: str, namespace: str, target: Target) -> SynaugError:
     if not answer.get("details") and f"/apis/{ARGO}/" in path:  # "404 page not found", or a Status without details
         return DataError(
-            f"{target.name} does not know Argo's workflows: the CRDs are missing; install Argo Workflows 3.7 (k8s/README.md), or "
-            "`make cluster` for a development cluster that has it"
+            f"{target.name} does not know Argo's workflows: the CRDs are missing; install Argo Workflows 3.7 "
+            "(k8s/README.md), or `make cluster` for a development cluster that has it"
         )
     if answer.get("details", {}).get("kind") == "namespaces":
         return no_namespace(namespace, target)
@@ -100,25 +103,30 @@ def _not_found(answer: dict, message: str, path: str, namespace: str, target: Ta
 
 
 def no_namespace(namespace: str, target: Target) -> SynaugError:
+    """Make the error of a namespace that is not there."""
     return UsageError(
-        f"{target.name} has no namespace {namespace!r}; name the one that synaug is installed in by NAMESPACE, or create it and install "
-        f"the chart: kubectl create namespace {namespace} && helm install synaug helm/synaug -n {namespace} --set store.url=s3://..."
+        f"{target.name} has no namespace {namespace!r}; name the one that synaug is installed in by NAMESPACE, or "
+        f"create it and install the chart: kubectl create namespace {namespace} && helm install synaug helm/synaug -n "
+        f"{namespace} --set store.url=s3://..."
     )
 
 
 def unreachable(error: Exception, host: str, target: Target) -> SynaugError:
-    """A connection that could not be made, was lost, or waited too long."""
+    """Make the error of a connection that could not be made, was lost, or waited too long."""
     reason = str(getattr(error, "reason", None) or error)
     if "CERTIFICATE_VERIFY_FAILED" in reason or "certificate" in reason.lower():
         return ModelError(
-            f"the certificate of {target.name} at {host} does not verify; the kubeconfig is of another or an older cluster: fetch it anew"
+            f"the certificate of {target.name} at {host} does not verify; the kubeconfig is of another or an older "
+            "cluster: fetch it again"
         )
     if target.development:
         return TransientError(
-            f"the development cluster at {host} does not answer; `make cluster` boots it again; {TWO_WAYS.split(';')[0]}"
+            f"the development cluster at {host} does not answer; `make cluster` boots it again; "
+            f"{TWO_WAYS.split(';')[0]}"
         )
     return TransientError(
-        f"{target.name} at {host} does not answer ({_short(reason)}); is the network or VPN up? Without a cluster: {TWO_WAYS}"
+        f"{target.name} at {host} does not answer ({_short(reason)}); is the network or VPN up? Without a cluster: "
+        f"{TWO_WAYS}"
     )
 
 

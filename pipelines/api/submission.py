@@ -1,4 +1,4 @@
-"""From a job to Workflows in the cluster: small objects that name a WorkflowTemplate of the chart and give its parameters."""
+"""Workflows in the cluster: started, found again, and kept from running over each other."""
 
 from pipelines import names
 from pipelines.api import wait
@@ -11,28 +11,35 @@ UI_ANNOTATION, ARGO_ANNOTATION = "synaug/ui-url", "synaug/argo-namespace"
 
 
 def check_chart(cluster: Cluster, name: str = "run") -> dict:
-    """The WorkflowTemplate. Raises DataError where the chart is missing or of another version than this client."""
-    template = names.workflow_template(name)
+    """Return the WorkflowTemplate.
+
+    Raises DataError where the chart is missing, UsageError where it is of another version than this client.
+    """
+    template_name, namespace = names.workflow_template(name), cluster.namespace
     try:
-        found = cluster.template(template)
+        template = cluster.template(template_name)
     except NotFound as error:
         cluster.check_namespace()
-        namespace = cluster.namespace
         raise DataError(
-            f"synaug is not installed in namespace {namespace!r} of {cluster.target.name} (no WorkflowTemplate {template}); "
-            f"install the chart: helm install synaug helm/synaug -n {namespace} --set store.url=s3://bucket/prefix, or give NAMESPACE"
+            f"synaug is not installed in namespace {namespace!r} of {cluster.target.name} (no WorkflowTemplate "
+            f"{template_name}); install the chart: helm install synaug helm/synaug -n {namespace} --set "
+            "store.url=s3://bucket/prefix, or give NAMESPACE"
         ) from error
-    version = found["metadata"].get("annotations", {}).get(names.VERSION_ANNOTATION)
+    version = template["metadata"].get("annotations", {}).get(names.VERSION_ANNOTATION)
     if version != __version__:
         raise UsageError(
-            f"the chart in namespace {cluster.namespace!r} is version {version or 'unknown'}, this client {__version__}: they must agree; "
-            f"helm upgrade synaug helm/synaug -n {cluster.namespace} --reuse-values, or use a checkout of {version or 'the same version'}"
+            f"the chart in namespace {namespace!r} is version {version or 'unknown'}, this client {__version__}: they "
+            f"must agree; helm upgrade synaug helm/synaug -n {namespace} --reuse-values, or use a checkout of "
+            f"{version or 'the same version'}"
         )
-    return found
+    return template
 
 
 def create(cluster: Cluster, workflow: dict, *, replace_live: bool = False) -> dict:
-    """Creates; a finished one of that name is deleted and awaited first. Raises DataError for a live one, unless it may be replaced."""
+    """Create a Workflow; a finished one of that name is deleted and awaited first.
+
+    Raises DataError for a live one, unless it may be replaced.
+    """
     name = workflow["metadata"]["name"]
     if before := cluster.workflow(name):
         if not (replace_live or wait.finished(before) or before["metadata"].get("deletionTimestamp")):
@@ -45,25 +52,27 @@ def create(cluster: Cluster, workflow: dict, *, replace_live: bool = False) -> d
 
 
 def live(cluster: Cluster, workflow: dict) -> DataError:
+    """Make the error of a Workflow that runs already."""
     name, run = workflow["metadata"]["name"], workflow["metadata"].get("labels", {}).get(names.RUN_LABEL)
     if workflow["spec"]["workflowTemplateRef"]["name"] != names.workflow_template("run"):
         return DataError(
             f"{name} is running; wait for it, or delete it: kubectl delete workflow {name} -n {cluster.namespace}"
         )
     return DataError(
-        f"{name} is running; `make watch RUN={run}` shows it, `make stop RUN={run}` stops it, then this goes on from there"
+        f"{name} is running; `make watch RUN={run}` shows it, `make stop RUN={run}` stops it, then this goes on from "
+        "there"
     )
 
 
 def refuse_live(cluster: Cluster, run: str) -> None:
-    """Whatever its identity: a new plan would change the run under its pods. Raises DataError."""
+    """Raise DataError while the run runs, whatever its identity: a new plan would change it under its pods."""
     for before in _runs(cluster, run):
         if not wait.finished(before) and not before["metadata"].get("deletionTimestamp"):
             raise live(cluster, before)
 
 
 def newest_run(cluster: Cluster, run: str | None) -> dict:
-    """The Workflow of a run, the newest where there are several; run None: the newest of all. Raises DataError where there is none."""
+    """Return the newest Workflow of a run; run None: of all runs. Raises DataError where there is none."""
     if found := _runs(cluster, run):
         return max(found, key=lambda w: w["metadata"]["creationTimestamp"])
     check_chart(cluster)
@@ -79,7 +88,7 @@ def _runs(cluster: Cluster, run: str | None) -> list[dict]:
 
 
 def ui_line(cluster: Cluster, template: dict, workflow: str) -> str:
-    """Where the Argo UI shows it: the chart's argo.uiUrl, else how to reach one."""
+    """Say where the Argo UI shows a Workflow: the chart's argo.uiUrl, else how to reach one."""
     annotations = template["metadata"].get("annotations", {})
     path = f"/workflows/{cluster.namespace}/{workflow}"
     if url := annotations.get(UI_ANNOTATION):

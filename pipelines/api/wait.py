@@ -13,11 +13,12 @@ PATIENCE = 120.0  # seconds without an answer of the API server, and that a dele
 
 
 def now() -> datetime:
+    """Return the time, in UTC."""
     return datetime.now(UTC)
 
 
 def finished(workflow: dict) -> bool:
-    """Over, its exit handler included."""
+    """Say whether a Workflow is over, its exit handler included."""
     return workflow.get("status", {}).get("phase") in FINISHED
 
 
@@ -29,38 +30,40 @@ def follow(
     apart: float = 0.0,
     hiccup: Callable[[str], None] = lambda line: None,
 ) -> Iterator[dict | None]:
-    """The Workflow now, after each change, and every `every` seconds at the latest; ends with the finished one, or None for none.
+    """Yield a Workflow now, after each change, and every `every` seconds at the latest; the finished one is the last.
 
-    apart: seconds between two looks at the least; a busy Workflow changes many times a second. An API server that does not answer
-    for less than PATIENCE is told to `hiccup`; after that, raises TransientError.
+    None is the last where there is none. apart: seconds between two looks at the least; a busy Workflow changes many
+    times a second. While the API server does not answer, `hiccup` gets the reason; raises TransientError after
+    PATIENCE seconds of it.
     """
-    silent = None
+    silent_since = None
     while True:
         try:
             workflow = cluster.workflow(name)
-            silent = None
-            looked = time.monotonic()
+            silent_since = None
+            looked_at = time.monotonic()
             yield workflow
             if workflow is None or finished(workflow):
                 return
-            time.sleep(max(0.0, looked + apart - time.monotonic()))
+            time.sleep(max(0.0, looked_at + apart - time.monotonic()))
             cluster.await_change(name, workflow["metadata"]["resourceVersion"], every)
         except TransientError as error:
-            silent = silent or time.monotonic()
-            if time.monotonic() - silent > PATIENCE:
+            silent_since = silent_since or time.monotonic()
+            if time.monotonic() - silent_since > PATIENCE:
                 raise
             hiccup(str(error))
             time.sleep(min(every, PAUSE))  # nothing to await while nobody answers
 
 
 def delete(cluster: Cluster, name: str) -> None:
-    """Deletes and awaits that it and its pods are gone. Raises TransientError after PATIENCE."""
+    """Delete a Workflow and await that it and its pods are gone. Raises TransientError after PATIENCE seconds."""
     cluster.delete_workflow(name)
-    begun = time.monotonic()
+    begun_at = time.monotonic()
     while workflow := cluster.workflow(name):
-        if time.monotonic() - begun > PATIENCE:
+        if time.monotonic() - begun_at > PATIENCE:
             holders = ", ".join(workflow["metadata"].get("finalizers", [])) or "its pods"
             raise TransientError(
-                f"Workflow {name} is being deleted since {PATIENCE:.0f} s, held by {holders}; look at its pods, then run this again"
+                f"Workflow {name} is being deleted since {PATIENCE:.0f} s, held by {holders}; look at its pods, then "
+                "run this again"
             )
         cluster.await_change(name, workflow["metadata"]["resourceVersion"], 2.0)

@@ -8,13 +8,14 @@ from synaug.errors import UsageError
 
 CONFIG_BYTES = (
     64 * 1024
-)  # the argument stands in the object twice, and in each attempt of plan once more; etcd takes 1.5 MB
+)  # the argument is in the object twice, and once more in each attempt of plan; etcd takes 1.5 MB
 
 
 def workflow(template: str, name: str, parameters: dict[str, str], run: str | None = None) -> dict[str, Any]:
-    """template: run, plan, import, preview or fetch. Accounts, security and everything else come from the template.
+    """Make the Workflow that refers to a template: run, plan, import, preview or fetch.
 
-    Raises UsageError for a value that Argo would not pass on as it is.
+    Accounts, security and everything else come from the template. Raises UsageError for a value that Argo would not
+    pass on as it is.
     """
     for parameter, value in parameters.items():
         check(parameter, value)
@@ -35,17 +36,22 @@ def workflow(template: str, name: str, parameters: dict[str, str], run: str | No
 
 
 def check(parameter: str, value: str) -> None:
-    """Argo fills values in by text: `{{` would begin a variable, and what Go's strconv.Quote writes as \\x7f or \\a is no JSON."""
+    """Raise UsageError for a value that Argo would not pass on as it is.
+
+    Argo fills values in by text: `{{` would begin a variable, and what Go's strconv.Quote writes as \\x7f or \\a is no
+    JSON.
+    """
     size = len(value.encode())
     if size > CONFIG_BYTES:
         raise UsageError(
-            f"{parameter} has {size:,} bytes, {CONFIG_BYTES:,} at most travel in a workflow's argument; shorten glosses and own prompts of "
-            "classes, or take `classes: imagenet-1k`"
+            f"{parameter} has {size:,} bytes, {CONFIG_BYTES:,} at most travel in a workflow's argument; shorten "
+            "glosses and own prompts of classes, or take `classes: imagenet-1k`"
         )
     if "{{" in value:
         line = next(line for line in value.splitlines() if "{{" in line)
         raise UsageError(
-            f"{parameter} holds `{{{{`, which Argo takes for a variable of its own: {line.strip()[:80]!r}; write it otherwise"
+            f"{parameter} holds `{{{{`, which Argo takes for a variable of its own: {line.strip()[:80]!r}; write it "
+            "otherwise"
         )
     if odd := {character for character in value if not (character.isprintable() or character in "\n\t")}:
         raise UsageError(
@@ -54,5 +60,5 @@ def check(parameter: str, value: str) -> None:
 
 
 def stop() -> dict[str, Any]:
-    """The patch of `make stop`: running pods are ended, the exit handler runs. `Terminate` would run none."""
+    """Make the patch of `make stop`: running pods are ended, the exit handler runs. `Terminate` would run none."""
     return {"spec": {"shutdown": "Stop"}}

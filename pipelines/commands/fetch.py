@@ -1,10 +1,14 @@
-"""`python -m pipelines fetch`: one small object of the store, through a pod's log to a person who has no access to the store."""
+"""`python -m pipelines fetch`: one small object of the store, through a pod's log to a person without access to it."""
 
 import argparse
 
+from pipelines.operations.log_transfer import encode, key_of
+from synaug.data.store import open_store
+
 HELP = "print one small object of the store as text that `make fetch-report` and `make logs` read back"
 EPILOG = """\
-reads    runs/NAME/report/index.html (report), preview/contact-sheet.png (preview) or logs/STAGE-UNIT.txt (logs/STAGE-UNIT)
+reads    runs/NAME/report/index.html (report), preview/contact-sheet.png (preview) or logs/STAGE-UNIT.txt
+         (logs/STAGE-UNIT)
 writes   it to the log, gzip and base64 between two marker lines
 needs    nothing else; people use `make fetch-report`, `make preview`, `make logs SHARD=17`"""
 
@@ -18,10 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises DataError where there is no such object, or it is too large for a log."""
-    from pipelines.operations.fetch import encode, key_of
-    from synaug.data.store import open_store
-
+    """Print the object. Raises DataError where there is no such object, or it is too large for a log."""
     store, key = open_store(args.store), key_of(args.run, args.what)
     for line in encode(key, store.get(key)):
         print(line)

@@ -2,6 +2,10 @@
 
 import argparse
 
+from pipelines.api import submission
+from pipelines.commands import options
+from pipelines.operations import log_transfer
+
 HELP = "bring the report here: one self-contained HTML page"
 EPILOG = """\
 reads    runs/RUN/report/index.html in the store, by a one-pod Workflow that prints it to its log
@@ -13,16 +17,10 @@ example  make fetch-report RUN=imagenet-6x
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.commands.options import add_run
-
-    add_run(parser)
+    options.add_run(parser)
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines.api import submission
-    from pipelines.commands import options
-    from pipelines.operations import log_transfer
-
     cluster = options.connect(args)
     submission.check_chart(cluster, "fetch")
     run = options.existing_run(cluster, args)

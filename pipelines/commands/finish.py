@@ -2,12 +2,14 @@
 
 import argparse
 
+from pipelines.launcher.jobs import in_this_pod
+
 HELP = "remove the PyTorchJobs of a workflow that ends (its exit handler)"
 EPILOG = """\
 reads    PyTorchJobs by the label synaug/workflow
 writes   nothing; what was trained so far lies in the store
-needs    the account synaug-launcher. Runs at the end of every workflow and on `make stop`, not when one is terminated or deleted:
-         then the launcher removes the job on SIGTERM, and the garbage collector what is left"""
+needs    the account synaug-launcher. Runs at the end of every workflow and on `make stop`, not when one is terminated
+         or deleted: then the launcher removes the job on SIGTERM, and the garbage collector what is left"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,8 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines.launcher.jobs import in_this_pod
-
     jobs = in_this_pod()
     found = [job["metadata"]["name"] for job in jobs.of(args.workflow)]
     for name in found:

@@ -1,6 +1,16 @@
 """`python -m pipelines launch`: one arm as a PyTorchJob, from start to published model."""
 
 import argparse
+import signal
+from pathlib import Path
+from types import FrameType
+
+import yaml
+
+from pipelines.launcher.jobs import in_this_pod
+from pipelines.launcher.launcher import Launcher
+from pipelines.workflow import training_job
+from synaug.errors import TERMINATED, DataError
 
 HELP = "train one arm as a PyTorchJob, and stay until its model is in the store"
 EPILOG = """\
@@ -23,35 +33,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises what the training ended with, as pipelines.launcher.verdict says."""
-    import signal
-    from pathlib import Path
-
-    import yaml
-
-    from pipelines.launcher.jobs import in_this_pod
-    from pipelines.launcher.launcher import Launcher
-    from pipelines.workflow import training_job
-    from synaug.errors import DataError
-
-    given = {"store": args.store, "run": args.run, "arm": args.arm, "seed": args.seed, "uid": args.uid}
+    """Train the arm. Raises what the training ended with, as pipelines.launcher.verdict decides."""
+    training = {"store": args.store, "run": args.run, "arm": args.arm, "seed": args.seed, "uid": args.uid}
     try:
-        job = training_job.job(yaml.safe_load(Path(args.job).read_text()), workflow=args.workflow, **given)
+        job = training_job.job(yaml.safe_load(Path(args.job).read_text()), workflow=args.workflow, **training)
     except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise DataError(
             f"--job {args.job}: no PyTorchJob to start from ({reason}); the chart mounts it: helm upgrade synaug"
         ) from error
-    launcher = Launcher(in_this_pod(), job, **given)
+    launcher = Launcher(in_this_pod(), job, **training)
     signal.signal(signal.SIGTERM, _stop)
     launcher.train()
 
 
-def _stop(*_) -> None:
-    """Out of whatever the launcher waits for. Once: the job's removal is not to be interrupted."""
-    import signal
-
-    from synaug.errors import TERMINATED
-
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """Leave whatever the launcher waits for. Once: the job's removal is not to be interrupted."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(TERMINATED)

@@ -2,10 +2,17 @@
 
 import argparse
 
+from pipelines import names
+from pipelines.api import submission
+from pipelines.commands import options
+from pipelines.operations import logs
+from synaug.errors import DataError
+
 HELP = "show a pod's log as it comes; of a pod that is gone, the end that it left in the store"
 EPILOG = """\
 reads    the log of the stage's newest pod; where there is none, runs/RUN/logs/ in the store by a one-pod Workflow
-needs    SHARD=N (with STAGE=prompts for the prompts), or ARM=NAME [SEED=N] (with STAGE=evaluate), or STAGE=plan, index, report, finish
+needs    SHARD=N (with STAGE=prompts for the prompts), or ARM=NAME [SEED=N] (with STAGE=evaluate), or STAGE=plan, index,
+         report, finish
 
 example  make logs SHARD=17
          make logs ARM=auxbn-6x SEED=0
@@ -14,9 +21,7 @@ INTERRUPTED = "the run goes on"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.commands.options import add_run
-
-    add_run(parser)
+    options.add_run(parser)
     parser.add_argument("--shard", type=int, metavar="N", help="class shard")
     parser.add_argument("--arm", metavar="NAME", help="arm")
     parser.add_argument("--seed", type=int, metavar="N", help="training seed (default: 0)")
@@ -24,13 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import names
-    from pipelines.api import submission
-    from pipelines.commands import options
-    from pipelines.operations import logs
-    from synaug.errors import DataError
-
-    stage, unit = logs.wanted(args.stage, args.shard, args.arm, args.seed)
+    wanted = logs.stage_unit(args.stage, args.shard, args.arm, args.seed)
     cluster = options.connect(args)
     run = options.run_name(args, cluster.target)
     try:
@@ -38,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
     except DataError:  # deleted: the store may still have it
         if run is None:
             raise
-        workflow = None
-    run = run or workflow["metadata"]["labels"][names.RUN_LABEL]
-    if workflow is None or not logs.show_pod(cluster, workflow, stage, unit):
-        logs.show_stored(cluster, run, stage, unit)
+        logs.show_stored(cluster, run, wanted)
+        return
+    if not logs.show_pod(cluster, workflow, wanted):
+        logs.show_stored(cluster, run or workflow["metadata"]["labels"][names.RUN_LABEL], wanted)

@@ -1,4 +1,7 @@
-"""`python -m pipelines render`: the chart's files from the workflow's source."""
+"""`python -m pipelines render`: the chart's files from the workflow's source.
+
+Hera is imported where it is used: it takes a second, and `--help` does without.
+"""
 
 import argparse
 

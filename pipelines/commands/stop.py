@@ -2,6 +2,11 @@
 
 import argparse
 
+from pipelines import names
+from pipelines.api import submission, wait, workflow_request
+from pipelines.commands import options
+from pipelines.operations.one_pod_workflow import note
+
 HELP = "stop a run; make submit goes on from what is done"
 EPILOG = """\
 writes   shutdown: Stop into the run's Workflow: its pods end, the exit handler removes its training job
@@ -13,17 +18,10 @@ INTERRUPTED = "the run is still stopping; make watch shows it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.commands.options import add_run
-
-    add_run(parser)
+    options.add_run(parser)
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines import names
-    from pipelines.api import submission, wait, workflow_request
-    from pipelines.commands import options
-    from pipelines.operations.one_pod_workflow import note
-
     cluster = options.connect(args)
     workflow = submission.newest_run(cluster, options.run_name(args, cluster.target))
     name = workflow["metadata"]["name"]

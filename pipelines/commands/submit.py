@@ -3,6 +3,14 @@
 import argparse
 import sys
 
+from pipelines.api import submission, workflow_request
+from pipelines.api.run_reference import make_variables
+from pipelines.commands import options
+from pipelines.operations import one_pod_workflow
+from synaug.errors import UsageError
+from synaug.run.forecast import cost_limit_violation
+from synaug.run.stages import long_stages
+
 HELP = "plan, show the estimate, then start the run; what is done already is not made again"
 EPILOG = """\
 reads    run.yaml (or a preset) and the files that it names, here; what is done, in the cluster
@@ -15,42 +23,30 @@ INTERRUPTED = "interrupted before the run was started; make submit again"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from pipelines.commands.options import add_planned
-
     parser.add_argument("--yes", action="store_true", help="spend more than limits.cost without asking")
-    add_planned(parser)
+    options.add_planned(parser)
 
 
 def main(args: argparse.Namespace) -> None:
-    from pipelines.api import submission, workflow_request
-    from pipelines.commands import options
-    from pipelines.operations import planning
-
     cluster = options.connect(args)
-    job = options.read_job(args, cluster.target)
+    reference = options.read_reference(args, cluster.target)
     template = submission.check_chart(cluster)
-    submission.refuse_live(cluster, job.run)
-    estimate = planning.plan(cluster, job)
+    submission.refuse_live(cluster, reference.run)
+    estimate = one_pod_workflow.plan(cluster, reference)
     print(estimate["text"], flush=True)
-    confirm(estimate, job.config.limits.cost, args.yes)
-    submission.create(
-        cluster, workflow_request.workflow("run", job.workflow, {"run": job.run, "config": job.text}, job.run)
-    )
-    print(f"\nsubmitted {job.workflow} to namespace {cluster.namespace} of {cluster.target.name}")
-    print(
-        f"watch it: make watch {options.targets(cluster, job.run)}\nArgo:     {submission.ui_line(cluster, template, job.workflow)}"
-    )
+    confirm(estimate, reference.config.limits.cost, args.yes)
+    parameters = {"run": reference.run, "config": reference.text}
+    submission.create(cluster, workflow_request.workflow("run", reference.workflow, parameters, reference.run))
+    print(f"\nsubmitted {reference.workflow} to namespace {cluster.namespace} of {cluster.target.name}")
+    print(f"watch it: make watch {make_variables(cluster, reference.run)}")
+    print(f"Argo:     {submission.ui_line(cluster, template, reference.workflow)}")
 
 
 def confirm(estimate: dict, limit: float | None, yes: bool) -> None:
-    """Asks above limits.cost, or where the cost of all that is left is unknown.
+    """Ask above limits.cost, or where the cost of all that is left is unknown.
 
     Raises UsageError for a no, and where nobody can be asked.
     """
-    from synaug.errors import UsageError
-    from synaug.run.forecast import cost_limit_violation
-    from synaug.run.stages import long_stages
-
     whole = estimate["whole"]
     if yes or all(stage["done"] >= stage["total"] for stage in map(estimate["stages"].get, long_stages())):
         return

@@ -1,6 +1,7 @@
 """The log of one stage's unit: from its pod while that exists, else from the store."""
 
 import sys
+from typing import NamedTuple
 
 from pipelines import names
 from pipelines.api import submission, wait
@@ -14,56 +15,66 @@ from synaug.run.stages import STAGES, Scope
 OF_SHARD = [name for name, stage in STAGES.items() if stage.scope is Scope.SHARD]
 OF_ARM = [name for name, stage in STAGES.items() if stage.scope is Scope.TRAINING]
 SINGLE = ["plan", *(name for name, stage in STAGES.items() if stage.scope is Scope.RUN), "finish"]
-WORKER_LOG = (
-    "--- the end of the log of "  # what a launcher prints of a worker that failed (pipelines.launcher.launcher)
-)
+# what a launcher prints before the log of a worker that failed (pipelines.launcher.launcher)
+WORKER_LOG = "--- the end of the log of "
 STARTED = ("Running", "Succeeded", "Failed")
 
 
-def wanted(stage: str | None, shard: int | None, arm: str | None, seed: int | None) -> tuple[str, str]:
-    """(stage, unit). Raises UsageError for what names no pod."""
+class StageUnit(NamedTuple):
+    """A stage and one of its units: `017`, `auxbn-1x-0`, or nothing for a stage that is done once."""
+
+    stage: str
+    unit: str
+
+
+def stage_unit(stage: str | None, shard: int | None, arm: str | None, seed: int | None) -> StageUnit:
+    """Decide which log is meant. Raises UsageError for what names no pod."""
     ways = "SHARD=N [STAGE=prompts], ARM=NAME [SEED=N] [STAGE=evaluate], or STAGE=" + "|".join(SINGLE)
     stage = stage or ("images" if shard is not None else "train" if arm is not None else None)
     if stage in OF_SHARD and shard is not None and arm is None:
-        return stage, f"{shard:03d}"
+        return StageUnit(stage, f"{shard:03d}")
     if stage in OF_ARM and arm is not None and shard is None:
-        return stage, f"{arm}-{seed or 0}"
+        return StageUnit(stage, f"{arm}-{seed or 0}")
     if stage in SINGLE and shard is None and arm is None:
-        return stage, ""
+        return StageUnit(stage, "")
     raise UsageError(f"which log? Give {ways}")
 
 
-def show_pod(cluster: Cluster, workflow: dict, stage: str, unit: str) -> bool:
-    """Prints it to the end, waiting for a pod that is to start. False where there is no pod any more, or no such task yet.
+def show_pod(cluster: Cluster, workflow: dict, wanted: StageUnit) -> bool:
+    """Print a pod's log to the end, waiting for a pod that is to start.
 
-    Of a training it is the launcher's; where that failed and said nothing of its workers' log, theirs is shown after it.
+    False where there is no pod any more, or no such task yet. Of a training it is the launcher's; where that failed
+    and has nothing of its workers' log, theirs is shown after it.
     """
     name = workflow["metadata"]["name"]
-    for now in wait.follow(cluster, name):
-        task = next((t for t in argo_nodes.tasks(now or {}) if (t.stage, t.unit) == (stage, unit)), None)
+    for state in wait.follow(cluster, name):
+        if state is None:
+            return False
+        task = next((task for task in argo_nodes.tasks(state) if (task.stage, task.unit) == wanted), None)
         if task is None:
             return False
         pod = pod_of(task, cluster.pods(f"{ARGO_LABEL}={name}"))
-        if pod is None and (task.phase != "Running" or wait.finished(now)):
+        if pod is None and (task.phase != "Running" or wait.finished(state)):
             return False
         if pod and _started(pod):
-            told = False
+            has_worker_log = False
             for line in cluster.follow_log(pod["metadata"]["name"]):
-                told = told or line.startswith(WORKER_LOG)
-                if " argo=true" not in line:  # argoexec's own
+                has_worker_log = has_worker_log or line.startswith(WORKER_LOG)
+                if not argo_nodes.is_executors(line):
                     print(line, flush=True)
-            if stage == "train" and pod["status"]["phase"] == "Failed" and not told:
-                _show_workers(cluster, workflow["metadata"]["labels"][names.RUN_LABEL], unit)
+            if wanted.stage == "train" and pod["status"]["phase"] == "Failed" and not has_worker_log:
+                _show_workers(cluster, workflow["metadata"]["labels"][names.RUN_LABEL], wanted)
             return True
     return False
 
 
-def _show_workers(cluster: Cluster, run: str, unit: str) -> None:
+def _show_workers(cluster: Cluster, run: str, wanted: StageUnit) -> None:
     try:
-        show_stored(cluster, run, "train", unit, title=f"{WORKER_LOG}its workers, from the store:")
+        show_stored(cluster, run, wanted, title=f"{WORKER_LOG}its workers, from the store:")
     except DataError:
         print(
-            f"its workers left no log in the store: train-{unit} ended before they ran, or was killed", file=sys.stderr
+            f"its workers left no log in the store: train-{wanted.unit} ended before they ran, or was killed",
+            file=sys.stderr,
         )
 
 
@@ -74,8 +85,9 @@ def _started(pod: dict) -> bool:
     )
 
 
-def show_stored(cluster: Cluster, run: str, stage: str, unit: str, title: str = "") -> None:
-    """Prints the end of the failed stage's log. Raises DataError where it left none."""
+def show_stored(cluster: Cluster, run: str, wanted: StageUnit, title: str = "") -> None:
+    """Print the end of the failed stage's log. Raises DataError where it left none."""
+    stage, unit = wanted
     submission.check_chart(cluster, "fetch")
     try:
         data = log_transfer.fetch_object(cluster, run, f"logs/{stage}-{unit or 'all'}")
@@ -86,7 +98,5 @@ def show_stored(cluster: Cluster, run: str, stage: str, unit: str, title: str = 
         raise DataError(
             f"{name} of run {run} has no pod, and left no log: it has not begun, or it did not fail ({error})"
         ) from error
-    print(
-        "".join(f"{line}\n" for line in [*([title] if title else []), *data.decode(errors="replace").splitlines()]),
-        end="",
-    )
+    for line in [*([title] if title else []), *data.decode(errors="replace").splitlines()]:
+        print(line)

@@ -2,22 +2,25 @@
 
 import re
 
-from pipelines.status.argo_nodes import LOST, Attempt, Task
+from pipelines.status.argo_nodes import LOST, Attempt, NodeTask
 
-CAUSES = {LOST: "preempted", 143: "preempted", 137: "killed", 64: "Argo's executor"}
-PASSING = [  # exit 170: what stands in the stage's line -> the cause; the first that is found
+CAUSES: dict[int | None, str] = {LOST: "preempted", 143: "preempted", 137: "killed", 64: "Argo's executor"}
+PASSING = [  # exit 170: what the stage's line has -> the cause; the first that is found
     (r"\bthe hub\b", "hub"),
     (r"\b(s3|file)://|\bthe store\b|stayed (out of reach after|busy or broken)", "store"),
     (r"\bAPI server\b", "API server"),
     (r"\bno progress\b", "stalled"),
     (r"\b(ranks?|peers?|workers?|PyTorchJob)\b", "lost peer"),
 ]
-COME_BACK = {  # where it does not pass by itself
-    "hub": "bring the hub into reach of the pods, or have the models in a claim (models.claim of the chart), then make submit",
+COME_BACK: dict[str | None, str] = {  # where it does not pass by itself
+    "hub": "bring the hub into reach of the pods, or have the models in a claim (models.claim of the chart), then make "
+    "submit",
     "store": "bring the store or endpoint back (store.url, store.endpoint of the chart), then make submit",
     "API server": "once the cluster's API server is back, make submit",
-    "stalled": "the log has the stacks of its threads; for work that is only slow, more compute.stall_minutes; then make submit",
-    "lost peer": "workers were lost again and again: look at their nodes' events and the network, then make submit: it goes on",
+    "stalled": "the log has the stacks of its threads; for work that is only slow, more compute.stall_minutes; then "
+    "make submit",
+    "lost peer": "workers were lost again and again: look at their nodes' events and the network, then make submit: it "
+    "goes on",
     None: "what it waited for did not come back; the log says more; then make submit",
 }
 NODES = re.compile(r"(\d+)/(\d+) nodes are available: (.*?)(?: preemption: .*|$)", re.DOTALL)
@@ -26,23 +29,25 @@ WAITING = {  # a container's waiting reason that does not pass by itself -> what
     "ImagePullBackOff": "the image cannot be pulled: image.repository, image.tag and imagePullSecrets of the chart",
     "ErrImagePull": "the image cannot be pulled: image.repository, image.tag and imagePullSecrets of the chart",
     "InvalidImageName": "image.repository or image.tag of the chart is no image's name",
-    "CreateContainerConfigError": "a Secret or ConfigMap that the chart names is missing: store.secret, models.tokenSecret",
+    "CreateContainerConfigError": "a Secret or ConfigMap that the chart names is missing: store.secret, "
+    "models.tokenSecret",
     "CrashLoopBackOff": "the container ends at once; its log says why",
 }
-FIXES = {
-    2: "mend the configuration, then make submit",
+FIXES: dict[int | None, str] = {
+    2: "repair the configuration, then make submit",
     3: "do what the line says, then make submit: what is done stays done",
     4: "a model, licence or token that can be used (models.tokenSecret of the chart), then make submit",
     64: "Argo's own executor failed: its log is `kubectl logs POD -c wait`; then make submit",
     70: "a defect of synaug: the log says where; please report it",
     143: "it was ended again and again: look at the nodes' preemptions and the quota, then make submit",
-    137: "the node killed it, not for its own limit of memory: look at the node's memory and the pod's events, then make submit",
+    137: "the node killed it, not for its own limit of memory: look at the node's memory and the pod's events, then "
+    "make submit",
     LOST: "its pods were lost again and again: look at the nodes' events, then make submit",
 }
 
 
 def cause(attempt: Attempt) -> str:
-    """In a word or two."""
+    """Name an attempt's end in a word or two."""
     if attempt.out_of_memory:
         return "out of memory"
     passing = _passing(attempt.line) if attempt.code == 170 else None
@@ -53,22 +58,23 @@ def _passing(line: str) -> str | None:
     return next((name for pattern, name in PASSING if re.search(pattern, line)), None)
 
 
-def fix(task: Task) -> str:
+def fix(task: NodeTask) -> str:
+    """Say what to do about a failed task."""
     if task.out_of_memory:
         return f"more memory: pods.{task.stage}.resources.limits.memory of the chart, helm upgrade, then make submit"
     if overdue(task):
         return f"more time: pods.{task.stage}.deadlineHours of the chart, helm upgrade, then make submit: it goes on"
     if refused(task):
         return (
-            "the cluster does not admit the pod: mend the chart's values by that line, helm upgrade, then make submit"
+            "the cluster does not admit the pod: repair the chart's values by that line, helm upgrade, then make submit"
         )
     if task.code == 170:
         return COME_BACK[_passing(task.line)]
     return FIXES.get(task.code, "the log says more; then make submit")
 
 
-def end(task: Task) -> str:
-    """How a failed task ended: `exit 4`, or what its pod met."""
+def end(task: NodeTask) -> str:
+    """Say how a failed task ended: `exit 4`, or what happened to its pod."""
     if overdue(task):
         return "out of time"
     if task.code in (None, LOST):
@@ -76,17 +82,18 @@ def end(task: Task) -> str:
     return f"exit {task.code}"
 
 
-def overdue(task: Task) -> bool:
-    """activeDeadlineSeconds of its pod."""
+def overdue(task: NodeTask) -> bool:
+    """Say whether the activeDeadlineSeconds of its pod are over."""
     return "DeadlineExceeded" in task.message or "longer than the specified deadline" in task.line
 
 
-def refused(task: Task) -> bool:
-    """The API server did not take its pod."""
+def refused(task: NodeTask) -> bool:
+    """Say whether the API server did not take its pod."""
     return re.search(r"is (forbidden|invalid)", task.message + task.line) is not None
 
 
-def log_command(task: Task) -> str:
+def log_command(task: NodeTask) -> str:
+    """Spell the command that shows a task's log."""
     if "shard" in task.inputs:
         stage = "" if task.stage == "images" else f" STAGE={task.stage}"
         return f"make logs SHARD={int(task.inputs['shard'])}{stage}"
@@ -97,8 +104,8 @@ def log_command(task: Task) -> str:
 
 
 def pending(pod: dict, events: list[dict], autoscaler: str | None = None) -> str | None:
-    """Why a pod that should run does not; None while it is only starting. autoscaler: why no node is added."""
-    scheduled = next((c for c in pod["status"].get("conditions", []) if c["type"] == "PodScheduled"), {})
+    """Say why a pod that should run does not; None while it is only starting. autoscaler: why no node is added."""
+    scheduled: dict = next((c for c in pod["status"].get("conditions", []) if c["type"] == "PodScheduled"), {})
     of_pod = [e for e in events if e["involvedObject"].get("uid") == pod["metadata"].get("uid")]
     if scheduled.get("status") == "False":
         message = scheduled.get("message") or _last(of_pod, "FailedScheduling") or "no node yet"
@@ -115,7 +122,10 @@ def pending(pod: dict, events: list[dict], autoscaler: str | None = None) -> str
 
 
 def unschedulable(message: str) -> str:
-    """`0/71 nodes are available: 64 Insufficient nvidia.com/gpu, 7 ...` -> `0/71 nodes: insufficient nvidia.com/gpu`"""
+    """Shorten the scheduler's message.
+
+    `0/71 nodes are available: 64 Insufficient nvidia.com/gpu, 7 ...` -> `0/71 nodes: insufficient nvidia.com/gpu`
+    """
     found = NODES.search(message)
     if not found:
         return _short(message)
@@ -124,7 +134,7 @@ def unschedulable(message: str) -> str:
 
 
 def autoscaler(events: list[dict]) -> str | None:
-    """Why the cluster autoscaler adds no node, as it last said of any of the pods."""
+    """Say why the cluster autoscaler adds no node, by its last event of any of the pods."""
     message = _last(events, "NotTriggerScaleUp")
     if message is None:
         return None
@@ -134,7 +144,7 @@ def autoscaler(events: list[dict]) -> str | None:
 
 
 def quota(message: str) -> str | None:
-    """A node that waits because the namespace's quota is used up."""
+    """Shorten the message of a node that waits because the namespace's quota is used up; None for others."""
     if "exceeded quota" not in message:
         return None
     return _short("exceeded quota" + message.split("exceeded quota", 1)[1])

@@ -9,21 +9,25 @@ WORKING = ("main", "pytorch")  # the container that does the work: Argo's name f
 
 
 def node(pod: dict) -> str | None:
-    """The id of the Workflow's node that a pod of Argo's stands for."""
+    """Read the id of the Workflow's node that a pod of Argo's belongs to."""
     return pod["metadata"].get("annotations", {}).get(NODE_ANNOTATION)
 
 
 def stage(pod: dict) -> str | None:
+    """Read the stage of a pod."""
     return pod["metadata"].get("labels", {}).get(names.STAGE_LABEL)
 
 
 def job(pod: dict) -> str | None:
-    """The PyTorchJob of a worker."""
+    """Read the PyTorchJob of a worker."""
     return pod["metadata"].get("labels", {}).get("training.kubeflow.org/job-name")
 
 
 def began(pod: dict) -> datetime | None:
-    """When its container began to run; None while it waits for a node, an image or a volume, and once it has ended."""
+    """Return when a pod's container began to run.
+
+    None while it waits for a node, an image or a volume, and once it has ended.
+    """
     for container in pod["status"].get("containerStatuses", []):
         if container["name"] in WORKING and (running := container.get("state", {}).get("running")):
             return datetime.fromisoformat(running["startedAt"])
@@ -31,12 +35,12 @@ def began(pod: dict) -> datetime | None:
 
 
 def waited(pod: dict) -> float | None:
-    """Seconds from its creation until it began; None before."""
+    """Return the seconds from a pod's creation until it began; None before."""
     moment = began(pod)
     return (moment - datetime.fromisoformat(pod["metadata"]["creationTimestamp"])).total_seconds() if moment else None
 
 
 def gpus(pod: dict) -> int:
-    """Those that it asks for, 1 where none is named."""
+    """Count the GPUs that a pod asks for, 1 where none is named."""
     limits = [container.get("resources", {}).get("limits", {}) for container in pod["spec"]["containers"]]
     return sum(int(number) for limit in limits for resource, number in limit.items() if resource.endswith("/gpu")) or 1

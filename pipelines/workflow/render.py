@@ -3,36 +3,42 @@
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from pipelines.workflow import dag, training_job
+
 FILES = Path(__file__).parents[2] / "helm" / "synaug" / "files"
-HEAD = "# Written by `make render` from pipelines/; do not edit. The chart merges its values into it (helm/synaug/templates/).\n"
+HEAD = (
+    "# Written by `make render` from pipelines/; do not edit. The chart merges its values into it "
+    "(helm/synaug/templates/).\n"
+)
+BUILDERS = {"run": dag.run, "plan": dag.plan, "import": dag.import_, "preview": dag.preview, "fetch": dag.fetch}
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def objects() -> dict[str, dict[str, Any]]:
-    """File name -> Kubernetes object."""
-    from pipelines.workflow import dag, training_job
-
-    made = {"run": dag.run, "plan": dag.plan, "import": dag.import_, "preview": dag.preview, "fetch": dag.fetch}
-    return {f"{name}.yaml": build().to_dict() for name, build in made.items()} | {
-        "training-job.yaml": training_job.base()
-    }
+    """Make the Kubernetes objects, by file name."""
+    templates = {f"{name}.yaml": build().to_dict() for name, build in BUILDERS.items()}
+    return templates | {"training-job.yaml": training_job.base()}
 
 
 def rendered() -> dict[str, str]:
-    """File name -> text, the same bytes wherever it is made: keys sorted, nothing that Hera merely defaults."""
-    import yaml
+    """Make the files' text, by file name: the same bytes wherever it is made.
 
-    class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data):
-            return True
-
+    Keys are sorted, and nothing is there that Hera merely defaults.
+    """
     return {
-        name: HEAD + yaml.dump(made, Dumper=Dumper, sort_keys=True, width=140, allow_unicode=True)
+        name: HEAD + yaml.dump(made, Dumper=_Dumper, sort_keys=True, width=140, allow_unicode=True)
         for name, made in objects().items()
     }
 
 
 def write(folder: Path = FILES) -> list[str]:
-    """Writes what differs; returns those names."""
+    """Write the files that differ; return their names."""
     folder.mkdir(parents=True, exist_ok=True)
     changed = []
     for name, text in rendered().items():

@@ -1,11 +1,16 @@
-"""The PyTorchJob, all of Kubeflow in one file: its base, which the chart completes and mounts for the launcher, and one arm's job from it.
+"""The PyTorchJob, all of Kubeflow in one file: its base and one arm's job from it.
 
-Read in training-operator 1.9.3: with `elasticPolicy` and no Master, worker-0 hosts the c10d store, no init container is added, and one
-worker's success ends the job. ExitCode starts a worker again at 128 or more, also one gone without a code; below that the job is Failed.
+The chart completes the base and mounts it for the launcher. Read in training-operator 1.9.3: with `elasticPolicy` and
+no Master, worker-0 hosts the c10d store, no init container is added, and one worker's success ends the job. ExitCode
+starts a worker again at 128 or more, also one gone without a code; below that the job is Failed.
+
+Hera is imported where it is used: it takes a second, and the launcher does without.
 """
 
 import copy
 from typing import Any
+
+from pydantic import BaseModel
 
 from pipelines import names
 from synaug import __version__
@@ -16,9 +21,12 @@ GROUP, VERSION, PLURAL, KIND = "kubeflow.org", "v1", "pytorchjobs", "PyTorchJob"
 
 
 def base() -> dict[str, Any]:
-    """files/training-job.yaml. The chart sets image, resources, selectors, tolerations, environment, replicas, processes,
-    the size of /dev/shm and the deadline."""
-    from pipelines.workflow import pods  # Hera: the launcher does without
+    """Make files/training-job.yaml.
+
+    The chart sets image, resources, selectors, tolerations, environment, replicas, processes, the size of /dev/shm and
+    the deadline.
+    """
+    from pipelines.workflow import pods
 
     container = {
         "name": CONTAINER,
@@ -49,12 +57,12 @@ def base() -> dict[str, Any]:
             "labels": dict(metadata["labels"]),
         },
         "spec": {
-            # maxRestarts 0: a lost rank ends torchrun, the command turns that into 170, and the operator starts the worker anew
+            # maxRestarts 0: a lost rank ends torchrun, the command turns that into 170, and the operator starts the
+            # worker again
             "elasticPolicy": {"rdzvBackend": "c10d", "minReplicas": WORKERS, "maxReplicas": WORKERS, "maxRestarts": 0},
             "nprocPerNode": "1",
-            "runPolicy": {
-                "cleanPodPolicy": "Running"
-            },  # no backoffLimit: over days workers are lost more often than any small number
+            # no backoffLimit: over days workers are lost more often than any small number
+            "runPolicy": {"cleanPodPolicy": "Running"},
             "pytorchReplicaSpecs": {
                 "Worker": {
                     "replicas": WORKERS,
@@ -67,49 +75,36 @@ def base() -> dict[str, Any]:
 
 
 def job(base: dict[str, Any], *, store: str, run: str, arm: str, seed: int, workflow: str, uid: str) -> dict[str, Any]:
-    """One arm's job. It goes with its Workflow, whose deletion it does not hold up: blockOwnerDeletion would need a right on finalizers."""
-    made = copy.deepcopy(base)
+    """Make one arm's job, which is deleted with its Workflow.
+
+    It does not hold up the Workflow's deletion: blockOwnerDeletion would need a right on finalizers.
+    """
+    training = copy.deepcopy(base)
     labels = {names.RUN_LABEL: run, names.WORKFLOW_LABEL: workflow, names.STAGE_LABEL: "train"}
-    metadata = made["metadata"]
+    metadata = training["metadata"]
     metadata["name"] = names.training_job(workflow, arm, seed)
     metadata["labels"] = metadata.get("labels", {}) | labels
     metadata["ownerReferences"] = [
         {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": workflow, "uid": uid}
     ]
-    worker = made["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]
+    worker = training["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]
     worker.setdefault("metadata", {}).setdefault("labels", {}).update(labels)
     container = next(each for each in worker["spec"]["containers"] if each["name"] == CONTAINER)
-    given = [
-        "--store",
-        store,
-        "--run",
-        run,
-        "--arm",
-        arm,
-        "--seed",
-        str(seed),
-        "--nproc-per-node",
-        made["spec"]["nprocPerNode"],
-    ]
+    options = {"store": store, "run": run, "arm": arm, "seed": seed, "nproc-per-node": training["spec"]["nprocPerNode"]}
+    command, *settings = container["args"]  # execution settings of the chart come last
     container["args"] = [
-        container["args"][0],
-        *given,
-        *container["args"][1:],
-    ]  # execution settings of the chart stand last
-    return made
+        command,
+        *(str(word) for key, value in options.items() for word in (f"--{key}", value)),
+        *settings,
+    ]
+    return training
 
 
 def owner(job: dict[str, Any]) -> str | None:
-    """The uid of the Workflow that a job belongs to."""
-    return next(
-        (
-            reference["uid"]
-            for reference in job["metadata"].get("ownerReferences", ())
-            if reference["kind"] == "Workflow"
-        ),
-        None,
-    )
+    """Find the uid of the Workflow that a job belongs to."""
+    references = job["metadata"].get("ownerReferences", ())
+    return next((reference["uid"] for reference in references if reference["kind"] == "Workflow"), None)
 
 
-def _plain(model) -> dict[str, Any]:
+def _plain(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(by_alias=True, exclude_none=True)

@@ -1,6 +1,7 @@
 """The development cluster, booted once; the first run, on which several tests look."""
 
 import dataclasses
+import json
 import os
 import secrets
 from pathlib import Path
@@ -10,14 +11,19 @@ import yaml
 
 from k8s.process import processes
 from k8s.settings import Settings
+from synaug.config.load import dump_config, load_config
 from tests.cluster.development import STATE, Cluster, Objects, command
 from tests.cluster.phases import TIMES, phase
 
 FOLDER = Path(__file__).parent
 SETTINGS = [
-    "prompts.senses=false", "prompts.values=2", "training.steps=40", "images.part_images=40", "tests={test: {split: test, domain: in}}",
+    "prompts.senses=false",
+    "prompts.values=2",
+    "training.steps=40",
+    "images.part_images=40",
+    "tests={test: {split: test, domain: in}}",
     "arms={auxbn-1x: {kind: auxbn, scale: 1x}, auxbn-2x: {kind: auxbn, scale: 2x}}",
-]  # fmt: skip
+]
 
 
 def pytest_collection_modifyitems(items):
@@ -55,8 +61,6 @@ def cluster():
 @pytest.fixture(scope="session")
 def config_file(tmp_path_factory) -> str:
     """A small cut of the demo: 16 images a class, few steps."""
-    from synaug.config.load import dump_config, load_config
-
     config = load_config("cluster", SETTINGS)
     path = tmp_path_factory.mktemp("config") / "run.yaml"
     path.write_text(dump_config(config))
@@ -107,8 +111,6 @@ def commands(config_file):
 @pytest.fixture(scope="session")
 def objects(cluster) -> Objects:
     """The store, read from outside as the pods do not."""
-    import json
-
     access, secret = json.loads((STATE / "store-credentials.json").read_text())
     service = cluster.core.read_namespaced_service("s3", "storage")
     values = yaml.safe_load((FOLDER.parents[1] / "k8s" / "values.yaml").read_text())

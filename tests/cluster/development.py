@@ -1,4 +1,4 @@
-"""The development cluster as the tests see it: its own kubeconfig, its store, the command line against it; and faults, for it alone."""
+"""The development cluster as the tests see it: its kubeconfig, its store, the command line; faults for it alone."""
 
 import json
 import os
@@ -13,6 +13,8 @@ from typing import Any
 import boto3
 from botocore.config import Config as BotoConfig
 from kubernetes import client, config
+
+from pipelines.status.argo_nodes import nodes_of
 
 ROOT = Path(__file__).parents[2]
 STATE = ROOT / "work" / "cluster"
@@ -99,8 +101,6 @@ class Cluster:
 
     def nodes(self, name: str, template: str | None = None, kind: str = "Pod") -> list[dict]:
         """Nodes of a workflow, by template and kind, in the order of their start."""
-        from pipelines.status.argo_nodes import nodes_of
-
         found = [
             n
             for n in nodes_of(self.workflow(name) or {}).values()

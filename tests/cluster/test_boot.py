@@ -15,9 +15,8 @@ import pytest
 
 from k8s import cluster, host
 from k8s.control_plane import kubectl
-from k8s.errors import BootError
 from k8s.images import PAUSE
-from k8s.process import await_condition, owned, processes, start
+from k8s.process import BootError, await_condition, owned, processes, start
 from k8s.settings import REPOSITORY, Settings
 from k8s.tools import build_all
 
@@ -78,7 +77,7 @@ def machine() -> dict[str, Counter]:
     links = json.loads(output("ip", "-json", "address"))
     seen = {
         "processes": programs(),
-        "mounts": [f"{point} {kind}" for point, kind in host.mounts()],
+        "mounts": [f"{mount.point} {mount.kind}" for mount in host.mounts()],
         "network namespaces": network_namespaces(),
         "addresses": [f"{link['ifname']} {[info['local'] for info in link['addr_info']]}" for link in links],
         "routes": [
@@ -98,7 +97,7 @@ def machine() -> dict[str, Counter]:
 
 
 def programs() -> list[str]:
-    """Names of live processes, of the kinds that a cluster has; not of zombies (Z), which are ended children of this test."""
+    """Name the live processes of the kinds that a cluster has; not zombies (Z): ended children of this test."""
     found = [re.match(r"\d+ \((.+)\) (.)", text) for text in texts("/proc", "[0-9]*/stat").values()]
     return sorted(match[1] for match in found if match[1] in PROGRAMS and match[2] != "Z")
 
@@ -153,8 +152,8 @@ def test_down_leaves_the_machine_as_it_was(settings):
 
 def test_down_cleans_up_after_a_boot_that_was_killed(settings):
     before = machine()
-    program = "import sys; from pathlib import Path; from k8s import cluster; from tests.cluster.test_boot import made_for_tests; "
-    program += "cluster.boot(made_for_tests(Path(sys.argv[1])))"
+    program = "import sys; from pathlib import Path; from k8s import cluster; "
+    program += "from tests.cluster.test_boot import made_for_tests; cluster.boot(made_for_tests(Path(sys.argv[1])))"
     boot = subprocess.Popen(
         [sys.executable, "-c", program, str(settings.state)], cwd=REPOSITORY, stdout=subprocess.DEVNULL
     )

@@ -1,4 +1,4 @@
-"""One run that everything happens to ends with the same bytes; stopped and deleted half way it leaves nothing and goes on."""
+"""One run that everything happens to ends with the same bytes; stopped or deleted half way it goes on."""
 
 import threading
 
@@ -23,7 +23,7 @@ def shard_of(pod) -> str:
 
 
 def delete_and_see_another(cluster: Cluster, stage: str, run: str) -> None:
-    """A running pod of the stage, killed at once. Argo makes another, of the same attempt if it was young, else of the next."""
+    """Kill a running pod of the stage at once; Argo makes another, of the same attempt if it was young."""
     pod = until(lambda: running(cluster, stage, run), f"a pod of {stage} runs", seconds=400)
     cluster.delete_pod(pod.metadata.name)
 

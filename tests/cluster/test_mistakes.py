@@ -1,4 +1,4 @@
-"""What a person may get wrong, on a real cluster: one line, the fix, an exit code; nothing is tried again that cannot get better."""
+"""What a person may get wrong, on a real cluster: one line, the fix, an exit code; no retry where none can help."""
 
 import subprocess
 import time
@@ -7,6 +7,10 @@ import pytest
 import yaml
 
 from k8s.tools import binary
+from pipelines import names
+from pipelines.api import workflow_request
+from pipelines.workflow import render
+from synaug.config.load import dump_config, load_config
 from tests.cluster.development import NAMESPACE, ROOT, STATE, command, until
 from tests.cluster.phases import phase
 
@@ -19,10 +23,8 @@ def said(done: subprocess.CompletedProcess) -> str:
 def chart(cluster):
     """upgrade(NAME=VALUE): the chart with other values, as it was after the test."""
     cluster.check_marker()
-    helm = [
-        binary("helm"), "--kubeconfig", cluster.kubeconfig, "upgrade", "synaug", ROOT / "helm/synaug", "--namespace", NAMESPACE,
-        "--values", ROOT / "k8s/values.yaml",
-    ]  # fmt: skip
+    helm = [binary("helm"), "--kubeconfig", cluster.kubeconfig, "upgrade", "synaug", ROOT / "helm/synaug"]
+    helm += ["--namespace", NAMESPACE, "--values", ROOT / "k8s/values.yaml"]
 
     def upgrade(*values: str) -> None:
         given = [part for value in values for part in ("--set-string", value)]
@@ -160,11 +162,7 @@ def test_another_version_of_the_chart_is_refused(cluster, first_run):
 
 
 def test_a_request_is_made_and_sent_within_two_seconds(cluster, config_file):
-    """Rendering all templates, reading the configuration, sending the Workflow (dry run: nothing is started); the best of three."""
-    from pipelines import names
-    from pipelines.api import workflow_request
-    from pipelines.workflow import render
-    from synaug.config.load import dump_config, load_config
+    """Render all templates, read the configuration, send the Workflow (dry run: nothing starts); the best of three."""
 
     def seconds() -> float:
         begun = time.monotonic()

@@ -75,7 +75,10 @@ def test_people_may_do_what_is_listed_in_this_namespace_and_nothing_in_another(c
 
 
 def test_a_workflow_that_brings_its_own_pod_is_not_run(cluster):
-    """Else who may create one could run any pod with any Secret of the namespace: k8s/prerequisites.py sets templateReferencing: Strict."""
+    """Else who may create one could run any pod with any Secret of the namespace.
+
+    k8s/prerequisites.py sets templateReferencing: Strict.
+    """
     where = ("argoproj.io", "v1alpha1", NAMESPACE, "workflows")
     own = {
         "entrypoint": "main",

@@ -1,4 +1,4 @@
-"""The whole job on a real API server, kubelet, Argo and training operator, in a namespace that enforces the restricted level."""
+"""The whole job on a real API server, kubelet, Argo and training operator, in a restricted namespace."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

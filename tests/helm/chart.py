@@ -103,7 +103,10 @@ def pods(documents: list[dict]) -> Iterator[Pod]:
 
 
 def argo_pod(workflow: dict, template: dict) -> dict:
-    """What Argo 3.7.18 makes of a template (workflow/controller/workflowpod.go): its init and wait containers come without a context."""
+    """Make of a template what Argo 3.7.18 does (workflow/controller/workflowpod.go).
+
+    Its init and wait containers come without a context.
+    """
     mounted = {mount["name"] for mount in template["container"].get("volumeMounts", ())}
     volumes = [{"name": name, "emptyDir": {}} for name in ("var-run-argo", "tmp-dir-argo")] + template.get(
         "volumes", []

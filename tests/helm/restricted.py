@@ -1,6 +1,7 @@
 """The *restricted* level of the Pod Security Standards, with all of *baseline*, over a pod's spec.
 
-Source: kubernetes.io/docs/concepts/security/pod-security-standards, which pod-security.kubernetes.io/enforce=restricted applies.
+Source: kubernetes.io/docs/concepts/security/pod-security-standards, which the label
+pod-security.kubernetes.io/enforce=restricted applies.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""With the chart's values merged in, the objects are still what Argo 3.7.18 and training-operator 1.9.3 accept, field by field."""
+"""With the chart's values merged in, Argo 3.7.18 and training-operator 1.9.3 accept the objects, field by field."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""files/check.py, which `helm test` runs in the cluster: here against a store on disk, with the same exit codes and lines."""
+"""files/check.py, which `helm test` runs in the cluster: here against a store on disk, with its codes and lines."""
 
 import os
 import subprocess

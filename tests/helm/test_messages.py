@@ -34,7 +34,7 @@ def test_preflight_can_be_left_out():
 
 
 def notes(values: dict, folder: Path) -> str:
-    """Only an install shows them, for which helm wants a cluster: here a manifest of a copy of the chart includes them."""
+    """Only an install shows them, and wants a cluster: here a manifest of a copy of the chart includes them."""
     chart = folder / "synaug"
     shutil.copytree(CHART, chart)
     (chart / "templates" / "shown.yaml").write_text(

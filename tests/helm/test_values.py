@@ -7,9 +7,12 @@ import re
 import pytest
 import yaml
 
+from synaug.run.stages import STAGES
 from tests.helm.chart import CHART, SCENARIOS, STORE, helm, template
 
 VALUES = CHART / "values.yaml"
+# kinds of pods that are no stage: train's workers, the one-pod workflows, the exit handler, `helm test`
+HELPERS = {"plan", "import", "preview", "fetch", "finish", "worker", "test"}
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
@@ -31,11 +34,18 @@ def test_every_value_has_a_comment_of_its_own():
     assert bare == []
 
 
+def test_pods_has_a_kind_for_every_stage_and_helper_and_no_other():
+    kinds = yaml.safe_load(VALUES.read_text())["pods"]
+    assert set(kinds) == {"default", *STAGES, *HELPERS}
+    fanned = [name for name in kinds if name in STAGES and "gpus" in kinds[name]]
+    assert fanned == ["prompts", "images", "evaluate"], "train has its GPUs as `worker`; others compute nothing"
+
+
 def test_the_schema_knows_every_value():
     schema, values = resolved(SCHEMA), yaml.safe_load(VALUES.read_text())
 
     def unlike(schema: dict, values: dict, path: str = "") -> list[str]:
-        """Paths that only one of both has; optional ones of pods, which values.yaml explains once for all kinds, aside."""
+        """List paths that only one of both has, but for optional ones of pods, explained once for all kinds."""
         found = []
         for key in {*schema.get("properties", ()), *values}:
             here, known = f"{path}.{key}".lstrip("."), schema.get("properties", {}).get(key)

@@ -1,4 +1,4 @@
-"""A sitecustomize for a subprocess: the installed packages in REFUSED cannot be imported, as in an image that lacks them."""
+"""A sitecustomize for a subprocess: packages in REFUSED cannot be imported, as in an image that lacks them."""
 
 import os
 import sys

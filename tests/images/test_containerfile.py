@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from images import __main__ as images
 from images.engine import build_secrets
@@ -60,6 +62,15 @@ def test_the_code_is_readable_for_the_pods_user_whatever_the_modes_here():
 def test_packages_are_installed_before_the_code_is_copied():
     for name in ("control-packages", "stages-packages"):
         assert not [line for line in stages()[name] if line.startswith("COPY") and "synaug" in line.split()[1]]
+
+
+def test_the_stages_image_has_the_packages_of_pipelines_by_way_of_the_control_image():
+    """pyproject's dependencies, which it installs, are without them: the extra `cluster` names them for people."""
+    project = tomllib.loads((images.ROOT / "pyproject.toml").read_text())["project"]
+    extra = {Requirement(line).name for line in project["optional-dependencies"].get("cluster", ())}
+    control = set((images.ROOT / "images" / "control.txt").read_text().splitlines())
+    assert extra | {"hera", "kubernetes"} <= control
+    assert "FROM control-packages AS stages-packages" in instructions()
 
 
 def test_no_secret_is_copied_and_the_base_is_an_argument_with_a_pinned_default():

@@ -81,7 +81,7 @@ def test_launcher_exit_handler_fetch_and_the_store_on_s3_have_their_packages(onl
         "pipelines.commands.fetch",
         "pipelines.launcher.launcher",
         "pipelines.launcher.jobs",
-        "pipelines.operations.fetch",
+        "pipelines.operations.log_transfer",
         "kubernetes.client",
         "synaug.data.s3_store",
         "huggingface_hub",

@@ -1,7 +1,7 @@
 """A tiny HTTP server that answers as a Kubernetes API server does, for the objects that the client uses.
 
-Status objects are those that kube-apiserver 1.34 returns. It keeps Workflows with resource versions and watches; it runs nothing: a test
-says what becomes of a Workflow (`on_create`).
+Status objects are those that kube-apiserver 1.34 returns. It keeps Workflows with resource versions and watches; it
+runs nothing: a test decides what becomes of a Workflow (`on_create`).
 """
 
 import json
@@ -35,7 +35,8 @@ def status(code: int, reason: str, message: str, **details) -> tuple[int, dict]:
 
 def forbidden(verb: str, resource: str, group: str = "argoproj.io", user: str = "jane") -> tuple[int, dict]:
     name = f"{resource}.{group}" if group else resource
-    message = f'{name} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}" in the namespace "synaug"'
+    refusal = f'User "{user}" cannot {verb} resource "{resource}" in API group "{group}" in the namespace "synaug"'
+    message = f"{name} is forbidden: {refusal}"
     return status(403, "Forbidden", message, group=group, kind=resource)
 
 
@@ -44,7 +45,11 @@ NO_SUCH_PATH = (404, "404 page not found\n")  # a group that no CRD defines: tex
 
 
 class ApiServer:
-    """answers: [(method, path pattern, answer)], taken before anything else; answer: (code, object or text), or a callable."""
+    """An API server's state and answers.
+
+    answers: [(method, path pattern, answer)], taken before anything else; answer: (code, object or text), or a
+    callable.
+    """
 
     def __init__(self, namespace: str = "synaug", version: str = __version__):
         self.namespace, self.changed = namespace, threading.Condition()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipelines.__main__ import main
 from pipelines.api import kubeconfig as client_config
 from tests.pipelines.api_server import ApiServer, kubeconfig, serving
 
@@ -32,7 +33,6 @@ def cluster(api, no_cluster, tmp_path, monkeypatch):
 @pytest.fixture
 def client(capsys):
     """client(*arguments) -> (exit code, stdout, stderr)."""
-    from pipelines.__main__ import main
 
     def call(*arguments: str) -> tuple[int, str, str]:
         code = main(list(arguments))

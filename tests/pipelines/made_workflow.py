@@ -71,7 +71,7 @@ def whole(cost: float | None = None, price: float | None = None, unmeasured: tup
 
 
 class Nodes:
-    """add(...) appends what a pod template with a retryStrategy leaves: a Retry node and a Pod node for each attempt."""
+    """Nodes of a Workflow: `add` appends what a pod template leaves, a Retry node and a Pod node for each attempt."""
 
     def __init__(self, workflow: str):
         self.workflow, self.made = workflow, {}
@@ -110,7 +110,10 @@ class Nodes:
 def attempt(
     phase: str = "Running", *, exit: int | None = None, line: str = "", summary: dict | None = None, **more
 ) -> dict:
-    """exit None of a failed one: a pod that is gone. One that has ended took as long as its summary says, else a minute."""
+    """Make a Pod node; exit None of a failed one: a pod that is gone.
+
+    One that has ended took as long as its summary says, else a minute.
+    """
     made = {"phase": phase, "progress": "0/1"}
     if phase not in ("Pending", "Running"):
         ended = datetime.fromisoformat(STARTED) + timedelta(seconds=round((summary or {}).get("seconds", 60)))

@@ -1,4 +1,4 @@
-"""Validation that also refuses what a schema does not name, as an API server with full CRDs and strict validation does."""
+"""Validation that also refuses what a schema does not name, as an API server with full CRDs does."""
 
 import functools
 import gzip

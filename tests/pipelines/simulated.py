@@ -1,4 +1,4 @@
-"""A run's Workflow object as Argo 3.7.18 leaves it, without a cluster: the nodes of its DAG, with retries, and how they are packed."""
+"""A run's Workflow object as Argo 3.7.18 leaves it, without a cluster: nodes with retries, and how they are packed."""
 
 import base64
 import gzip
@@ -13,7 +13,10 @@ SUMMARY = (
     '{"images":12800,"rejected":{"black":11,"flagged":83,"too_small":2},"lost":3,"seconds":3541.7,"rate":3.61,'
     '"device":"NVIDIA H100 80GB HBM3"}'
 )
-REASON = "main: Error (exit code 170): s3://imagenet-synthetic-{:05d}/synaug did not answer for 5 minutes (503 Slow Down); run again"
+REASON = (
+    "main: Error (exit code 170): s3://imagenet-synthetic-{:05d}/synaug did not answer for 5 minutes (503 Slow Down); "
+    "run again"
+)
 
 
 class Run:
@@ -142,10 +145,10 @@ class Run:
 
 
 def workflow(spec: dict[str, Any], submission: dict[str, Any], run: Run) -> dict[str, Any]:
-    """The whole object. spec: of the WorkflowTemplate.
+    """Make the whole object. spec: of the WorkflowTemplate.
 
-    Argo keeps it, with the arguments in it, in status.storedWorkflowTemplateSpec, and each of its templates, with the pods' metadata in
-    it, once more in status.storedTemplates.
+    Argo keeps it, with the arguments in it, in status.storedWorkflowTemplateSpec, and each of its templates, with the
+    pods' metadata in it, once more in status.storedTemplates.
     """
     stored = spec | submission["spec"]
     name = submission["spec"]["workflowTemplateRef"]["name"]
@@ -181,10 +184,12 @@ def size(made: dict[str, Any]) -> int:
 
 
 def packed(made: dict[str, Any]) -> dict[str, Any]:
-    """packer.CompressWorkflowIfNeeded: above MAX_SIZE in all, the nodes become gzip in base64; nothing else does.
+    """Pack as packer.CompressWorkflowIfNeeded: above MAX_SIZE in all, the nodes become gzip in base64.
 
-    Measured on an API server with the full CRDs: its managedFields add 1.4 KB to a packed object, and 440 bytes for each node while
-    nodes are not packed; the controller counts those, and so packs the earlier.
+    Nothing else does.
+
+    Measured on an API server with the full CRDs: its managedFields add 1.4 KB to a packed object, and 440 bytes for
+    each node while nodes are not packed; the controller counts those, and so packs the earlier.
     """
     if size(made) <= MAX_SIZE:
         return made

@@ -8,7 +8,8 @@ import importlib, pkgutil, sys
 import pipelines.__main__, pipelines.commands
 for name in [f"pipelines.commands.{module.name}" for module in pkgutil.iter_modules(pipelines.commands.__path__)]:
     importlib.import_module(name)
-for name in ("launcher.launcher", "launcher.jobs", "launcher.verdict", "workflow.training_job", "operations.fetch", "api.workflow_request"):
+for name in ("api.workflow_request", "launcher.jobs", "launcher.launcher", "operations.log_transfer",
+             "workflow.training_job"):
     importlib.import_module(f"pipelines.{name}")
 print(*sorted({"torch", "hera", "kubernetes", "numpy", "diffusers"} & set(sys.modules)))
 """

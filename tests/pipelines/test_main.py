@@ -1,12 +1,14 @@
 """The command line of `pipelines`: complete, quick, and light enough for a machine without torch."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from pipelines.__main__ import PEOPLE, PODS
+from pipelines.__main__ import PEOPLE, PODS, parser_of
+from tests.pipelines.api_server import kubeconfig, serving
 
 ROOT = Path(__file__).parents[2]
 LIGHT = {
@@ -42,8 +44,6 @@ def test_help_is_light_and_complete(arguments):
 
 
 def test_submitting_needs_no_heavy_package(api, tmp_path):
-    from tests.pipelines.api_server import kubeconfig, serving
-
     with serving(api) as url:
         result = alone("watch", "--run", "none", KUBECONFIG=str(kubeconfig(tmp_path / "kubeconfig", url)))
         assert (result.returncode, result.stderr) == (3, result.stderr)
@@ -96,10 +96,6 @@ def test_each_target_of_the_makefile_is_a_command_with_its_options(target):
         check=True,
     ).stdout
     line = next(line for line in shown.splitlines() if f"-m pipelines {target}" in line)
-    import shlex
-
-    from pipelines.__main__ import parser_of
-
     args = parser_of(target).parse_intermixed_args(shlex.split(line)[4:])
     if target != "render":
         assert (args.namespace, args.context) == ("team", "there")

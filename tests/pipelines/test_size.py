@@ -61,11 +61,12 @@ def config():
     """A configuration of full size: a class list with names and glosses, in words that hardly repeat."""
     draw = random.Random(0)
     words = ["".join(draw.choices(string.ascii_lowercase, k=draw.randint(2, 11))) for _ in range(5000)]
-    lines = [
-        f"- {{id: n{draw.randrange(10**8):08d}, names: [{draw.choice(words)}], gloss: {' '.join(draw.choices(words, k=9))}}}\n"
-        for _ in range(1000)
-    ]
-    return "".join(lines)[: workflow_request.CONFIG_BYTES]
+
+    def line() -> str:
+        number, name, gloss = draw.randrange(10**8), draw.choice(words), " ".join(draw.choices(words, k=9))
+        return f"- {{id: n{number:08d}, names: [{name}], gloss: {gloss}}}\n"
+
+    return "".join(line() for _ in range(1000))[: workflow_request.CONFIG_BYTES]
 
 
 def whole(spec, config, **more):
@@ -105,9 +106,8 @@ def test_500_shards_with_retried_pods_and_a_full_configuration_fit(spec, config,
     run, made = whole(spec, config, retried=retried)
     pods = sum(node["type"] == "Pod" for node in run.nodes.values())
     packed = simulated.packed(made)
-    print(
-        f"{pods} pods, {len(run.nodes)} nodes: {simulated.size(made) / KIB:.0f} KiB, packed {simulated.size(packed) / KIB:.0f} KiB"
-    )
+    size, packed_size = simulated.size(made) / KIB, simulated.size(packed) / KIB
+    print(f"{pods} pods, {len(run.nodes)} nodes: {size:.0f} KiB, packed {packed_size:.0f} KiB")
     assert pods > 1000 * (1 + 0.9 * retried)
     assert "compressedNodes" in packed["status"]
     assert simulated.size(packed) < limit

@@ -1,4 +1,4 @@
-"""The development cluster's program, as far as that goes without root and Go: settings, pinned tools, image archives."""
+"""The development cluster's program, as far as that goes without root and Go: settings, pinned tools, archives."""
 
 import json
 import os
@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from k8s import cluster, host, images, prerequisites, process, tools
-from k8s.errors import BootError
-from k8s.process import OWNER
+from k8s.process import OWNER, BootError
 from k8s.settings import ADDRESSES, Settings
 from synaug.errors import UsageError
 
@@ -26,7 +25,8 @@ def test_node_pods_and_services_share_the_one_network_without_overlap():
 
 
 @pytest.mark.parametrize(("addresses", "says"), [
-    ("198.18.0.1/15", "has host bits set"), ("ten", "such as 198.18.0.0/15"), ("10.0.0.0/24", "too few"), ("fd00::/64", "IPv4"),
+    ("198.18.0.1/15", "has host bits set"), ("ten", "such as 198.18.0.0/15"), ("10.0.0.0/24", "too few"),
+    ("fd00::/64", "IPv4"),
 ])  # fmt: skip
 def test_addresses_that_cannot_serve_are_refused(addresses, says):
     with pytest.raises(UsageError, match=says) as caught:
@@ -44,7 +44,8 @@ def test_a_cluster_of_another_checkout_is_left_alone(act, tmp_path, monkeypatch)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     other = subprocess.Popen(["sleep", "60"], env=os.environ | {OWNER: str(tmp_path / "theirs")})
     try:
-        # Popen returns once exec has closed its pipe, a moment before the kernel has set up what /proc shows of the new environment.
+        # Popen returns once exec has closed its pipe, a moment before the kernel has set up what /proc shows of the new
+        # environment.
         assert process.await_condition(lambda: other.pid in process.owned(), 10)
         with pytest.raises(UsageError, match="another development cluster is up, in /"):
             act(Settings(state=tmp_path / "ours"))

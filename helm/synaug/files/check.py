@@ -1,4 +1,7 @@
-"""What `helm test` runs inside the cluster: can a pod of the stages reach the store, write to it, and find the models? One line a check."""
+"""What `helm test` runs inside the cluster, one line a check: a pod can write to the store and find the models.
+
+The hub's client is imported where it is used: a claim of models does without.
+"""
 
 import os
 import sys
@@ -10,18 +13,21 @@ from synaug.errors import DataError, ModelError, TransientError, describe
 
 
 def store() -> str:
+    """Write, read, list and delete an object. Raises DataError."""
     root = open_store(os.environ["SYNAUG_STORE"])
     key = f"checks/{uuid.uuid4().hex}.txt"
     root.put(key, b"synaug")
     if root.get(key) != b"synaug" or key not in root.list("checks/"):
         raise DataError(
-            f"{root.url}: an object that was just written reads differently or is not listed; synaug needs a consistent store"
+            f"{root.url}: an object that was just written reads differently or is not listed; synaug needs a "
+            "consistent store"
         )
     root.delete(key)
     return f"{root.url}: put, get, list and delete work"
 
 
 def models() -> str:
+    """Look for the models: in the claim, offline, or on the hub. Raises ModelError, TransientError."""
     claim = os.environ.get("SYNAUG_MODELS")
     if claim:
         names = sorted(path.name for path in Path(claim).iterdir())
@@ -36,6 +42,7 @@ def models() -> str:
 
 
 def hub() -> str:
+    """Ask the hub. Raises ModelError, TransientError."""
     from httpx2 import TransportError  # of the hub's own client; no OSError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -55,6 +62,7 @@ def hub() -> str:
 
 
 def main() -> int:
+    """Print a line for each check; return the first failure's exit code."""
     code = 0
     for check in (store, models):
         try:

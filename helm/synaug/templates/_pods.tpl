@@ -74,7 +74,7 @@ annotations: {{- toJson (merge (deepCopy ($both.annotations | default dict)) $un
 {{- toJson $container -}}
 {{- end -}}
 
-{{- /* A pod's spec or a template (root, kind, spec: rendered), as JSON: what stands beside the containers merged into it. */ -}}
+{{- /* A pod's spec or a template (root, kind, spec: rendered), as JSON: what is beside the containers merged into it. */ -}}
 {{- define "synaug.scheduling" -}}
 {{- $pod := include "synaug.pod" . | fromYaml -}}
 {{- $spec := .spec -}}

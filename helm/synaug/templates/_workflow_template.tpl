@@ -55,8 +55,8 @@ pods in values.yaml. It is parsed, never rendered, so that Argo's {{ }} stay as 
 
 {{- /*
 Argo gives its init and wait containers neither a securityContext nor resources, unless the controller is configured to; a namespace that
-enforces *restricted*, or has a quota, would refuse the pods. User and seccomp profile come from the pod. `wait` also tells progress: every
-minute, unless its own environment says otherwise.
+enforces *restricted*, or has a quota, would refuse the pods. User and seccomp profile come from the pod. `wait` also reports progress: every
+minute, unless its own environment sets another rhythm.
 */ -}}
 {{- define "synaug.podSpecPatch" -}}
 {{- $context := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}

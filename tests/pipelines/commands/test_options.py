@@ -6,6 +6,7 @@ import pytest
 
 from pipelines.api import kubeconfig
 from pipelines.commands import options
+from pipelines.names import check_run
 from synaug.errors import UsageError
 from tests.pipelines.api_server import kubeconfig as write_kubeconfig
 
@@ -63,12 +64,12 @@ def test_a_named_file_that_is_not_there_is_refused(own, monkeypatch):
         kubeconfig.choose()
 
 
-ELSEWHERE = kubeconfig.Target(None, None, "elsewhere")
-DEVELOPMENT = kubeconfig.Target(None, None, "the development cluster", development=True)
+ELSEWHERE = kubeconfig.Target(file=None, context=None, name="elsewhere")
+DEVELOPMENT = kubeconfig.Target(file=None, context=None, name="the development cluster", development=True)
 
 
 def job(target=ELSEWHERE, **given):
-    return options.read_job(Namespace(config=None, run=None, scale=None, overrides=[], **given), target)
+    return options.read_reference(Namespace(config=None, run=None, scale=None, overrides=[], **given), target)
 
 
 def test_run_yaml_is_taken_and_its_folder_is_the_name(no_cluster, tmp_path, monkeypatch):
@@ -96,7 +97,7 @@ def test_elsewhere_a_configuration_must_be_given(no_cluster):
 
 def test_growth_keeps_the_workflow_s_name_and_another_identity_does_not(no_cluster):
     def name(*overrides, scale="1x"):
-        return options.read_job(
+        return options.read_reference(
             Namespace(config="demo", run=None, scale=scale, overrides=overrides), ELSEWHERE
         ).workflow
 
@@ -106,8 +107,6 @@ def test_growth_keeps_the_workflow_s_name_and_another_identity_does_not(no_clust
 
 @pytest.mark.parametrize("folder", ["123", "a" * 50, "---"])
 def test_a_folder_s_name_becomes_a_run_s_name_or_is_refused(tmp_path, folder):
-    from pipelines.names import check_run
-
     (tmp_path / folder).mkdir()
     try:
         made = options.default_run(str(tmp_path / folder / "run.yaml"))
@@ -119,6 +118,6 @@ def test_a_folder_s_name_becomes_a_run_s_name_or_is_refused(tmp_path, folder):
 
 def test_an_arm_that_argo_could_not_name_is_refused(no_cluster):
     with pytest.raises(UsageError, match="arm 'real_1'"):
-        options.read_job(
+        options.read_reference(
             Namespace(config="demo", run=None, scale=None, overrides=["arms={real_1: {kind: real}}"]), ELSEWHERE
         )

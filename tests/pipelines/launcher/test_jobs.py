@@ -1,4 +1,4 @@
-"""The launcher's side of the Kubernetes API, through the kubernetes client, against a server that answers as an API server does."""
+"""The launcher's API, through the kubernetes client, against a server that answers as an API server does."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from pipelines.launcher import jobs as module
-from pipelines.launcher.jobs import Jobs
+from pipelines.launcher.jobs import TrainingJobs
 from synaug.errors import DataError, ModelError, TransientError, UsageError
 
 JOBS = "/apis/kubeflow.org/v1/namespaces/synaug/pytorchjobs"
@@ -63,7 +63,7 @@ def jobs(server, monkeypatch):
     configuration = Configuration()
     configuration.host = f"http://127.0.0.1:{server.server.server_address[1]}"
     configuration.retries = 0
-    return Jobs("synaug", ApiClient(configuration), patience=0.3)
+    return TrainingJobs("synaug", ApiClient(configuration), patience=0.3)
 
 
 def test_a_job_that_is_there_and_one_that_is_not(server, jobs):
@@ -95,8 +95,10 @@ def test_one_that_stays_away_is_transient(server, jobs, answer):
 
 @pytest.mark.parametrize("answer, error, said", [
     (NO_SUCH_KIND, UsageError, "install Kubeflow's training operator"),
-    ((403, {"kind": "Status", "reason": "Forbidden"}), ModelError, "may not get pytorchjobs in synaug .403.*helm upgrade"),
-    ((422, {"kind": "Status", "message": "spec is invalid"}), DataError, "refuses to get pytorchjobs .422.: .*spec is invalid"),
+    ((403, {"kind": "Status", "reason": "Forbidden"}), ModelError,
+     "may not get pytorchjobs in synaug .403.*helm upgrade"),
+    ((422, {"kind": "Status", "message": "spec is invalid"}), DataError,
+     "refuses to get pytorchjobs .422.: .*spec is invalid"),
 ])  # fmt: skip
 def test_a_refusal_is_permanent_and_says_what_to_do(server, jobs, answer, error, said):
     server.answers = {f"GET {JOBS}/a": [answer]}

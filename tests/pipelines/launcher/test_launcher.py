@@ -73,7 +73,7 @@ def run(tmp_path, monkeypatch):
         "synaug.stages.plan._resolvers", lambda: [lambda config, role=role: planned.INFO[role] for role in planned.INFO]
     )
     monkeypatch.setattr(module, "LOOK", 0.01)
-    monkeypatch.setattr(module, "TELL", 0.0)
+    monkeypatch.setattr(module, "PRINT", 0.0)
     store = open_store(tmp_path / "store", create=True)
     planned.put_real(store)
     planned.make_plan(store)

@@ -2,7 +2,18 @@
 
 import pytest
 
-from pipelines.launcher.verdict import KILLS, RESTARTS, Defect, JobSnapshot, arrival, ended, exits, line, short, verdict
+from pipelines.launcher.verdict import (
+    KILLS,
+    RESTARTS,
+    Defect,
+    JobSnapshot,
+    arrival,
+    ended,
+    exits,
+    lacks_nodes,
+    progress_line,
+    verdict,
+)
 from pipelines.workflow import training_job
 from synaug.errors import DataError, ModelError, TransientError, UsageError
 
@@ -224,7 +235,7 @@ def test_equal_events_are_counted_as_often_as_they_happened():
 def test_a_line_tells_step_loss_speed_workers_and_age_of_the_checkpoint():
     seen = JobSnapshot(done=False, job=RUNNING, pods=BOTH)
     metrics = {"step": 1200, "loss": 1.2345, "images_per_second": 412.3, "checkpoint_time": 1000.0}
-    told = line("auxbn-1x", 0, seen, metrics, steps=5000, workers=2, now=1035.4)
+    told = progress_line("auxbn-1x", 0, seen, metrics, steps=5000, workers=2, now=1035.4)
     assert told == "train auxbn-1x seed 0: step 1200/5000, loss 1.23, 412 images/s, 2/2 workers, checkpoint 35 s old"
 
 
@@ -233,7 +244,7 @@ def test_a_line_says_what_a_worker_waits_for():
     pod["status"]["conditions"] = [
         {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: no GPU"}
     ]
-    told = line(
+    told = progress_line(
         "naive", 1, JobSnapshot(done=False, job=RUNNING, pods=[worker(0), pod]), None, steps=100, workers=2, now=0.0
     )
     assert told == "train naive seed 1: step 0/100, 1/2 workers, worker-1 waits: Unschedulable: 0/3 nodes: no GPU"
@@ -241,7 +252,7 @@ def test_a_line_says_what_a_worker_waits_for():
 
 def test_a_line_says_why_a_worker_is_not_created():
     events = [not_created('pods "w-1" is forbidden: exceeded quota: gpus, requested: nvidia.com/gpu=1, used: 8')]
-    told = line(
+    told = progress_line(
         "naive",
         1,
         JobSnapshot(done=False, job=RUNNING, pods=[worker(0)], events=events),
@@ -251,7 +262,7 @@ def test_a_line_says_why_a_worker_is_not_created():
         now=0.0,
     )
     assert told.endswith("1/2 workers, 1 not created: exceeded quota: gpus, requested: nvidia.com/gpu=1, used: 8")
-    there = line(
+    there = progress_line(
         "naive", 1, JobSnapshot(done=False, job=RUNNING, pods=BOTH, events=events), None, steps=100, workers=2, now=0.0
     )
     assert there.endswith("2/2 workers"), "the event stays for an hour"
@@ -260,5 +271,5 @@ def test_a_line_says_why_a_worker_is_not_created():
 def test_workers_are_short_while_one_has_no_node():
     unscheduled = worker(1, "Pending")
     unscheduled["status"]["conditions"] = [{"type": "PodScheduled", "status": "False"}]
-    assert short([worker(0), unscheduled], 2) and short([worker(0)], 2)
-    assert not short([worker(0), worker(1, "Pending", waits=("ContainerCreating", ""))], 2)
+    assert lacks_nodes([worker(0), unscheduled], 2) and lacks_nodes([worker(0)], 2)
+    assert not lacks_nodes([worker(0), worker(1, "Pending", waits=("ContainerCreating", ""))], 2)

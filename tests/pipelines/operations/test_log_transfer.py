@@ -1,16 +1,23 @@
-"""Report, contact sheet and logs by way of a pod's log; preview and import."""
+"""Objects through a pod's log arrive whole or not at all: report, contact sheet and logs; preview and import."""
+
+import argparse
+import os
 
 import pytest
 
 from pipelines import names
-from pipelines.operations import fetch
+from pipelines.commands import fetch
+from pipelines.operations import log_transfer
 from pipelines.status.pods import NODE_ANNOTATION
 from pipelines.status.snapshot import ARGO_LABEL
 from synaug.config.load import load_config
+from synaug.data.store import open_store
+from synaug.errors import DataError, UsageError
 from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
 
 NAME, PREVIEW = "first-4f2a", names.workflow("demo", load_config("demo")) + "-preview"
 FINISHED = {"finishedAt": "2026-11-24T05:00:00Z"}
+NOISE = ["time=... level=info msg=capturing", "5 warnings"]
 
 
 def pod_for(name: str, node: str, phase: str = "Running", **state) -> dict:
@@ -28,9 +35,10 @@ def pod_for(name: str, node: str, phase: str = "Running", **state) -> dict:
 
 
 def serves(api, *objects: tuple[str, bytes]) -> list[str]:
-    """Each Workflow that is created runs one pod, which ends once its pods were listed; a fetch prints the object asked for.
+    """Let each Workflow that is created run one pod, which ends once its pods were listed.
 
-    Returns what was asked for."""
+    A fetch prints the object asked for. Returns what was asked for.
+    """
     asked, held = [], dict(objects)
 
     def on_create(made):
@@ -42,7 +50,7 @@ def serves(api, *objects: tuple[str, bytes]) -> list[str]:
         if stage == "fetch":
             asked.append(given["what"])
             if given["what"] in held:
-                api.logs[f"{name}-pod"] = "\n".join([*fetch.encode(given["what"], held[given["what"]]), ""])
+                api.logs[f"{name}-pod"] = "\n".join([*log_transfer.encode(given["what"], held[given["what"]]), ""])
         last = attempt("Succeeded")
         if stage == "fetch" and given["what"] not in held:
             last = attempt("Failed", exit=3, line=f"no object {given['what']}")
@@ -75,7 +83,7 @@ def test_a_pod_that_came_and_went_between_two_looks_is_read_all_the_same(cluster
         nodes = Nodes(name).add("fetch", "Succeeded", attempt("Succeeded"))
         cluster.put(made | {"status": workflow(name, "Succeeded", nodes, **FINISHED)["status"]})
         cluster.pods = [pod_for(name, f"{name}-fetch--0", "Succeeded", terminated={"exitCode": 0})]
-        cluster.logs[f"{name}-pod"] = "\n".join([*fetch.encode("report", b"<html>"), ""])
+        cluster.logs[f"{name}-pod"] = "\n".join([*log_transfer.encode("report", b"<html>"), ""])
 
     cluster.on_create = at_once
     code, _, err = client("fetch-report", "--run", "first")
@@ -96,7 +104,7 @@ def test_a_log_that_is_cut_is_refused(cluster, client, tmp_path):
     def cut(made):
         create(made)
         cluster.logs[f"{made['metadata']['name']}-pod"] = cluster.logs[f"{made['metadata']['name']}-pod"].replace(
-            fetch.END, ""
+            log_transfer.END, ""
         )
 
     cluster.on_create = cut
@@ -227,3 +235,72 @@ def test_no_log_anywhere_is_said(cluster, client):
     code, _, err = client("logs", "--run", "first", "--shard", "3")
     assert code == 3
     assert "images-003 of run first has no pod, and left no log: it has not begun, or it did not fail" in err
+
+
+@pytest.mark.parametrize("size", [0, 1, 4000, 100_000])
+def test_what_is_printed_between_other_lines_is_read_back(size):
+    data = os.urandom(size)
+    log = "\r\n".join([*NOISE, *log_transfer.encode("runs/first/report/index.html", data), *NOISE])
+    assert log_transfer.decode(log) == ("runs/first/report/index.html", data)
+
+
+def test_the_last_attempt_counts():
+    first, second = log_transfer.encode("runs/a/x", b"old"), log_transfer.encode("runs/a/x", b"new")
+    assert log_transfer.decode("\n".join([*first, *second]))[1] == b"new"
+
+
+def test_lines_are_short_enough_for_every_container_runtime():
+    lines = log_transfer.encode("runs/a/x", os.urandom(50_000))
+    assert max(map(len, lines)) <= log_transfer.LINE < 16 * 1024
+
+
+def lost_line(lines):
+    return [*lines[:2], *lines[3:]]
+
+
+def changed(lines):
+    return [lines[0], ("B" if lines[1][40] == "A" else "A").join([lines[1][:40], lines[1][41:]]), *lines[2:]]
+
+
+def nothing(lines):
+    return NOISE
+
+
+def no_end(lines):
+    return lines[:-1]
+
+
+@pytest.mark.parametrize("damage, said", [
+    (nothing, "holds no object"), (no_end, "ends early"), (lost_line, "damaged"), (changed, "damaged"),
+])  # fmt: skip
+def test_a_cut_or_changed_log_is_refused(damage, said):
+    lines = log_transfer.encode("runs/a/x", os.urandom(20_000))
+    with pytest.raises(DataError, match=f"({said}).*fetch it again"):
+        log_transfer.decode("\n".join(damage(lines)))
+
+
+def test_what_a_log_would_cut_is_refused_before_it_is_printed():
+    with pytest.raises(DataError, match="too large to go through a log"):
+        log_transfer.encode("runs/a/x", os.urandom(log_transfer.LARGEST))
+
+
+@pytest.mark.parametrize("what, key", [
+    ("report", "runs/a/report/index.html"), ("preview", "runs/a/preview/contact-sheet.png"),
+    ("logs/images-017", "runs/a/logs/images-017.txt"), ("logs/train-auxbn-1x-0", "runs/a/logs/train-auxbn-1x-0.txt"),
+    ("logs/index-all", "runs/a/logs/index-all.txt"),
+])  # fmt: skip
+def test_names_of_what_can_be_fetched(what, key):
+    assert log_transfer.key_of("a", what) == key
+
+
+@pytest.mark.parametrize("what", ["", "plan.json", "logs/", "logs/images", "images-017", "../x"])
+def test_other_names_are_refused(what):
+    with pytest.raises(UsageError, match="give report, preview, or logs/STAGE-UNIT"):
+        log_transfer.key_of("a", what)
+
+
+def test_the_command_prints_the_object(tmp_path, capsys):
+    store = open_store(tmp_path, create=True)
+    store.put("runs/a/report/index.html", b"<html>a report</html>")
+    fetch.main(argparse.Namespace(store=str(tmp_path), run="a", what="report"))
+    assert log_transfer.decode(capsys.readouterr().out) == ("runs/a/report/index.html", b"<html>a report</html>")

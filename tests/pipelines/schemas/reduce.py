@@ -1,4 +1,7 @@
-"""Writes the schemas beside this file from the projects' own: python -m tests.pipelines.schemas.reduce ARGO_MODULE OPERATOR_MODULE"""
+"""Writes the schemas beside this file from the projects' own.
+
+python -m tests.pipelines.schemas.reduce ARGO_MODULE OPERATOR_MODULE
+"""
 
 import gzip
 import json

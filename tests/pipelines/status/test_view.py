@@ -22,7 +22,8 @@ index waiting   train 0/2   evaluate 0/2   report -
 rejects 1,231 (0.056 %): flagged 893, black 338     retries 37: preempted 33, store 4
 pending 3 for 9 m   0/71 nodes: insufficient nvidia.com/gpu (autoscaler: max size reached)
 FAILED  images-088: exit 4, n02012849 crane: model "x": the hub refuses the token in Secret hf-token
-        fix: a model, licence or token that can be used (models.tokenSecret of the chart), then make submit   log: make logs SHARD=88
+        fix: a model, licence or token that can be used (models.tokenSecret of the chart), then make submit   log: \
+make logs SHARD=88
 """
 
 HOUR = timedelta(hours=1)
@@ -100,7 +101,8 @@ def test_training_left_takes_the_arms_to_come_for_as_long_as_the_one_that_runs()
         running(f"worker-{n}", STARTED + HOUR, container="pytorch", created=STARTED, labels=labels) for n in range(2)
     ]
     assert "running 1 h 10 m   training left 1 h 10 m\n" in shown(view.Snapshot(run, later, [launcher, *workers]))
-    # all were lost and one is back: how long they waited at first is not known any more, so rather too much than next to nothing
+    # all were lost and one is back: how long they waited at first is not known any more, so rather too much than too
+    # little
     back = running("worker-0", later, container="pytorch", created=later, labels=labels)
     waits = pod("worker-1", "Pending", labels=labels)
     assert "training left 8 h 10 m\n" in shown(view.Snapshot(run, later, [launcher, back, waits]))
@@ -118,7 +120,7 @@ def test_what_was_made_before_counts_as_done_and_not_as_speed():
 
 
 def test_pods_that_wait_for_a_node_cost_nothing_and_slow_nothing():
-    """Argo's startedAt is when a pod was made: here one ran from the start, one waited an hour for its GPU, one waits still."""
+    """Argo's startedAt is when a pod was made: here one ran from the start, one waited an hour, one waits still."""
     stages = estimate()["stages"]
     stages["images"] |= {"total": 30_000, "tasks": 3}
     nodes, run = small(images=30_000, images_left=30_000, price=3.6, cost=30.0, stages=stages)
@@ -193,7 +195,8 @@ def test_a_store_that_does_not_answer_is_said_while_it_is_tried_again():
         (
             [pod("a", "Pending", containerStatuses=main_waits("ImagePullBackOff", "Back-off"))],
             [],
-            "pending 1 for 0 s   Back-off: the image cannot be pulled: image.repository, image.tag and imagePullSecrets of the chart",
+            "pending 1 for 0 s   Back-off: the image cannot be pulled: image.repository, image.tag and "
+            "imagePullSecrets of the chart",
         ),
         (
             [pod("a", "Pending", age=timedelta(minutes=3))],
@@ -233,17 +236,19 @@ def test_a_used_up_quota_is_pending_with_its_reason():
 FAILURES = [
     ("images", attempt("Failed", exit=137, message="main: OOMKilled (exit code 137)"), "exit 137",
      "more memory: pods.images.resources.limits.memory", "make logs SHARD=1"),
-    ("images", attempt("Failed", exit=137), "exit 137", "the node killed it, not for its own limit of memory", "make logs SHARD=1"),
-    ("prompts", attempt("Failed", exit=2, line="no such field"), "exit 2, no such field", "mend the configuration", "STAGE=prompts"),
-    ("images", attempt("Failed", exit=170, line="s3://b/p stayed out of reach after 9 attempts: refused"), "exit 170, s3://b/p stayed out",
-     "bring the store or endpoint back", "SHARD=1"),
-    ("images", attempt("Failed", exit=170, line="the hub stays out of reach (timed out)"), "exit 170, the hub stays out of reach",
-     "bring the hub into reach of the pods", "SHARD=1"),
+    ("images", attempt("Failed", exit=137), "exit 137",
+     "the node killed it, not for its own limit of memory", "make logs SHARD=1"),
+    ("prompts", attempt("Failed", exit=2, line="no such field"), "exit 2, no such field",
+     "repair the configuration", "STAGE=prompts"),
+    ("images", attempt("Failed", exit=170, line="s3://b/p stayed out of reach after 9 attempts: refused"),
+     "exit 170, s3://b/p stayed out", "bring the store or endpoint back", "SHARD=1"),
+    ("images", attempt("Failed", exit=170, line="the hub stays out of reach (timed out)"),
+     "exit 170, the hub stays out of reach", "bring the hub into reach of the pods", "SHARD=1"),
     ("images", attempt("Error"), "its pod is gone", "its pods were lost again and again", "SHARD=1"),
-    ("images", attempt("Error", message='pods "x" is forbidden: violates PodSecurity "restricted:latest"'), "no pod, pods",
-     "the cluster does not admit the pod", "SHARD=1"),
-    ("images", attempt("Failed", message="Pod was active on the node longer than the specified deadline"), "out of time, Pod was active",
-     "more time: pods.images.deadlineHours", "SHARD=1"),
+    ("images", attempt("Error", message='pods "x" is forbidden: violates PodSecurity "restricted:latest"'),
+     "no pod, pods", "the cluster does not admit the pod", "SHARD=1"),
+    ("images", attempt("Failed", message="Pod was active on the node longer than the specified deadline"),
+     "out of time, Pod was active", "more time: pods.images.deadlineHours", "SHARD=1"),
 ]  # fmt: skip
 
 
@@ -254,17 +259,18 @@ def test_each_failure_has_its_line_and_its_fix(stage, last, what, fix, log):
     nodes, run = small("Failed", ended="2026-11-24T05:00:00Z")
     nodes.add(stage, "Failed", last, inputs={"shard": "001"}, message="No more retries left")
     text = shown(view.Snapshot(run, NOW))
-    failed, mended = text.splitlines()[-2:]
+    failed, advice = text.splitlines()[-2:]
     assert failed.startswith(f"FAILED  {stage}-001: ")
     assert what in failed
-    assert fix in mended
-    assert mended.endswith(log)
+    assert fix in advice
+    assert advice.endswith(log)
 
 
 RETRIES = [  # lines as synaug and the launcher write them
     (
         170,
-        "main: Error (exit code 170): the hub stays out of reach (timed out) and m is not in the local cache; run again",
+        "main: Error (exit code 170): the hub stays out of reach (timed out) and m is not in the local cache; run "
+        "again",
         "hub",
     ),
     (170, "main: Error (exit code 170): the store file:///store failed at runs/a: Input/output error", "store"),
@@ -327,16 +333,16 @@ def test_many_failures_are_counted_and_not_listed():
 
 
 def test_a_run_as_argo_3_7_18_left_it():
-    """Recorded on the development cluster: made at 1x; the launcher and the exit handler ended with 2 and left no line."""
+    """Recorded on the development cluster: at 1x; the launcher and the exit handler ended with 2 and left no line."""
     assert shown(view.Snapshot(recorded("failed-training"), NOW)) == (
         "lead-8693   failed 5 m\n"
         "prompts ##########  2/2\n"
         "images  ##########  2/2 shards  160/160  7.5 img/s a GPU\n"
         "index done   train 0/1   evaluate 0/1   report -\n"
         "FAILED  train-auxbn-1x-0: exit 2, no reason given\n"
-        "        fix: mend the configuration, then make submit   log: make logs ARM=auxbn-1x SEED=0\n"
+        "        fix: repair the configuration, then make submit   log: make logs ARM=auxbn-1x SEED=0\n"
         "FAILED  finish: exit 2, no reason given\n"
-        "        fix: mend the configuration, then make submit   log: make logs STAGE=finish\n"
+        "        fix: repair the configuration, then make submit   log: make logs STAGE=finish\n"
     )
 
 

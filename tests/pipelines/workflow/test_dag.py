@@ -1,5 +1,6 @@
-"""The workflow means what the command line and the local runner mean, and its pods are what a restricted namespace admits."""
+"""The workflow means what the command line and the local runner mean; a restricted namespace admits its pods."""
 
+import argparse
 import importlib
 import re
 from graphlib import TopologicalSorter
@@ -8,11 +9,11 @@ import pytest
 
 from pipelines import names
 from pipelines.api import workflow_request
-from pipelines.workflow import render
+from pipelines.workflow import dag, render
 from synaug import __version__
 from synaug.__main__ import COMMANDS, parser_of, stage_names
 from synaug.data.store import open_store
-from synaug.run.stages import Task
+from synaug.run.stages import STAGES, Scope, Stage, Task
 from tests import planned
 
 VARIABLE = re.compile(r"\{\{(=?)\s*([^}]*)\}\}")
@@ -85,6 +86,36 @@ def test_the_dag_is_the_flow_of_the_local_runner(objects, tmp_path, monkeypatch)
     assert {stage for group in cluster for stage in group} == set(stage_names())
 
 
+@pytest.mark.parametrize(
+    ("stage", "place"),
+    [
+        (Stage(name="publish", unit="file", scope=Scope.RUN, follows="report"), ["publish"]),
+        (
+            Stage(name="upscale", unit="image", scope=Scope.SHARD, follows="images", fan_out="shards"),
+            ["prompts", "images", "upscale"],
+        ),
+        (
+            Stage(name="calibrate", unit="step", scope=Scope.TRAINING, follows="train", fan_out="trainings"),
+            ["train", "calibrate"],
+        ),
+    ],
+)
+def test_a_stage_that_is_added_to_the_table_is_in_the_workflow(monkeypatch, stage, place):
+    rows = [row for name in STAGES for row in (name, *([stage.name] if stage.follows == name else []))]
+    monkeypatch.setattr(dag, "STAGES", {name: STAGES.get(name, stage) for name in rows})
+    by_name = templates(dag.run().to_dict())
+    assert place in groups(by_name)
+    (pod,) = [each for name, each in by_name.items() if name == stage.name]
+    assert [filled(word) for word in pod["container"]["args"]] == [
+        *[stage.name, "--store", "s3://bucket/prefix", "--run", "first"],
+        *{
+            Scope.RUN: [],
+            Scope.SHARD: ["--shard", "017"],
+            Scope.TRAINING: ["--arm", "auxbn-1x", "--seed", "0"],
+        }[stage.scope],
+    ]
+
+
 def test_tasks_of_a_fan_out_say_what_the_plan_lists(objects):
     by_name = templates(objects["run"])
     tasks = {task["name"]: task for task in by_name["run"]["dag"]["tasks"]}
@@ -153,8 +184,6 @@ def test_every_pod_calls_a_command_that_exists_with_arguments_that_it_takes(obje
         if program == "synaug":
             parser = parser_of(name)
         else:
-            import argparse
-
             parser = argparse.ArgumentParser(exit_on_error=False)
             importlib.import_module(f"{program}.commands.{name}").add_arguments(parser)
         args = parser.parse_intermixed_args(arguments)

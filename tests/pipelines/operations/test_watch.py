@@ -1,13 +1,15 @@
 """`make watch`, `make stop`: what they print, how they end, against a server that answers as an API server does."""
 
 import itertools
+from argparse import Namespace
 
 import pytest
 from rich.console import Console
 
 from pipelines.api import wait
+from pipelines.commands import options
 from pipelines.operations import watch
-from tests.pipelines.api_server import status
+from tests.pipelines.api_server import forbidden, status
 from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
 
 NAME = "first-4f2a"
@@ -46,8 +48,8 @@ def becomes(api, *states) -> None:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """Between lines nobody waits half a minute."""
-    monkeypatch.setattr(watch, "SAID", 0.0)
-    for rhythm in ("LOOK", "DRAWN", "PODS"):
+    monkeypatch.setattr(watch, "PRINT", 0.0)
+    for rhythm in ("LOOK", "DRAW", "PODS"):
         monkeypatch.setattr(watch, rhythm, 0.05)
 
 
@@ -115,8 +117,6 @@ def test_a_workflow_that_is_deleted_under_it_is_said(cluster, client):
 
 
 def test_pods_that_may_not_be_listed_end_it_with_the_missing_right(cluster, client):
-    from tests.pipelines.api_server import forbidden
-
     cluster.put(run("Running"))
     cluster.answers.append(("GET", "/pods$", forbidden("list", "pods", "")))
     code, _, err = client("watch", "--run", "first")
@@ -130,7 +130,7 @@ def test_ctrl_c_leaves_the_run_going(cluster, client, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(watch, "snapshot", interrupted)
+    monkeypatch.setattr(watch, "read_snapshot", interrupted)
     code, _, err = client("watch", "--run", "first")
     assert code == 130
     assert "the run goes on" in err
@@ -158,7 +158,7 @@ def test_no_run_is_said_with_what_to_do(cluster, client):
 
 
 def test_unchanged_states_are_not_said_again(cluster, client, monkeypatch):
-    monkeypatch.setattr(watch, "SAID", 3600.0)
+    monkeypatch.setattr(watch, "PRINT", 3600.0)
     cluster.put(run("Running"))
     states = itertools.chain([(200, run("Running"))] * 3, itertools.repeat((200, MADE)))
     cluster.answers.append(("GET", f"/workflows/{NAME}$", lambda: next(states)))
@@ -166,10 +166,6 @@ def test_unchanged_states_are_not_said_again(cluster, client, monkeypatch):
 
 
 def test_a_terminal_is_drawn_anew_and_ends_with_the_last_state(cluster, monkeypatch, tmp_path):
-    from argparse import Namespace
-
-    from pipelines.commands import options
-
     becomes(cluster, run("Running"), MADE)
     with open(tmp_path / "screen", "w") as screen:
         console = Console(file=screen, force_terminal=True, width=140, highlight=False)

@@ -6,16 +6,23 @@ import pytest
 
 from tests.pipelines.api_server import NO_SUCH_PATH, UNAUTHORIZED, ApiServer, forbidden, kubeconfig, serving, status
 
+TEMPLATE = ("GET", "/workflowtemplates/")
 SERVER = [
-    ([("GET", "/workflowtemplates/", NO_SUCH_PATH)], 3, "does not know Argo's workflows: the CRDs are missing; install Argo Workflows 3.7"),
-    ([("GET", "/workflowtemplates/", UNAUTHORIZED)], 4, "context test refuses the credentials (401: they are missing, wrong or expired)"),
-    ([("GET", "/workflowtemplates/", forbidden("get", "workflowtemplates"))], 4,
-     "no right to get workflowtemplates.argoproj.io in namespace synaug: jane lacks it on context test; have your group added to "),
-    ([("GET", "/workflowtemplates/", forbidden("get", "workflowtemplates", user="system:anonymous"))], 4, "(none were sent); log in again"),
-    ([("POST", "/workflows$", forbidden("create", "workflows"))], 4, "no right to create workflows.argoproj.io in namespace synaug: jane"),
+    ([(*TEMPLATE, NO_SUCH_PATH)], 3,
+     "does not know Argo's workflows: the CRDs are missing; install Argo Workflows 3.7"),
+    ([(*TEMPLATE, UNAUTHORIZED)], 4,
+     "context test refuses the credentials (401: they are missing, wrong or expired)"),
+    ([(*TEMPLATE, forbidden("get", "workflowtemplates"))], 4,
+     "no right to get workflowtemplates.argoproj.io in namespace synaug: jane lacks it on context test; have your "
+     "group added to "),
+    ([(*TEMPLATE, forbidden("get", "workflowtemplates", user="system:anonymous"))], 4,
+     "(none were sent); log in again"),
+    ([("POST", "/workflows$", forbidden("create", "workflows"))], 4,
+     "no right to create workflows.argoproj.io in namespace synaug: jane"),
     ([("POST", "/workflows$", status(422, "Invalid", 'Workflow "x" is invalid: spec.arguments: Invalid value'))], 3,
      "the API server refuses POST workflows (422)"),
-    ([("GET", "/workflowtemplates/", status(503, "ServiceUnavailable", "etcd is away"))], 170, "could not answer GET synaug-run (503)"),
+    ([(*TEMPLATE, status(503, "ServiceUnavailable", "etcd is away"))], 170,
+     "could not answer GET synaug-run (503)"),
 ]  # fmt: skip
 
 
@@ -49,8 +56,8 @@ def test_no_chart_says_how_to_install_it(cluster, client):
     code, _, err = client("submit", "--config", "demo")
     assert (code, err.count("\n")) == (3, 1)
     assert (
-        "synaug is not installed in namespace 'synaug' of context test (no WorkflowTemplate synaug-run); install the chart: "
-        in err
+        "synaug is not installed in namespace 'synaug' of context test (no WorkflowTemplate synaug-run); install the "
+        "chart: " in err
     )
 
 

@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from pipelines.commands import finish, launch
-from pipelines.launcher import jobs as module
 from synaug.errors import DataError
 
 
@@ -27,14 +26,14 @@ class Jobs:
 
 def test_all_jobs_of_the_workflow_are_deleted_before_one_is_awaited(monkeypatch, capsys):
     jobs = Jobs({"first-4f2a": ["a", "b"], "second-11aa": ["c"]})
-    monkeypatch.setattr(module, "in_this_pod", lambda: jobs)
+    monkeypatch.setattr(finish, "in_this_pod", lambda: jobs)
     finish.main(argparse.Namespace(workflow="first-4f2a"))
     assert jobs.deeds == ["delete a", "delete b", "await a", "await b"]
     assert "2 PyTorchJobs removed" in capsys.readouterr().out
 
 
 def test_a_workflow_without_jobs_ends_well(monkeypatch, capsys):
-    monkeypatch.setattr(module, "in_this_pod", lambda: Jobs({"first-4f2a": []}))
+    monkeypatch.setattr(finish, "in_this_pod", lambda: Jobs({"first-4f2a": []}))
     finish.main(argparse.Namespace(workflow="first-4f2a"))
     assert "no PyTorchJob to remove" in capsys.readouterr().out
 

@@ -1,5 +1,6 @@
 """`make submit` and `make plan` against a server that answers as an API server does."""
 
+import re
 import time
 
 import pytest
@@ -110,7 +111,8 @@ def test_a_deletion_is_awaited(cluster, client):
 
 def test_what_the_plan_pod_refuses_comes_through_with_its_exit_code(cluster, client):
     """A run whose identity changed: exit 3."""
-    line = "run 'demo' has prompts or images that were made otherwise: seed: 0 then, 1 now; take another --run, or set it back"
+    line = "run 'demo' has prompts or images that were made otherwise: seed: 0 then, 1 now; "
+    line += "take another --run, or set it back"
 
     def on_create(made):
         nodes = Nodes(made["metadata"]["name"]).add("plan", "Failed", attempt("Failed", exit=3, line=line))
@@ -228,8 +230,6 @@ BAD = [
     ("arguments", "line"), BAD, ids=lambda value: " ".join(value)[:20] if isinstance(value, list) else ""
 )
 def test_what_cannot_be_meant_is_one_line_and_exit_2(cluster, client, tmp_path, arguments, line):
-    import re
-
     classes = "".join(f"  - {{id: c{n}, names: [class {n}], gloss: {'long ' * 20}}}\n" for n in range(700))
     (tmp_path / "big.yaml").write_text(f"classes:\n{classes}")
     given = arguments if not arguments or "--config" in arguments else ["--config", "demo", *arguments]

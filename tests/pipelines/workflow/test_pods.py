@@ -1,4 +1,4 @@
-"""Which failures Argo tries again. The expression is read here as expr-lang means it; tests/cluster lets Argo read it."""
+"""Which failures Argo tries again: the expression as expr-lang means it; tests/cluster lets Argo read it."""
 
 import re
 
