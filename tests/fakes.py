@@ -13,7 +13,10 @@ INFO = ModelInfo(role="diffusion", name="fake", revision="1", license="none")
 
 @dataclass
 class FakeDiffusion:
-    """Pictures that are a function of (prompt, seed, guidance). fault: (prompt, seed) -> None, "not finite", "black" or "flagged"."""
+    """Pictures that are a function of (prompt, seed, guidance).
+
+    fault: (prompt, seed) -> None, "not finite", "black" or "flagged".
+    """
 
     size: int = 16
     most: int = 1_000_000  # larger batches run out of memory

@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> None:
 
     from synaug.evaluation.diagnostics.diagnose import diagnose
     from synaug.evaluation.diagnostics.features import DEFAULT
-    from synaug.reporting.diagnostics_tables import tables
+    from synaug.reporting.tables import diagnostics_tables
 
     tail = LogTail("diagnose", args.store, layout.log(args.run, "diagnose", "all"), beside=layout.plan(args.run))
     with log_tail_on_failure(tail):
@@ -67,5 +67,5 @@ def main(args: argparse.Namespace) -> None:
                 images=args.images,
             )
     console = Console()
-    for table in tables(found):
+    for table in diagnostics_tables(found):
         console.print(table, "")

@@ -9,7 +9,7 @@ GIB = 1024**3
 
 def plan_text(run: str, config: Config, plan: Plan, notes: list[str]) -> str:
     """Write what a person reads of a plan, a fact a line; notes come last."""
-    assert plan.estimate is not None
+    assert plan.estimate is not None  # a plan that was just made has one
     counts, estimate, whole = plan.real_counts.values(), plan.estimate, plan.estimate.whole
     shards = [len(shard) for shard in plan.class_shards]
     rows = [
@@ -52,7 +52,7 @@ def _hours(hours: float | None) -> str:
 
 
 def _missing(whole: Forecast) -> str:
-    """Which stages keep a sum from being known."""
+    """Name the stages that keep a sum from being known."""
     return f": {', '.join(whole.unmeasured)} (`synaug preview` measures)" if whole.unmeasured else ""
 
 

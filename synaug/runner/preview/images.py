@@ -19,7 +19,7 @@ from synaug.data.webdataset import fetch_tar, image_bytes, read_members
 from synaug.generation.batching import cut_batches, cut_chunks, unique_prompts
 from synaug.generation.part import PartMaker, PartRequest, generate_batch, request_part
 from synaug.prompts.schema import ClassPrompts, load_prompts
-from synaug.reporting.contact_sheet import SheetRow
+from synaug.reporting.contact_sheet import PromptedImage, SheetRow
 from synaug.run.environment import image_versions
 from synaug.run.job import Job, Progress
 from synaug.run.quotas import Part
@@ -126,7 +126,7 @@ def draw_rows(job: Job, real: int, images: list[int]) -> list[SheetRow]:
         by_key = sorted((row.key, n, row.class_id) for n, row in enumerate(manifest.rows()) if row.key in wanted)
         for class_id in classes:
             pictures = [
-                (
+                PromptedImage(
                     decode_rgb(image_bytes(tar, manifest, n), job.store, manifest, n),
                     members[f"{key}.txt"].decode(),
                 )
