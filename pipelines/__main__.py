@@ -2,13 +2,14 @@
 
 import argparse
 import importlib
+import importlib.util
 import os
 import signal
 import sys
 import traceback
 
 from synaug.cli.parser import command_parser, unknown
-from synaug.errors import INTERNAL, INTERRUPTED, TERMINATED, describe
+from synaug.errors import INTERNAL, INTERRUPTED, TERMINATED, UsageError, describe
 
 PEOPLE = ("import", "preview", "plan", "submit", "watch", "stop", "logs", "fetch-report", "render")
 PODS = ("launch", "finish", "fetch")
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     if name in PODS:  # a process that dies of SIGTERM itself looks like 137 to Argo
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
+        require_cluster_packages()
         if name in ("", "-h", "--help"):
             print(overview())
             return 0
@@ -42,6 +44,15 @@ def main(arguments: list[str] | None = None) -> int:
 
             leave_line(line)
         return code
+
+
+def require_cluster_packages() -> None:
+    """Raises UsageError where the packages of the extra `cluster` are not installed: `pip install synaug` leaves them out."""
+    if missing := [name for name in ("hera", "kubernetes") if importlib.util.find_spec(name) is None]:
+        raise UsageError(
+            f"{' and '.join(missing)} not installed, which `python -m pipelines` needs; "
+            "pip install 'synaug[cluster]', or in a checkout make setup"
+        )
 
 
 def overview() -> str:
