@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def require_cluster_packages() -> None:
-    """Raises UsageError where the packages of the extra `cluster` are not installed: `pip install synaug` leaves them out."""
+    """Check for the packages of the extra `cluster`, which `pip install synaug` leaves out; raises UsageError."""
     if missing := [name for name in ("hera", "kubernetes") if importlib.util.find_spec(name) is None]:
         raise UsageError(
             f"{' and '.join(missing)} not installed, which `python -m pipelines` needs; "
