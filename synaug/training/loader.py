@@ -118,14 +118,14 @@ class Source:
         self, table: TarTable, row: int, data: bytes | memoryview, draw: np.ndarray | None = None
     ) -> np.ndarray:
         """(S, S, 3) uint8; draw: where the crop is drawn for each image."""
-        size, augmentation = self.settings.image_size, self.settings.augmentation
+        size, wanted = self.settings.image_size, self.settings.augmentation
         try:
             with Image.open(io.BytesIO(data)) as image:
-                if augmentation.fixed_size(augmentation):
+                if augmentation.fixed_size(wanted):
                     return augmentation.resized(image, size)
-                if augmentation.crop == "random-resized":
-                    return augmentation.random_resized(image, size, augmentation, draw)
-                return augmentation.auto_augmented(augmentation.resized(image, size), augmentation, draw)
+                if wanted.crop == "random-resized":
+                    return augmentation.random_resized(image, size, wanted, draw)
+                return augmentation.auto_augmented(augmentation.resized(image, size), wanted, draw)
         except (UnidentifiedImageError, OSError, SyntaxError) as error:  # what PIL raises for broken files
             raise DataError(
                 f"{table.tar}: image {table.key[row]} cannot be decoded ({error}); repair or remove it and import the split again"

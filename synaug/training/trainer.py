@@ -101,17 +101,17 @@ class Trainer:
 
     def _inputs(self, batch: TrainingBatch, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Normalized images, labels, and targets: labels, or rows of shares where Mixup or CutMix is on."""
-        device, augmentation = self.ranks.device, self.settings.augmentation
+        device, wanted = self.ranks.device, self.settings.augmentation
         if device.type == "cuda":
             batch = TrainingBatch(batch.images.pin_memory(), batch.labels.pin_memory())
         images = batch.images.to(device, memory_format=self.memory_format, non_blocking=True)
         images = (images.float() - self.mean) / self.std
         labels = targets = batch.labels.to(device, non_blocking=True)
-        if augmentation.mixup or augmentation.cutmix:
+        if wanted.mixup or wanted.cutmix:
             rng = np.random.default_rng(derive("mix", self.seed, step))
             targets = F.one_hot(labels, self.classes).float()
             slices = [slice(0, self.n_real), slice(self.n_real, len(images))]
-            mixed = [augmentation.mixed(images[s], targets[s], augmentation, rng) for s in slices]
+            mixed = [augmentation.mixed(images[s], targets[s], wanted, rng) for s in slices]
             images, targets = (torch.cat(parts) for parts in zip(*mixed, strict=True))
             images = images.contiguous(memory_format=self.memory_format)
         return images, labels, targets

@@ -50,8 +50,8 @@ def test_without_a_port_nothing_is_imported_or_counted(monkeypatch):
 
     monkeypatch.delenv(telemetry.PORT, raising=False)
     script = (
-        "import sys; from synaug import metrics; metrics.serve(); metrics.images(3, ['black']); metrics.phase('text', 1.0)\n"
-        "with metrics.uploading(): pass\n"
+        "import sys; from synaug import telemetry; telemetry.serve(); telemetry.images(3, ['black']); telemetry.phase('text', 1.0)\n"
+        "with telemetry.uploading(): pass\n"
         "assert 'prometheus_client' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

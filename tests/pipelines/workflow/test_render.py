@@ -16,7 +16,8 @@ FREE = ("labels", "annotations")  # maps whose keys are anybody's
 MAPS = ("pytorchReplicaSpecs",)  # whose keys a webhook of the operator checks, not the schema
 MAKE = """
 import json, time
-from pipelines import render, request
+from pipelines.api import workflow_request as request
+from pipelines.workflow import render
 body = request.workflow("run", "imagenet-4f2a", {"run": "imagenet", "config": "x" * 60000}, run="imagenet")
 print(json.dumps([render.rendered(), body, time.process_time()]))
 """

@@ -29,13 +29,14 @@ COMMANDS = pytest.mark.parametrize(
 )
 HANGS = """
 import sys, threading, types
-from synaug import importing, watchdog
+from synaug import telemetry
 from synaug.config import run
+from synaug.data import importers
 from synaug.stages import plan, prompts
 def stands_still(*arguments):
-    watchdog.progress()
+    telemetry.progress()
     threading.Event().wait()
-plan.make_plan = prompts.run = importing.read_folder = stands_still
+plan.make_plan = prompts.run = importers.read_folder = stands_still
 if sys.argv[1] == "import":
     run.Compute = lambda: types.SimpleNamespace(stall_minutes=0.05)
 from synaug.__main__ import main

@@ -78,9 +78,9 @@ def test_a_random_crop_has_the_drawn_area_and_lies_inside(draw):
 
 
 def test_auto_augment_is_seeded():
-    augmentation, image = Augmentation(auto="rand-m9-n2-mstd0.5"), np.asarray(gradient(32, 32))
+    wanted, image = Augmentation(auto="rand-m9-n2-mstd0.5"), np.asarray(gradient(32, 32))
     results = [
-        augmentation.auto_augmented(image, augmentation, np.array([0, 0, 0, 0, seed])) for seed in (0.1, 0.2, 0.1)
+        augmentation.auto_augmented(image, wanted, np.array([0, 0, 0, 0, seed])) for seed in (0.1, 0.2, 0.1)
     ]
     assert np.array_equal(results[0], results[2]) and not np.array_equal(results[0], results[1])
 

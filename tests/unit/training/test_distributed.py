@@ -121,7 +121,7 @@ def test_a_batch_too_small_for_the_ranks_is_refused(disk):
     job = helpers.job(disk, "naive", settings=helpers.config(batch_size=2))
     ranks = distributed.Ranks(0, 2, torch.device("cpu"))
     with pytest.raises(UsageError, match="1 real and 1 synthetic images of a batch are too few for 2 ranks"):
-        loop.train(job, helpers.arms.recipe(job.config, "naive"), ranks)
+        loop.train(job, helpers.arms.resolve_arm(job.config, "naive"), ranks)
 
 
 def test_what_gloo_says_of_a_lost_peer_is_transient_and_other_errors_are_not():
