@@ -1,9 +1,10 @@
 """Train the embedded CLIP: python -m recipes.clip --out FOLDER (about five minutes of one thread)
 
-A small image tower is trained contrastively against the locked MiniLM sentence encoder (less its mean over the captions), on the
-first 50,000 training photos of Fashion-MNIST: plain, or drawn into a context of `contexts`. A text is a positive of every image
-of the batch that it is true of. Writes model.safetensors (float16), config.json and metrics.json with the zero-shot accuracy on
-the last 10,000 training photos; the official test photos are never read.
+A small image tower is trained contrastively against the locked MiniLM sentence encoder (less its mean over the
+captions), on the first 50,000 training photos of Fashion-MNIST: plain, or drawn into a context of `contexts`. A text is
+a positive of every image of the batch that it is true of. Writes model.safetensors (float16), config.json and
+metrics.json with the zero-shot accuracy on the last 10,000 training photos; the official test photos are never read.
+What ships is in synaug/embedded/data/clip.
 """
 
 import argparse
@@ -52,11 +53,12 @@ DEFINITIONS = {
 
 
 def caption_bank(rng):
-    """Texts, and for each class the rows of texts that hold for every photo of it, and (row, context) of those for one."""
+    """Write the texts, for each class the rows of those true of all its photos, and (row, context) of those of one."""
     from recipes.contexts import captioned, with_article
     from recipes.fashion import NAMES
 
-    texts, generic = [], []
+    texts: list[str] = []
+    generic = []
     for name in NAMES:
         phrases = [template.format(with_article(name)) for template in TEMPLATES]
         phrases += [f"a photo of {with_article(name)}, {definition}" for definition in DEFINITIONS[name]]
@@ -75,7 +77,7 @@ def main():
 
     from recipes import fashion
     from recipes.contexts import draw, with_article
-    from synaug.embedded.image_tower import ImageTower
+    from synaug.embedded.clip import ImageTower
     from synaug.embedded.minilm import SentenceEncoder
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -95,7 +97,7 @@ def main():
     mean = raw.mean(0)
     embeddings = F.normalize(raw - mean, dim=-1)
     photos, labels = fashion.read("train")
-    photos = fashion.padded(photos)
+    photos = fashion.pad(photos)
     first_generic = torch.tensor(
         [label for label, rows in enumerate(generic) for _ in rows]
     )  # class of each generic row

@@ -156,7 +156,10 @@ def random_context(rng: np.random.Generator) -> Context:
 
 
 def captioned(names, count: int, texts: list[str], rng: np.random.Generator) -> list[list[tuple[int, Context]]]:
-    """`count` random contexts of each name; their captions are appended to texts. For each name: (row of the caption, context)."""
+    """Draw `count` random contexts of each name; their captions are appended to texts.
+
+    For each name: (row of the caption, context).
+    """
     banks = []
     for name in names:
         bank = []

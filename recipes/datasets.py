@@ -18,9 +18,9 @@ COLUMNS = 50
 
 
 def choose(labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Positions in the training file: {split: (n,)}, each class equally often, shuffled. train and dev are disjoint."""
+    """Choose positions in the training file: {split: (n,)}, each class equally often. train and dev are disjoint."""
     rng = np.random.default_rng(SEED)
-    chosen = {name: [] for name in PER_CLASS}
+    chosen: dict[str, list[np.ndarray]] = {name: [] for name in PER_CLASS}
     for label in range(10):
         held_out = rng.permutation(np.flatnonzero(labels[HELD_OUT] == label)) + HELD_OUT.start
         seen = rng.permutation(np.flatnonzero(labels[SEEN] == label))
@@ -31,7 +31,7 @@ def choose(labels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def mosaic(photos: np.ndarray) -> np.ndarray:
-    """(n, 28, 28) -> (28 n / COLUMNS, 28 COLUMNS); n is a multiple of COLUMNS."""
+    """Lay photos side by side: (n, 28, 28) -> (28 n / COLUMNS, 28 COLUMNS); n is a multiple of COLUMNS."""
     rows = len(photos) // COLUMNS
     return photos.reshape(rows, COLUMNS, 28, 28).transpose(0, 2, 1, 3).reshape(rows * 28, COLUMNS * 28)
 
@@ -51,9 +51,9 @@ def main():
     parts = {name: ("train", photos[at], labels[at], at) for name, at in chosen.items()}
     parts["test"] = ("t10k", *fashion.read("t10k"), np.arange(10_000))
     index = {}
-    for name, (file, cut, its_labels, at) in parts.items():
-        Image.fromarray(mosaic(cut)).save(args.out / f"{name}.png", optimize=True)
-        index[name] = {"file": file, "labels": "".join(map(str, its_labels)), "position": at.tolist()}
+    for name, (file, photos_of, labels_of, at) in parts.items():
+        Image.fromarray(mosaic(photos_of)).save(args.out / f"{name}.png", optimize=True)
+        index[name] = {"file": file, "labels": "".join(map(str, labels_of)), "position": at.tolist()}
     (args.out / "splits.json").write_text(json.dumps(index) + "\n")
 
 

@@ -10,7 +10,7 @@ NAMES = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", 
 
 
 def read(split: str, folder: Path = FOLDER) -> tuple[np.ndarray, np.ndarray]:
-    """Photos (n, 28, 28) uint8 and labels (n,) of `train` (60,000) or `t10k` (10,000)."""
+    """Read photos (n, 28, 28) uint8 and labels (n,) of `train` (60,000) or `t10k` (10,000)."""
     with gzip.open(folder / f"{split}-images-idx3-ubyte.gz") as file:
         photos = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
     with gzip.open(folder / f"{split}-labels-idx1-ubyte.gz") as file:
@@ -18,6 +18,6 @@ def read(split: str, folder: Path = FOLDER) -> tuple[np.ndarray, np.ndarray]:
     return photos, labels
 
 
-def padded(photos: np.ndarray) -> np.ndarray:
-    """(n, 28, 28) -> (n, 32, 32), black around."""
+def pad(photos: np.ndarray) -> np.ndarray:
+    """Pad (n, 28, 28) to (n, 32, 32), black around."""
     return np.pad(photos, ((0, 0), (2, 2), (2, 2)))

@@ -2,7 +2,8 @@
 
 A UNet2DConditionModel on 12x16x16 (2x2 pixels unshuffled into channels, no VAE), conditioned on a sentence embedding,
 trained by flow matching (x_t = (1-t) x + t eps, target eps - x) on the first 50,000 training photos of Fashion-MNIST.
-Resumes from FOLDER/checkpoint.pt. Writes unet/, scheduler/ in diffusers layout and metrics.json.
+Resumes from FOLDER/checkpoint.pt. Writes unet/, scheduler/ in diffusers layout and metrics.json. What ships is in
+synaug/embedded/data/generator.
 """
 
 import argparse
@@ -47,7 +48,7 @@ UNET = dict(
 
 
 def caption_bank(rng):
-    """Contexts with their captions, by class, and the plain captions; one list of texts to embed."""
+    """Write contexts with their captions, by class, and the plain captions; one list of texts to embed."""
     from recipes.contexts import captioned, with_article
     from recipes.fashion import NAMES
 
@@ -64,7 +65,8 @@ def main():
     import numpy as np
     import torch
     import torch.nn.functional as F
-    from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
     from recipes import fashion
     from recipes.contexts import draw
@@ -85,7 +87,7 @@ def main():
     texts, plain, contexts = caption_bank(rng)
     embeddings = SentenceEncoder().encode(texts) * 384**0.5
     photos, labels = fashion.read("train")
-    photos, labels = fashion.padded(photos[:50000]), labels[:50000]
+    photos, labels = fashion.pad(photos[:50000]), labels[:50000]
     print(f"{len(texts)} captions, {len(photos)} photos", flush=True)
 
     def batch():

@@ -1,8 +1,8 @@
-"""Write the embedded style list: python -m recipes.styles > synaug/embedded/styles.yaml
+"""Write the embedded style list: python -m recipes.styles > synaug/embedded/data/styles.yaml
 
-The embedded LLM continues a few-shot list of picture styles; lines are cleaned, and kept while they differ from those before and come near
-(cosine of sentence embeddings) to a kind of picture that the embedded generator was trained on, which knows no other; what says no
-more than `a picture` is left out.
+The embedded LLM continues a few-shot list of picture styles; lines are cleaned, and kept while they differ from those
+before and come near (cosine of sentence embeddings) to a kind of picture that the embedded generator was trained on,
+which knows no other; what says no more than `a picture` is left out.
 """
 
 import re
@@ -29,7 +29,8 @@ def main():
     llm, encoder = open_llm(Config()), SentenceEncoder()
     known = encoder.encode([f"a {style}" for style in STYLES])
     plain = encoder.encode(["a photo", "a picture", "an image", "visual art"])
-    kept, vectors = [], torch.empty(0, known.shape[1])
+    kept: list[str] = []
+    vectors = torch.empty(0, known.shape[1])
     for number in range(ROUNDS):
         shots = list(STYLES)
         random.Random(number).shuffle(shots)

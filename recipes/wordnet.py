@@ -1,7 +1,8 @@
-"""Make the noun dictionary: python -m recipes.wordnet --out synaug/embedded/wordnet
+"""Make the noun dictionary: python -m recipes.wordnet --out synaug/embedded/data/wordnet
 
-From WordNet 3.0 as Debian's `wordnet-base` installs it: every noun, its senses in WordNet's order, each with its definition.
-Writes nouns.txt.xz (a line a synset: `lexical file|lemma:sense number,...|definition`), exceptions.txt.xz (irregular plurals) and LICENSE.
+From WordNet 3.0 as Debian's `wordnet-base` installs it: every noun, its senses in WordNet's order, each with its
+definition. Writes nouns.txt.xz (a line a synset: `lexical file|lemma:sense number,...|definition`), exceptions.txt.xz
+(irregular plurals) and LICENSE.
 """
 
 import argparse
@@ -41,8 +42,8 @@ FILES = (
 
 
 def sense_numbers(index: list[str]) -> dict[tuple[str, str], int]:
-    """(lemma, synset offset) -> number of the sense, the most frequent first."""
-    numbers = {}
+    """Number the senses: {(lemma, synset offset): n}, the most frequent first."""
+    numbers: dict[tuple[str, str], int] = {}
     for line in index:
         if line.startswith(" "):
             continue
@@ -53,7 +54,7 @@ def sense_numbers(index: list[str]) -> dict[tuple[str, str], int]:
 
 
 def definition(gloss: str) -> str:
-    """A gloss without its example sentences."""
+    """Cut a gloss before its example sentences."""
     return gloss.split('; "')[0].strip().rstrip(";:").strip()
 
 

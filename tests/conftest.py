@@ -1,4 +1,4 @@
-"""Stores for the tests: every test of the `store` fixture runs on disk and on a real S3 server, with the same assertions."""
+"""Stores for the tests: those of the `store` fixture run on disk and on a real S3 server, with the same assertions."""
 
 import uuid
 from multiprocessing import forkserver
@@ -31,7 +31,10 @@ def s3_environment(weed):
 
 @pytest.fixture
 def other_s3_environment(s3_environment, monkeypatch):
-    """change(NAME=value): another environment for the rest of the test, read by new clients, which wait for no server to come back."""
+    """change(NAME=value): another environment for the rest of the test.
+
+    New clients read it, and wait for no server to come back.
+    """
     from synaug.data import s3_store
 
     monkeypatch.setenv("SYNAUG_STORE_PATIENCE", "0")

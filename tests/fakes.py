@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from synaug.backends.diffusers_model import Generated
+from synaug.backends.protocols import Generated
 from synaug.run.plan import ModelInfo
 
 INFO = ModelInfo(role="diffusion", name="fake", revision="1", license="none")
@@ -13,7 +13,10 @@ INFO = ModelInfo(role="diffusion", name="fake", revision="1", license="none")
 
 @dataclass
 class FakeDiffusion:
-    """Pictures that are a function of (prompt, seed, guidance). fault: (prompt, seed) -> None, "not finite", "black" or "flagged"."""
+    """Pictures that are a function of (prompt, seed, guidance).
+
+    fault: (prompt, seed) -> None, "not finite", "black" or "flagged".
+    """
 
     size: int = 16
     most: int = 1_000_000  # larger batches run out of memory
@@ -29,7 +32,7 @@ class FakeDiffusion:
         self.windows.append(list(texts))
         return set(texts)
 
-    def truncated(self, prompts):
+    def find_truncated(self, prompts):
         return {prompt for prompt in prompts if len(prompt) > 200}
 
     def generate(self, prompts, seeds, *, guidance_scale, encoded=None):

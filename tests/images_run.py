@@ -71,7 +71,7 @@ def write_photos(store, per_class: int = 5) -> None:
     from PIL import Image
 
     from synaug.data.split_writer import Sample, pack
-    from synaug.generation.encode import to_jpeg
+    from synaug.generation.postprocess import to_jpeg
 
     colours = ("red", "green", "blue")
     samples = [

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from synaug.reporting.study import compute
-from synaug.reporting.study.outcome import Difference, Gain, Interval, OutcomeRow, RunFacts, StudyOutcome, Table
+from synaug.reporting.study.outcome import Difference, Gain, Interval, OutcomeRow, RunOutcome, StudyOutcome, Table
 
 TESTS = {"test": "in", "contexts": "out", "noise": "out", "sketch": "out"}
 MEANS = {  # by arm: test, contexts, noise, sketch
@@ -72,13 +72,19 @@ def table(
         arm: {test: accuracies(arm, test, seeds=seeds) for test in tests}
         for arm in dict.fromkeys([*arms, *real, *paired])
     }
+
+    def difference(first: str, second: str, test: str) -> Interval:
+        return interval(*(top1 - values[second][test][seed] for seed, top1 in values[first][test].items()))
+
     differences = [
         Difference(
-            label=label, first=first, second=second,
-            tests={test: interval(*(one - values[second][test][seed] for seed, one in values[first][test].items())) for test in tests},
+            label=label,
+            first=first,
+            second=second,
+            tests={test: difference(first, second, test) for test in tests},
         )
         for label, (first, second) in (pairs or {}).items()
-    ]  # fmt: skip
+    ]
     return Table(
         name=name,
         title=f"Invented: {name}",
@@ -113,7 +119,7 @@ def outcome(*tables: Table, **changes) -> StudyOutcome:
         "machine": "2 cores of no machine",
         "versions": {"torch": "2.0", "timm": "1.0"},
         "hours": 2.72,
-        "runs": {"main": RunFacts(changed={}, **facts), "again": RunFacts(changed={"seed": "1"}, **facts)},
+        "runs": {"main": RunOutcome(changed={}, **facts), "again": RunOutcome(changed={"seed": "1"}, **facts)},
         "tables": list(tables) or [table(pairs=PAIRS)],
     }
     return StudyOutcome(**given | changes)

@@ -71,7 +71,10 @@ def put_manifests(store, plan, config, multiple: int, run: str = "first", reject
 
 
 def put_evaluation(store, config, arm: str, seed: int, run: str = "first") -> None:
-    """A result on every test set, of the training that is there and of the splits as they are imported; its numbers are made up."""
+    """A result on every test set, of the training that is there and of the splits as they are imported.
+
+    Its numbers are made up.
+    """
     tests = {}
     for name, test in config.tests.items():
         split = layout.real_split(test.split)

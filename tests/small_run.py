@@ -237,16 +237,18 @@ def write_findings(one: Job) -> None:
     schema.save(one.store, one.run, "fidelity", Fidelity(inputs=about, kinds=accuracies, classes=classes, real=real))
     measures = CoverageMeasures(precision=0.75, recall=0.5, density=1.25, coverage=0.375)
     row = CoverageRow(by_class=measures, over_all=measures, classes=dict.fromkeys(ids, measures))
+    of_view = {"model": "a@1", "reference": "train", "real": "0", "synthetic": synthetic}
     views = [
         View(
-            inputs=CoverageInputs(
-                features=features, model="a@1", reference="train", real="0", synthetic=synthetic, scale=2, images_per_class=200
-            ),
-            k=5, n=dict.fromkeys(ids[1:], 20), n_over_all=180, rows=dict.fromkeys((schema.ALL, *kinds, schema.REAL), row),
+            inputs=CoverageInputs(features=features, scale=2, images_per_class=200, **of_view),
+            k=5,
+            n=dict.fromkeys(ids[1:], 20),
+            n_over_all=180,
+            rows=dict.fromkeys((schema.ALL, *kinds, schema.REAL), row),
             left_out={ids[0]: 4},
         )
         for features in ("clip", "classifier")
-    ]  # fmt: skip
+    ]
     schema.save(one.store, one.run, "coverage", Coverage(views=views))
     layers = [
         Layer(name=f"bn{n}", channels=8, mean=n / 10, variance=-n / 5, divergence=n / 9, weight=0.1, bias=0.2)

@@ -1,4 +1,4 @@
-"""Random-weight pipelines of the true classes, small enough for a test: SD 1.5- and SDXL-shaped, in diffusers layout."""
+"""Random-weight pipelines of the true classes, small enough for a test: like SD 1.5 and SDXL, in diffusers layout."""
 
 from pathlib import Path
 

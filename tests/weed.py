@@ -26,7 +26,10 @@ def free_ports(n: int) -> list[int]:
 
 
 class Weed:
-    """`weed server -s3` with an account that writes and one that only reads. Use as a context manager; `.endpoint` is its URL."""
+    """`weed server -s3` with an account that writes and one that only reads.
+
+    Use as a context manager; `.endpoint` is its URL.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,80 +1,50 @@
-"""CLIP of open_clip, or the embedded one (a small image tower on MiniLM)."""
+"""The run's CLIP: one of open_clip, or the embedded one (a small image tower on MiniLM).
+
+open_clip is imported by what loads its weights: a run with the embedded CLIP starts without it.
+"""
 
 import functools
 
 import torch
-import torch.nn.functional as F
+from PIL import Image
 
 from synaug.backends import hub
-from synaug.backends.clip_name import EMBEDDED, HUB_PREFIX, resolve
 from synaug.backends.devices import find_device
+from synaug.backends.protocols import CLIP
+from synaug.backends.resolve import HUB_PREFIX, resolve_clip
 from synaug.config import Config
+from synaug.embedded.clip import EmbeddedCLIP
 from synaug.run.plan import ModelInfo
 
 BATCH = 256
 
 
-def open_clip_model(config: Config) -> "EmbeddedCLIP | OpenCLIP":
-    """The run's CLIP, once a process; the embedded one runs on the CPU. Raises ModelError; UsageError for a device that is not there."""
-    settings = config.prompts.clip
+def open_clip_model(config: Config) -> CLIP:
+    """Open the run's CLIP, once a process; the embedded one runs on the CPU.
+
+    Raises ModelError; UsageError for a device that is not there.
+    """
+    settings, info = config.prompts.clip, resolve_clip(config).model_dump_json()
     if settings.model == "embedded":
-        return _embedded(resolve(config).revision)
-    device = find_device(config.compute.device)
-    return _open_clip(settings.model, settings.pretrained, resolve(config).model_dump_json(), str(device))
+        return _load_embedded(info)
+    return _load_open_clip(settings.model, settings.pretrained, info, str(find_device(config.compute.device)))
 
 
 @functools.cache
-def _embedded(revision: str) -> "EmbeddedCLIP":
-    return EmbeddedCLIP(ModelInfo(role="clip", name="synaug embedded CLIP", revision=revision, license="Apache-2.0"))
+def _load_embedded(info: str) -> EmbeddedCLIP:
+    return EmbeddedCLIP(ModelInfo.model_validate_json(info))
 
 
 @functools.cache
-def _open_clip(model: str, pretrained: str | None, info: str, device: str) -> "OpenCLIP":
+def _load_open_clip(model: str, pretrained: str | None, info: str, device: str) -> "OpenCLIP":
     return OpenCLIP(ModelInfo.model_validate_json(info), model, pretrained, device)
 
 
-class EmbeddedCLIP:
-    """32x32 images against sentences; trained by recipes/clip.py."""
+def pin_weights(model: str, pretrained: str | None, revision: str) -> tuple[str, dict]:
+    """Return model and arguments of create_model_and_transforms that load weights of the hub at `revision`.
 
-    def __init__(self, info: ModelInfo):
-        from safetensors.torch import load_file
-
-        from synaug.embedded.image_tower import ImageTower
-        from synaug.embedded.minilm import shared
-
-        self.info = info
-        stored = load_file(EMBEDDED / "model.safetensors")
-        weights = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
-        self.text_mean = weights.pop("text_mean")
-        self.tower = ImageTower()
-        self.tower.load_state_dict({key.removeprefix("image."): value for key, value in weights.items()})
-        self.tower.eval()
-        self.sentences = shared()
-
-    def embed_texts(self, texts: list[str]) -> torch.Tensor:
-        return F.normalize(self.sentences.encode(texts) - self.text_mean, dim=-1)
-
-    @torch.inference_mode()
-    def embed_images(self, images: list) -> torch.Tensor:
-        chunks = [
-            torch.stack([self._pixels(image) for image in images[n : n + BATCH]]) for n in range(0, len(images), BATCH)
-        ]
-        return torch.cat([F.normalize(self.tower(chunk), dim=-1) for chunk in chunks])
-
-    def _pixels(self, image) -> torch.Tensor:
-        import numpy as np
-        from PIL import Image
-
-        from synaug.embedded.image_tower import SIZE
-
-        image = image.convert("RGB")
-        if image.size != (SIZE, SIZE):
-            image = image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-        return torch.from_numpy(np.asarray(image, np.float32)).permute(2, 0, 1) / 127.5 - 1
-
-
-def pinned(model: str, pretrained: str | None, revision: str) -> tuple[str, dict]:
-    """Model and arguments of create_model_and_transforms that load weights of the hub at `revision`; open_clip itself takes the newest."""
+    open_clip itself takes the newest.
+    """
     from huggingface_hub import snapshot_download
     from open_clip.pretrained import download_pretrained_from_hf, get_pretrained_cfg
 
@@ -95,12 +65,14 @@ def pinned(model: str, pretrained: str | None, revision: str) -> tuple[str, dict
 
 
 class OpenCLIP:
+    """A model of open_clip, behind `protocols.CLIP`."""
+
     def __init__(self, info: ModelInfo, model: str, pretrained: str | None, device: str):
         import open_clip
 
         self.info, self.device = info, device
         try:
-            model, weights = pinned(model, pretrained, info.revision)
+            model, weights = pin_weights(model, pretrained, info.revision)
             self.model, _, self.transform = open_clip.create_model_and_transforms(model, **weights, device=device)
             self.tokenizer = open_clip.get_tokenizer(model)
         except (OSError, RuntimeError, ValueError) as error:
@@ -109,12 +81,14 @@ class OpenCLIP:
 
     @torch.inference_mode()
     def embed_texts(self, texts: list[str]) -> torch.Tensor:
+        """Embed texts to (n, d) float32 of unit length, on the CPU."""
         tokens = [self.tokenizer(texts[n : n + BATCH]).to(self.device) for n in range(0, len(texts), BATCH)]
         chunks = [self.model.encode_text(chunk, normalize=True) for chunk in tokens]
         return torch.cat(chunks).float().cpu()
 
     @torch.inference_mode()
-    def embed_images(self, images: list) -> torch.Tensor:
+    def embed_images(self, images: list[Image.Image]) -> torch.Tensor:
+        """Embed PIL images to (n, d) float32 of unit length, on the CPU."""
         chunks = []
         for n in range(0, len(images), BATCH):
             pixels = torch.stack([self.transform(image.convert("RGB")) for image in images[n : n + BATCH]])

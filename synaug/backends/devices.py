@@ -1,10 +1,18 @@
-"""The device that `compute.device` means."""
+"""The device that `compute.device` means.
+
+torch is imported when a device is looked for: a stage without work left goes without it.
+"""
+
+from typing import TYPE_CHECKING
 
 from synaug.errors import UsageError
 
+if TYPE_CHECKING:
+    import torch
 
-def find_device(name: str):
-    """auto, cpu, cuda or cuda:N to a torch.device. Raises UsageError for a GPU that is not there."""
+
+def find_device(name: str) -> "torch.device":
+    """Find the device of auto, cpu, cuda or cuda:N. Raises UsageError for a GPU that is not there."""
     import torch
 
     gpus = torch.cuda.device_count()
@@ -17,6 +25,7 @@ def find_device(name: str):
         raise UsageError(f"compute.device={name!r} is no device; give auto, cpu, cuda or cuda:N")
     if int(number or 0) >= gpus:
         raise UsageError(
-            f"compute.device={name!r}, but this machine has {gpus} usable GPUs; give auto or cpu, or start where a GPU is"
+            f"compute.device={name!r}, but this machine has {gpus} usable GPUs; "
+            "give auto or cpu, or start where a GPU is"
         )
     return torch.device(name)

@@ -1,20 +1,39 @@
-"""A model's name to what it is: a commit of the hub, or the digest of a local folder. Nothing heavy is loaded."""
+"""A model's name to what it is: a commit of the hub, or the digest of a local folder.
+
+Nothing heavy is loaded. The hub's client is imported where it is asked: a run with embedded models goes without it.
+"""
 
 import hashlib
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from synaug.errors import ModelError, SynaugError, TransientError
 
+if TYPE_CHECKING:
+    from huggingface_hub import CardData
+
+Answer = TypeVar("Answer")
 PAUSES = (1.0, 4.0, 10.0)  # seconds between questions to a hub that is busy or out of reach
+NOT_STATED = "not stated"
 TOKEN = "set HF_TOKEN to a valid token whose account may read it (for gated models: accept the licence on its page)"
 
 
+class FoundModel(NamedTuple):
+    """What a name stands for: a commit or a digest, and the licence as far as it is stated."""
+
+    revision: str
+    license: str
+
+
 def folder_digest(folder: Path) -> str:
-    """Over names, sizes and small files' contents (configurations, weight indices), and each weight file's first and last MiB."""
+    """Compute a SHA-256 (hex) that tells two model folders apart without reading all of their weights.
+
+    Over names, sizes and small files' contents (configurations, weight indices), and each weight file's first and last
+    MiB.
+    """
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         size = path.stat().st_size
@@ -27,51 +46,53 @@ def folder_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def resolve(name: str, revision: str | None, *, role: str) -> tuple[str, str]:
-    """(revision, licence) of a hub name or folder. A cache that cannot be written, as a mounted claim, decides before the hub is asked.
+def find_model(name: str, revision: str | None, *, role: str) -> FoundModel:
+    """Find a hub name or folder; role: llm, clip or diffusion, for messages.
 
-    Raises ModelError when there is no such model or revision, or no right to it; TransientError while the hub does not answer.
+    A cache that cannot be written, as a mounted claim, decides before the hub is asked. Raises ModelError when there is
+    no such model or revision, or no right to it; TransientError while the hub does not answer.
     """
     from httpx2 import TransportError  # of the hub's own client; no OSError
     from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     if Path(name).is_dir():
-        return f"sha256:{folder_digest(Path(name))[:16]}", "see the folder"
+        return FoundModel(f"sha256:{folder_digest(Path(name))[:16]}", "see the folder")
     wanted = f"{name}" + (f" at {revision!r}" if revision else "")
     own = "give images.model a folder or another hub name"
     fix = own if role == "diffusion" else f"give prompts.{role}.model a folder, another hub name, or `embedded`"
-    if (held := _only_here(name, revision)) is not None:
-        return held.name, _card_license(held)
-    away = None
+    if (snapshot := _find_in_read_only_cache(name, revision)) is not None:
+        return FoundModel(snapshot.name, _read_license(snapshot))
+    away: Exception | None = None
     try:
         if not constants.HF_HUB_OFFLINE:
-            found = _ask(lambda: HfApi().model_info(name, revision=revision, timeout=20))
-            return found.sha, (found.card_data or {}).get("license") or "not stated"
+            info = _ask(lambda: HfApi().model_info(name, revision=revision, timeout=20))
+            return FoundModel(info.sha or "", _license_of(info.card_data))
     except HFValidationError as error:
         raise ModelError(f"no such model: {wanted} is neither a folder nor a hub name; {fix}") from error
     except (HfHubHTTPError, OSError, TransportError) as error:
-        if (kind := fault(error)) == "denied":
+        if (kind := classify_error(error)) == "denied":
             raise ModelError(f"no such model on the hub, or no right to it: {wanted}; {TOKEN}, or {fix}") from error
         if kind == "missing":
             raise ModelError(f"no such model or revision on the hub: {wanted}; {fix}") from error
         away = error  # what the cache holds decides
     try:
-        snapshot = snapshot_download(name, revision=revision, local_files_only=True)
+        snapshot = Path(snapshot_download(name, revision=revision, local_files_only=True))
     except HFValidationError as error:
         raise ModelError(f"no such model: {wanted} is neither a folder nor a hub name; {fix}") from error
     except (LocalEntryNotFoundError, OSError) as error:
         if away is not None:
             raise TransientError(
-                f"the hub stays out of reach ({line_of(away)}) and {wanted} is not in the local cache; run again once connected, or {fix}"
+                f"the hub stays out of reach ({first_line(away)}) and {wanted} is not in the local cache; "
+                f"run again once connected, or {fix}"
             ) from away
         raise ModelError(
             f"no such model or revision, offline: {wanted} is not in the local cache; connect once, or {fix}"
         ) from error
-    return Path(snapshot).name, _card_license(Path(snapshot))
+    return FoundModel(snapshot.name, _read_license(snapshot))
 
 
-def _only_here(name: str, revision: str | None) -> Path | None:
+def _find_in_read_only_cache(name: str, revision: str | None) -> Path | None:
     """The snapshot in a cache that cannot be written: the hub's newest commit could not be downloaded there."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -84,7 +105,7 @@ def _only_here(name: str, revision: str | None) -> Path | None:
         return None
 
 
-def _ask(question: Callable[[], Any]) -> Any:
+def _ask(question: Callable[[], Answer]) -> Answer:
     """The hub's answer, asked again after PAUSES while it is busy or out of reach."""
     from httpx2 import TransportError
     from huggingface_hub.errors import HfHubHTTPError
@@ -93,14 +114,17 @@ def _ask(question: Callable[[], Any]) -> Any:
         try:
             return question()
         except (HfHubHTTPError, OSError, TransportError) as error:
-            if fault(error) != "transient":
+            if classify_error(error) != "transient":
                 raise
             time.sleep(pause)
     return question()
 
 
-def fault(error: BaseException | None) -> str | None:
-    """transient (out of reach, 429, 5xx), denied (401, 403) or missing (404), from an error of the hub's client or one that it caused."""
+def classify_error(error: BaseException | None) -> str | None:
+    """Classify an error of the hub's client, or one that it caused.
+
+    transient (out of reach, 429, 5xx), denied (401, 403) or missing (404); None: nothing of these.
+    """
     from httpx2 import TransportError
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -119,25 +143,29 @@ def fault(error: BaseException | None) -> str | None:
 
 
 def load_error(error: Exception, what: str, fix: str) -> SynaugError:
-    """What it means that weights could not be loaded: ModelError, or TransientError where the hub failed meanwhile."""
-    kind = fault(error)
+    """Turn a failure to load weights into ModelError, or TransientError where the hub failed meanwhile."""
+    kind = classify_error(error)
     if kind == "transient":
-        return TransientError(f"the hub failed while {what} was loaded ({line_of(error)}); run again")
+        return TransientError(f"the hub failed while {what} was loaded ({first_line(error)}); run again")
     if kind == "denied":
-        return ModelError(f"the hub refuses {what} ({line_of(error)}); {TOKEN}")
-    return ModelError(f"{what} cannot be loaded: {line_of(error)}; {fix}")
+        return ModelError(f"the hub refuses {what} ({first_line(error)}); {TOKEN}")
+    return ModelError(f"{what} cannot be loaded: {first_line(error)}; {fix}")
 
 
-def line_of(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def _card_license(snapshot: Path) -> str:
+def _read_license(snapshot: Path) -> str:
+    """The licence that the model card states."""
     from huggingface_hub import ModelCard
 
     card = snapshot / "README.md"
-    return (
-        (ModelCard(card.read_text(), ignore_metadata_errors=True).data.license or "not stated")
-        if card.exists()
-        else "not stated"
-    )
+    if not card.exists():
+        return NOT_STATED
+    return _license_of(ModelCard(card.read_text(), ignore_metadata_errors=True).data)
+
+
+def _license_of(card: "CardData | None") -> str:
+    return (card.to_dict().get("license") if card else None) or NOT_STATED

@@ -1,14 +1,18 @@
 """LLM of transformers: a chat model from the hub or a folder, or the embedded SmolLM2."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, BatchEncoding, DynamicCache
+from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from synaug.backends import hub
 from synaug.backends.devices import find_device
-from synaug.backends.llm_name import resolve
+from synaug.backends.resolve import resolve_llm
 from synaug.config import Config
 from synaug.embedded import smollm2
 from synaug.errors import ModelError
@@ -18,23 +22,38 @@ from synaug.telemetry import beat
 SMALL = 1e9  # parameters
 
 
-def open_llm(config: Config, *, revision: str | None = None) -> "ChatLLM":
-    """The run's LLM at the revision that plan resolved (None: now). Raises ModelError; UsageError for a missing device."""
-    settings, device = config.prompts.llm, find_device(config.compute.device)
-    info = resolve(config) if revision is None else resolve(config).model_copy(update={"revision": revision})
+class CausalModel(Protocol):
+    """What is used of a transformers model that continues texts."""
+
+    config: Any
+    generation_config: Any
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]: ...
+
+    def generate(self, **settings) -> torch.Tensor: ...
+
+    def __call__(self, input_ids: torch.Tensor, **settings) -> CausalLMOutputWithPast: ...
+
+
+def open_llm(config: Config) -> "ChatLLM":
+    """Open the run's LLM at its configured revision, once a process.
+
+    Raises ModelError; UsageError for a device that is not there.
+    """
+    settings, device, info = config.prompts.llm, find_device(config.compute.device), resolve_llm(config)
     if settings.model == "embedded":
-        source, commit = smollm2.folder(), None
+        source, commit = str(smollm2.model_folder()), None
     else:
         source, commit = settings.model, None if Path(settings.model).is_dir() else info.revision
-    tokenizer, model = _load(str(source), commit, settings.dtype, str(device))
+    tokenizer, model = _load(source, commit, settings.dtype, str(device))
     return ChatLLM(info, tokenizer, model, temperature=settings.temperature, top_p=settings.top_p)
 
 
 @functools.cache
-def _load(source: str, commit: str | None, dtype: str, device: str):
-    """Once a process."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
+def _load(source: str, commit: str | None, dtype: str, device: str) -> tuple[PreTrainedTokenizerBase, CausalModel]:
     if dtype == "auto":
         dtype = "float32" if device == "cpu" else "bfloat16"
     try:
@@ -48,9 +67,20 @@ def _load(source: str, commit: str | None, dtype: str, device: str):
 
 
 class ChatLLM:
-    """Sampling by torch's generator, seeded a call: equal on equal hardware, threads, dtype and n."""
+    """A causal model of transformers, behind `protocols.LLM`.
 
-    def __init__(self, info: ModelInfo, tokenizer, model, *, temperature: float, top_p: float):
+    Sampling by torch's generator, seeded a call: equal on equal hardware, threads, dtype and n.
+    """
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        tokenizer: PreTrainedTokenizerBase,
+        model: CausalModel,
+        *,
+        temperature: float,
+        top_p: float,
+    ):
         self.info, self.tokenizer, self.model = info, tokenizer, model
         self.temperature, self.top_p = temperature, top_p
         self.small = sum(p.numel() for p in model.parameters()) < SMALL
@@ -59,14 +89,18 @@ class ChatLLM:
     def generate(
         self, messages: list[dict[str, str]] | str, *, n: int, seed: int, max_tokens: int, stop: Sequence[str] = ()
     ) -> list[str]:
-        tokens = self._tokens(messages)
-        ends = [*self._ending(tuple(stop)), *self._special_ends()]
+        """Sample n answers together, each up to its first stop text.
+
+        Raises ModelError for a chat where the model has no template.
+        """
+        tokens = self._tokenize(messages)
+        ends = [*self._tokens_with(tuple(stop)), *self._special_ends()]
         device = self.model.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             output = self.model.generate(
                 **{name: value.expand(n, -1) for name, value in tokens.items()},
-                past_key_values=self._read(tokens, n),
+                past_key_values=self._read_prompt(tokens, n),
                 do_sample=True,
                 temperature=self.temperature,
                 top_p=self.top_p,
@@ -77,10 +111,11 @@ class ChatLLM:
             )
         beat()
         texts = self.tokenizer.batch_decode(output[:, tokens["input_ids"].shape[1] :], skip_special_tokens=True)
-        return [_before(text, stop) for text in texts]
+        return [_cut_at(text, stop) for text in texts]
 
     @torch.inference_mode()
     def log_likelihoods(self, prompt: str, continuations: list[str]) -> list[float]:
+        """Compute the mean log-probability per token of each continuation after the prompt."""
         head = self.tokenizer(prompt, add_special_tokens=True)["input_ids"]
         tails = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in continuations]
         longest = len(head) + max(map(len, tails))
@@ -91,14 +126,18 @@ class ChatLLM:
         for row, tail in zip(mask, tails, strict=True):
             row[: len(head) + len(tail)] = 1
         device = self.model.device
-        logits = self.model(ids.to(device), attention_mask=mask.to(device)).logits[:, len(head) - 1 : -1].float()
-        chosen = logits.log_softmax(-1).gather(-1, ids[:, len(head) :, None].to(device))[..., 0]
+        logits = self.model(ids.to(device), attention_mask=mask.to(device)).logits
+        assert logits is not None
+        chosen = (
+            logits[:, len(head) - 1 : -1]
+            .float()
+            .log_softmax(-1)
+            .gather(-1, ids[:, len(head) :, None].to(device))[..., 0]
+        )
         return [float(row[: len(tail)].mean()) for row, tail in zip(chosen, tails, strict=True)]
 
-    def _read(self, tokens, n: int):
-        """The cache of all but the last token, read once and shared by the n answers; num_return_sequences would read it n times."""
-        from transformers import DynamicCache
-
+    def _read_prompt(self, tokens: BatchEncoding, n: int) -> DynamicCache:
+        """The cache of all but the last token, read once for n answers; num_return_sequences would read it n times."""
         cache = DynamicCache(config=self.model.config)
         if tokens["input_ids"].shape[1] == 1:
             return cache
@@ -106,7 +145,7 @@ class ChatLLM:
         cache.batch_repeat_interleave(n)
         return cache
 
-    def _tokens(self, messages):
+    def _tokenize(self, messages: list[dict[str, str]] | str) -> BatchEncoding:
         if isinstance(messages, str):
             return self.tokenizer(messages, return_tensors="pt").to(self.model.device)
         if not self.tokenizer.chat_template:
@@ -116,6 +155,7 @@ class ChatLLM:
         tokens = self.tokenizer.apply_chat_template(
             messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
+        assert isinstance(tokens, BatchEncoding)  # return_dict
         return tokens.to(self.model.device)
 
     def _special_ends(self) -> list[int]:
@@ -124,7 +164,7 @@ class ChatLLM:
         return ends + ([self.tokenizer.eos_token_id] if self.tokenizer.eos_token_id is not None else [])
 
     @functools.cache  # noqa: B019 - a process holds one model
-    def _ending(self, stop: tuple[str, ...]) -> list[int]:
+    def _tokens_with(self, stop: tuple[str, ...]) -> list[int]:
         """Tokens that hold a stop text: each row of a batch ends at its own."""
         if not stop:
             return []
@@ -132,5 +172,5 @@ class ChatLLM:
         return [n for n, text in enumerate(texts) if any(s in text for s in stop)]
 
 
-def _before(text: str, stop: Sequence[str]) -> str:
+def _cut_at(text: str, stop: Sequence[str]) -> str:
     return text[: min([at for s in stop if (at := text.find(s)) >= 0], default=len(text))]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synaug.config.images import Images
+from synaug.embedded import DATA
 from synaug.errors import UsageError
 
 
@@ -33,7 +34,7 @@ class Profile:
     cpu_dtype: str = "float32"
 
 
-# Pins seen in public use on 2026-11; timestep spacing and solver as each model card or diffusers' documentation recommends.
+# Pins seen in public use on 2026-11; timestep spacing and solver as each model card or diffusers' documentation says.
 _SDXL = "stabilityai/stable-diffusion-xl-base-1.0", "462165984030d82259a11f4367a4eed129e94a7b"
 _TURBO = "stabilityai/sdxl-turbo", "71153311d3dbb46851df1931d3ca6e939de83304"
 _SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
@@ -43,7 +44,7 @@ PROFILES = {
     for profile in (
         Profile(
             name="embedded",
-            folder=Path(__file__).parent.parent / "embedded" / "generator",
+            folder=DATA / "generator",
             license="Apache-2.0",
             steps=12,
             guidance_scale=1.0,
@@ -106,7 +107,9 @@ class Sampling:
     """`images:` with the profile's values filled in."""
 
     profile: Profile
-    folder: Path | None  # of weights on this machine; None: the hub's, or images.model
+    folder: Path | None  # of embedded weights; None: `model` is a hub name or a diffusers folder
+    model: str  # as people read it: images.model, else the profile's
+    revision: str | None  # the configured one, else the profile's pin for the profile's own model
     num_inference_steps: int
     guidance_scale: float  # of plain prompts
     guidance_scale_diversified: float  # of cd and sd prompts
@@ -116,12 +119,12 @@ class Sampling:
     safety_checker: bool
 
     def guidance_of(self, kind: str) -> float:
-        """kind: plain, cd or sd."""
+        """Return the guidance of a prompt; kind: plain, cd or sd."""
         return self.guidance_scale if kind == "plain" else self.guidance_scale_diversified
 
 
-def find(name: str) -> Profile:
-    """Raises UsageError for an unknown profile."""
+def find_profile(name: str) -> Profile:
+    """Find a profile by its name. Raises UsageError for an unknown one."""
     if name not in PROFILES:
         raise UsageError(f"images.profile={name!r} is unknown; profiles are {', '.join(PROFILES)}")
     return PROFILES[name]
@@ -129,13 +132,14 @@ def find(name: str) -> Profile:
 
 def _refuse(profile: Profile, setting: str, value: object, why: str) -> None:
     raise UsageError(
-        f"images.{setting}={value!r} would be ignored by profile {profile.name}: {why}; leave it out or use another profile"
+        f"images.{setting}={value!r} would be ignored by profile {profile.name}: {why}; "
+        "leave it out or use another profile"
     )
 
 
-def sampling(images: Images) -> Sampling:
-    """The settings that a run samples with. Raises UsageError for one that the profile would ignore."""
-    profile = find(images.profile)
+def resolve_sampling(images: Images) -> Sampling:
+    """Resolve the settings that a run samples with. Raises UsageError for one that the profile would ignore."""
+    profile = find_profile(images.profile)
     for setting in ("guidance_scale", "guidance_scale_diversified"):
         value = getattr(images, setting)
         if value and not profile.takes_guidance:
@@ -151,8 +155,8 @@ def sampling(images: Images) -> Sampling:
     folder = Path(images.model) if images.model and profile.folder else profile.folder
     if folder and not (folder / "unet" / "config.json").is_file():
         raise UsageError(
-            f"images.model={str(folder)!r} is no folder of generator weights (unet/, scheduler/), which profile {profile.name} takes; "
-            "`python -m recipes.generator --out FOLDER` writes one, or leave it out"
+            f"images.model={str(folder)!r} is no folder of generator weights (unet/, scheduler/), which profile "
+            f"{profile.name} takes; `python -m recipes.generator --out FOLDER` writes one, or leave it out"
         )
     for setting in ("width", "height"):
         value = getattr(images, setting)
@@ -160,18 +164,21 @@ def sampling(images: Images) -> Sampling:
             _refuse(profile, setting, value, f"it makes {profile.native_size} x {profile.native_size} pixels")
         if value and value % profile.size_multiple:
             raise UsageError(
-                f"images.{setting}={value} does not suit profile {profile.name}; give a multiple of {profile.size_multiple}"
+                f"images.{setting}={value} does not suit profile {profile.name}; "
+                f"give a multiple of {profile.size_multiple}"
             )
     guidance = profile.guidance_scale if images.guidance_scale is None else images.guidance_scale
     diversified = guidance if images.guidance_scale_diversified is None else images.guidance_scale_diversified
     if images.negative_prompt and max(guidance, diversified) <= 1:
         raise UsageError(
-            f"images.negative_prompt={images.negative_prompt!r} would be ignored at images.guidance_scale={guidance:g}; "
-            "it acts above 1 only: raise the guidance or leave it out"
+            f"images.negative_prompt={images.negative_prompt!r} would be ignored at "
+            f"images.guidance_scale={guidance:g}; it acts above 1 only: raise the guidance or leave it out"
         )
     return Sampling(
         profile=profile,
         folder=folder,
+        model=images.model or profile.hub_name or profile.name,
+        revision=images.revision or (None if images.model else profile.revision),
         num_inference_steps=images.num_inference_steps or profile.steps,
         guidance_scale=guidance,
         guidance_scale_diversified=diversified,

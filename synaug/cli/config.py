@@ -40,10 +40,8 @@ def main(args: argparse.Namespace) -> None:
 
 
 def default_text(field: ConfigField) -> str:
-    """Write the default of a field as it would be in run.yaml."""
-    if field.required:
-        return "required"
-    return json.dumps(round(field.default, 4) if isinstance(field.default, float) else field.default)
+    """Write a field's default as JSON, with every digit; `required` where there is none."""
+    return "required" if field.required else json.dumps(field.default)
 
 
 def plain() -> str:

@@ -9,7 +9,7 @@ from synaug.cli.parser import add_override_arguments, add_run_argument, add_stor
 from synaug.data import layout
 from synaug.run.job import open_job
 from synaug.run.progress import LineReporter
-from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure, reported
+from synaug.runner.log_tail import LogTail, beat_on_report, end_if_stalled, log_tail_on_failure
 
 HELP = "explain a result: fidelity and diversity of the images, main against auxiliary batch norms"
 EPILOG = """\
@@ -53,12 +53,12 @@ def main(args: argparse.Namespace) -> None:
 
     from synaug.evaluation.diagnostics.diagnose import diagnose
     from synaug.evaluation.diagnostics.features import DEFAULT
-    from synaug.reporting.diagnostics_tables import tables
+    from synaug.reporting.tables import diagnostics_tables
 
     tail = LogTail("diagnose", args.store, layout.log(args.run, "diagnose", "all"), beside=layout.plan(args.run))
     with log_tail_on_failure(tail):
-        job = open_job(args.store, args.run, overrides=args.overrides, report=reported(LineReporter()))
-        with ended_if_stalled(job.config.compute.stall_minutes, tail):
+        job = open_job(args.store, args.run, overrides=args.overrides, report=beat_on_report(LineReporter()))
+        with end_if_stalled(job.config.compute.stall_minutes, tail):
             found = diagnose(
                 job,
                 classifier=args.classifier,
@@ -67,5 +67,5 @@ def main(args: argparse.Namespace) -> None:
                 images=args.images,
             )
     console = Console()
-    for table in tables(found):
+    for table in diagnostics_tables(found):
         console.print(table, "")

@@ -17,7 +17,7 @@ from synaug.data.classes import ClassEntry, read_classes
 from synaug.data.splits import check_split
 from synaug.data.store import open_store
 from synaug.errors import DataError, UsageError
-from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
+from synaug.runner.log_tail import LogTail, end_if_stalled, log_tail_on_failure
 
 if TYPE_CHECKING:
     from synaug.data.split_writer import Packed
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> None:
     # a wrong URL is reported before SOURCE is read; a folder is made after SOURCE was found good
     open_store(args.store)
     tail = LogTail("import", args.store, layout.import_log(check_split(args.split)))
-    with log_tail_on_failure(tail), ended_if_stalled(Compute().stall_minutes, tail):
+    with log_tail_on_failure(tail), end_if_stalled(Compute().stall_minutes, tail):
         _import(args)
 
 

@@ -11,7 +11,7 @@ from synaug.reporting.plan_text import plan_text
 from synaug.run import outputs
 from synaug.run.job import check_name, open_run
 from synaug.run.status import read_state
-from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
+from synaug.runner.log_tail import LogTail, end_if_stalled, log_tail_on_failure
 from synaug.stages import plan as planning
 
 HELP = "freeze the configuration, cut the run into class shards, estimate the hours and cost of every stage"
@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
     tail = LogTail("plan", args.store, layout.log(check_name(args.run, "run"), "plan", "all"))
     with log_tail_on_failure(tail):
         config = configured(args)
-        with ended_if_stalled(config.compute.stall_minutes, tail):
+        with end_if_stalled(config.compute.stall_minutes, tail):
             _plan(open_store(args.store), args.run, config)
 
 

@@ -14,7 +14,7 @@ from synaug.errors import UsageError
 from synaug.run import outputs
 from synaug.run.job import Job, open_job
 from synaug.run.plan import Plan
-from synaug.runner.log_tail import LogTail, ended_if_stalled, log_tail_on_failure
+from synaug.runner.log_tail import LogTail, end_if_stalled, log_tail_on_failure
 
 if TYPE_CHECKING:
     from synaug.prompts.schema import ClassPrompts
@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> None:
     with log_tail_on_failure(tail):
         job = open_job(args.store, args.run, overrides=args.overrides)
         classes = chosen(job.plan, job.config.seed, args.classes, args.images)
-        with ended_if_stalled(job.config.compute.stall_minutes, tail):
+        with end_if_stalled(job.config.compute.stall_minutes, tail):
             _preview(job, classes, args.images, args.overrides)
 
 
@@ -72,26 +72,27 @@ def _preview(job: Job, classes: list[str], images: int, overrides: list[str]) ->
     from synaug.reporting.contact_sheet import contact_sheet
     from synaug.runner.local_executor import worker_count
     from synaug.runner.preview.benchmark import PreviewBenchmark
-    from synaug.runner.preview.images import rows
+    from synaug.runner.preview.images import draw_rows
     from synaug.runner.preview.overlay_store import Overlay
-    from synaug.runner.side_by_side import SideBySide
+    from synaug.runner.worker_pool import WorkerCrew
 
     for key in list(job.store.list(layout.preview(job.run, ""))):
         job.store.delete(key)
-    with SideBySide(worker_count(job.config), threads=job.config.threads) as crew:
+    with WorkerCrew(worker_count(job.config), threads=job.config.threads) as crew:
         benchmark = PreviewBenchmark(job, overrides, crew)
-        shards, counts = benchmark.deal(classes, images)
-        timing, files = benchmark.images(shards, counts)
-        plan = job.plan.model_copy(update={"class_shards": shards})
-        sheet = contact_sheet(rows(replace(job, store=Overlay(job.store, job.run), plan=plan), REAL, counts))
-        job.store.put(layout.preview(job.run, "contact-sheet.png"), sheet)
+        tasks = benchmark.distribute(classes, images)
+        timing, files = benchmark.measure_images(tasks)
+        plan = job.plan.model_copy(update={"class_shards": tasks[0].class_shards})
+        previewed = replace(job, store=Overlay(job.store, job.run), plan=plan)
+        rows = draw_rows(previewed, REAL, [task.images for task in tasks])
+        job.store.put(layout.preview(job.run, "contact-sheet.png"), contact_sheet(rows))
         outputs.write("rate", timing)
         for prompts in files:
             print(sense_line(prompts))
         rate, size, device = timing["rate"], timing["bytes_per_image"], timing["device"]
         print(f"{rate:.3g} images/s on {device} in batches of {timing['batch_size']}, {size:,} bytes an image")
         print(f"contact sheet: {job.store.url.rstrip('/')}/{layout.preview(job.run, 'contact-sheet.png')}", flush=True)
-        for line in benchmark.trainings():
+        for line in benchmark.measure_trainings():
             print(line)
 
 

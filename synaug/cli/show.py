@@ -15,7 +15,7 @@ from synaug.run.environment import image_versions
 from synaug.run.job import Job, open_job
 
 if TYPE_CHECKING:
-    from synaug.generation.regenerate import Stored
+    from synaug.generation.regenerate import StoredImage
 
 HELP = "make one image again from its key and say how far it is from the stored one"
 EPILOG = """\
@@ -47,11 +47,11 @@ def main(args: argparse.Namespace) -> None:
     from synaug.generation import regenerate
 
     job = open_job(args.store, args.run, overrides=args.overrides)
-    stored = regenerate.find(job, args.key)
+    stored = regenerate.find_stored(job, args.key)
     _show(job, stored, args)
 
 
-def _show(job: Job, stored: "Stored", args: argparse.Namespace) -> None:
+def _show(job: Job, stored: "StoredImage", args: argparse.Namespace) -> None:
     import numpy as np
     import torch
     from PIL import Image
@@ -59,18 +59,18 @@ def _show(job: Job, stored: "Stored", args: argparse.Namespace) -> None:
     from synaug.backends.diffusion import open_diffusion
     from synaug.data.images import decode_rgb
     from synaug.generation import regenerate
-    from synaug.generation.encode import to_image, to_jpeg
+    from synaug.generation.postprocess import to_image, to_jpeg
 
     images = job.config.images
     device = find_device(job.config.compute.device)
     torch.set_num_threads(job.config.threads)
     diffusion = open_diffusion(job.config, device)
-    image = stored.planned(job.plan.labels[stored.metadata["class_id"]])
+    image = stored.to_request(job.plan.labels[stored.metadata["class_id"]])
     if args.exact:
-        batch, window = regenerate.batch_of(job, stored)
-        pixels = regenerate.make_exactly(diffusion, job.config, batch, window, stored.key)
+        original = regenerate.rebuild_batch(job, stored)
+        pixels = regenerate.generate_exactly(diffusion, job.config, original, stored.key)
     else:
-        pixels = regenerate.make_alone(diffusion, job.config, image)
+        pixels = regenerate.generate_alone(diffusion, job.config, image)
     again = to_image(pixels, shortest_edge=images.shortest_edge)
     jpeg = to_jpeg(again, quality=images.jpeg_quality)
     row = stored.manifest.key.index(stored.key)
@@ -93,5 +93,7 @@ def _show(job: Job, stored: "Stored", args: argparse.Namespace) -> None:
     if args.exact:
         if jpeg != stored.jpeg:
             why = f"since then: {'; '.join(changed)}" if changed else "model, versions and device are the same"
-            raise DataError(f"{stored.key}: its batch of {batch.size} gives other bytes than the stored ones; {why}")
-        print(f"its batch of {batch.size} gives the same bytes")
+            raise DataError(
+                f"{stored.key}: its batch of {original.batch.size} gives other bytes than the stored ones; {why}"
+            )
+        print(f"its batch of {original.batch.size} gives the same bytes")

@@ -121,7 +121,7 @@ def _tell(store: Store, study: "Study", runs: list[str]) -> None:
 
 
 def _do(args: argparse.Namespace, store: Store, runs: list[str], overrides: list[str]) -> None:
-    from synaug.reporting.study.machine import record
+    from synaug.reporting.study.compute import record_machine
     from synaug.runner.display import Display
     from synaug.runner.local_executor import run_locally
 
@@ -131,7 +131,7 @@ def _do(args: argparse.Namespace, store: Store, runs: list[str], overrides: list
     for run in runs:
         outcome = run_locally(args.store, run, overrides=overrides, display=Display())
         if outcome.clock.seconds:
-            record(store, run)
+            record_machine(store, run)
         if outcome.failures:
             raise Failed(outcome.failures)
 
@@ -146,7 +146,7 @@ def _diagnose(store_url: str, run: str, overrides: list[str]) -> None:
 
 def _draw(folder: Path, store: Store, study: "Study") -> None:
     from synaug.reporting.study.compute import outcome
-    from synaug.reporting.study.files import write
+    from synaug.reporting.study.pages import write
 
     for path in write(outcome(store, study), folder):
         print(path)

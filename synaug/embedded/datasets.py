@@ -1,14 +1,13 @@
-"""The photos that synaug carries (Fashion-MNIST, MIT: data/LICENSE), and their import into a store.
+"""The photos that synaug carries (Fashion-MNIST, MIT: data/fashion-mnist/LICENSE), and their import into a store.
 
 Splits: `train` (500 real training photos) and `dev` (2,000, everything is tuned on them) from the last 10,000 training
-photos of Fashion-MNIST; `test`, the official test photos; `oracle` (3,000 of the 50,000 that the generator and CLIP were
-trained on); and the out-of-domain sets that `synaug.embedded.ood` draws on dev and on test photos.
+photos of Fashion-MNIST; `test`, the official test photos; `oracle` (3,000 of the 50,000 that the generator and CLIP
+were trained on); and the out-of-domain sets that `synaug.embedded.ood` draws on dev and on test photos.
 """
 
 import io
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -18,9 +17,9 @@ from synaug.data.classes import ClassEntry
 from synaug.data.manifest import RealSplit
 from synaug.data.split_writer import Sample, pack
 from synaug.data.store import Store
-from synaug.embedded import ood
+from synaug.embedded import DATA, ood
 
-FOLDER = Path(__file__).parent / "data"
+FOLDER = DATA / "fashion-mnist"
 CLASSES = {
     "t-shirt": "t-shirt",
     "trousers": "trousers",
@@ -40,16 +39,16 @@ NOTES = {
     "dev": "2,000 other Fashion-MNIST photos of the last 10,000 training photos; everything was tuned on these",
     "test": "the 10,000 official Fashion-MNIST test photos, used for the report only",
     "oracle": "3,000 of the 50,000 Fashion-MNIST photos that the embedded generator and CLIP were trained on",
-} | {name: one.note for name, one in ood.SETS.items()}
+} | {name: ood_set.note for name, ood_set in ood.SETS.items()}
 
 
 def classes() -> list[ClassEntry]:
-    """In the order of Fashion-MNIST's labels."""
+    """List the ten classes in the order of Fashion-MNIST's labels."""
     return [ClassEntry(id=class_id, names=[name]) for class_id, name in CLASSES.items()]
 
 
 def photos(split: str) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Of a shipped split: (n, 28, 28) uint8, labels (n,) and each photo's position in its original file."""
+    """Read a shipped split: (n, 28, 28) uint8, labels (n,) and each photo's position in its original file."""
     index = json.loads((FOLDER / "splits.json").read_text())[split]
     labels = np.array(list(index["labels"]), np.int64)
     sheet = np.asarray(Image.open(FOLDER / f"{split}.png"))
@@ -58,7 +57,7 @@ def photos(split: str) -> tuple[np.ndarray, np.ndarray, list[int]]:
 
 
 def pictures(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Of any split of `NOTES`: (n, 32, 32, 3) uint8, labels (n,) and a sample key each.
+    """Read or draw a split of `NOTES`: (n, 32, 32, 3) uint8, labels (n,) and a sample key each.
 
     A key says which original photo it is: `train-050123` is number 50,123 of Fashion-MNIST's training file.
     """
@@ -74,14 +73,14 @@ def pictures(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 def jpeg(picture: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 -> JPEG."""
+    """Encode (H, W, 3) uint8 as JPEG."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, format="JPEG", quality=JPEG_QUALITY)
     return file.getvalue()
 
 
 def import_split(store: Store, name: str) -> RealSplit:
-    """Write one split of `NOTES`. Nothing is done when the store has it already."""
+    """Write one split of `NOTES` to the store; nothing is done when the store has it already."""
     if store.exists(layout.real_split(name)):
         return RealSplit.model_validate_json(store.get(layout.real_split(name)))
     images, labels, keys = pictures(name)
@@ -90,5 +89,8 @@ def import_split(store: Store, name: str) -> RealSplit:
 
 
 def import_all(store: Store, splits: Iterable[str] = tuple(NOTES)) -> dict[str, RealSplit]:
-    """Write the splits that synaug carries: {name: what was written}. About 10 seconds for all; safe to repeat; equal bytes each time."""
+    """Write splits that synaug carries: {name: what was written}.
+
+    About 10 seconds for all; safe to repeat; equal bytes each time.
+    """
     return {name: import_split(store, name) for name in splits}

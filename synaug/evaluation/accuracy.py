@@ -2,15 +2,17 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
 
 import numpy as np
+import timm
 import torch
 from PIL import Image
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from synaug.config.training import TrainingSettings
@@ -37,12 +39,15 @@ class Counts:
     top1: Tensor
     top5: Tensor
 
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.images + other.images, self.top1 + other.top1, self.top5 + other.top5)
+
 
 def load_model(settings: TrainingSettings, classes: int, weights: bytes) -> nn.Module:
-    """The plain timm model with an exported state: strict, in eval mode. Raises DataError when it is of another model."""
-    import timm
-    from safetensors.torch import load
+    """Load an exported state into the plain timm model, strictly; it comes in eval mode.
 
+    Raises DataError when the state is of another model.
+    """
     model = timm.create_model(settings.model, num_classes=classes, **settings.model_kwargs)
     try:
         model.load_state_dict(load(weights), strict=True)
@@ -63,9 +68,11 @@ def batches(
     threads: int = 1,
     batch_size: int = BATCH,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images (b, 3, S, S) float32 and labels (b,) in the order of the tars; label -1: of no class of the run.
+    """Read a split as batches of images (b, 3, S, S) float32 and labels (b,), in the order of the tars.
 
-    Kept for the next model of the process while all kept sets together stay below KEPT_BYTES.
+    Label -1: of no class of the run. The decoded images stay in memory for the next model of the process while all such
+    sets together are below KEPT_BYTES. Raises DataError for a split that is not imported, a damaged tar or a broken
+    image.
     """
     size = settings.test_image_size or settings.image_size
     tables = split_pool(store, split, classes)
@@ -75,30 +82,32 @@ def batches(
         yield from _kept[key]
         return
     bytes_needed = decoded_bytes(sum(len(table.key) for table in tables), settings)
-    images = decoded(store, tables, settings, threads=threads, batch_size=batch_size)
+    fresh = decoded(store, tables, settings, threads=threads, batch_size=batch_size)
     if bytes_needed > KEPT_BYTES:
-        yield from images
+        yield from fresh
         return
-    kept = list(images)
-    while _kept and bytes_needed + sum(images.nbytes for one in _kept.values() for images, _ in one) > KEPT_BYTES:
+    while _kept and bytes_needed + sum(images.nbytes for kept in _kept.values() for images, _ in kept) > KEPT_BYTES:
         _kept.popitem(last=False)
-    _kept[key] = kept
-    yield from kept
+    _kept[key] = list(fresh)
+    yield from _kept[key]
 
 
 def decoded_bytes(images: int, settings: TrainingSettings) -> int:
-    """Of so many decoded test images, float32."""
+    """Compute the bytes of memory that decoded test images take, as float32."""
     size = settings.test_image_size or settings.image_size
     return images * 3 * size * size * 4
 
 
 def decoded(
     store: Store, tables: list[TarTable], settings: TrainingSettings, *, threads: int = 1, batch_size: int = BATCH
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The same of any tables; nothing is kept. Raises DataError for a broken image."""
+) -> Generator[tuple[Tensor, Tensor], None, None]:
+    """Read any tables as `batches` reads a split, and keep nothing.
+
+    Raises DataError for a damaged tar or a broken image.
+    """
     decode = Decoder(settings)
     for images, labels in read(store, tables, decode, threads=threads, batch_size=batch_size):
-        yield decode.stacked(images), labels
+        yield decode.stack(images), labels
 
 
 def read(
@@ -109,28 +118,34 @@ def read(
     threads: int = 1,
     batch_size: int = BATCH,
 ) -> Iterator[tuple[list, Tensor]]:
-    """Batches of what decode makes of each image, RGB, and labels (b,), in the order of the tables; none spans two tars."""
+    """Read batches of what decode makes of each image, RGB, with labels (b,), in the order of the tables.
 
-    def decoded_row(tar: bytes, table: TarTable, row: int) -> object:
+    No batch spans two tars. Raises DataError for a damaged tar or a broken image, and what decode raises.
+    """
+
+    def decode_row(tar: bytes, table: TarTable, row: int) -> object:
         return decode(decode_rgb(image_bytes(tar, table, row), store, table, row))
 
     with ThreadPoolExecutor(threads) as pool:
         for table in tables:
             tar, rows = fetch_tar(store, table), iter(range(len(table.key)))
-            waiting = None
+            waiting: list[Future] = []
+            labels = torch.empty(0)
             while chunk := list(islice(rows, batch_size)):
-                images = [
-                    pool.submit(decoded_row, tar, table, row) for row in chunk
-                ]  # decoded while the batch before is in the model
+                # this batch is decoded while the one before is in the model
+                decoding = [pool.submit(decode_row, tar, table, row) for row in chunk]
                 if waiting:
-                    yield [one.result() for one in waiting[0]], waiting[1]
-                waiting = images, torch.tensor([table.label[row] for row in chunk])
+                    yield [image.result() for image in waiting], labels
+                waiting, labels = decoding, torch.tensor([table.label[row] for row in chunk])
             if waiting:
-                yield [one.result() for one in waiting[0]], waiting[1]
+                yield [image.result() for image in waiting], labels
 
 
 class Decoder:
-    """From a tar to what the model sees at test. Images that have the right size already are normalized together: ten times as fast."""
+    """From a decoded image to what the model sees at test.
+
+    Images that have the right size already are normalized together: ten times as fast.
+    """
 
     def __init__(self, settings: TrainingSettings):
         self.transform = evaluation_transform(settings)
@@ -139,25 +154,26 @@ class Decoder:
         self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in normalization(settings))
 
     def __call__(self, image: Image.Image) -> Tensor:
-        """(3, S, S) float32, or (S, S, 3) uint8 where it is still to be normalized."""
+        """Prepare one image as (3, S, S) float32, or as (S, S, 3) uint8 where it is still to be normalized."""
         if self.resizes or image.size != (self.size, self.size):
             return self.transform(image)
         return torch.from_numpy(np.array(image))
 
-    def stacked(self, images: list[Tensor]) -> Tensor:
+    def stack(self, images: list[Tensor]) -> Tensor:
+        """Stack decoded images as (b, 3, S, S) float32, and normalize those that are still to be."""
         if all(image.dtype == torch.uint8 for image in images):
-            return self.normalized(torch.stack(images))
-        return torch.stack([self.normalized(image) if image.dtype == torch.uint8 else image for image in images])
+            return self.normalize(torch.stack(images))
+        return torch.stack([self.normalize(image) if image.dtype == torch.uint8 else image for image in images])
 
-    def normalized(self, images: Tensor) -> Tensor:
-        """(..., S, S, 3) uint8 to (..., 3, S, S), channels last in memory."""
+    def normalize(self, images: Tensor) -> Tensor:
+        """Normalize (..., S, S, 3) uint8 to (..., 3, S, S) float32, channels last in memory."""
         return images.movedim(-1, -3).float().div_(255).sub_(self.mean).div_(self.std)
 
 
 def subset_labels(subset: str, classes: list[ClassEntry]) -> list[int]:
-    """Labels, in the run's own class list, of the 200 classes of `imagenet-a` or `imagenet-r`, by timm's lists of synsets.
+    """List the labels that the 200 classes of `imagenet-a` or `imagenet-r` have in the run, by timm's lists of synsets.
 
-    Raises UsageError where the run lacks one of them.
+    Raises UsageError for another subset, or where the run lacks one of its classes.
     """
     file = resources.files("timm.data") / "_info" / f"{subset.replace('-', '_')}_synsets.txt"
     if subset not in ("imagenet-a", "imagenet-r"):
@@ -165,7 +181,9 @@ def subset_labels(subset: str, classes: list[ClassEntry]) -> list[int]:
     wanted, labels = file.read_text().split(), {c.id: n for n, c in enumerate(classes)}
     if missing := [synset for synset in wanted if synset not in labels]:
         raise UsageError(
-            f"subset {subset} needs its 200 synsets as class ids; the run lacks {len(missing)} of them, {missing[0]} first"
+            f"subset {subset} needs its 200 synsets as class ids; the run lacks {len(missing)} of them, "
+            f"{missing[0]} first; "
+            "set `subset: null` to take all classes, or give the run the classes of ImageNet"
         )
     return sorted(labels[synset] for synset in wanted)
 
@@ -179,11 +197,12 @@ def count(
     among: list[int] | None = None,
     device: torch.device | str = "cpu",
 ) -> Iterator[Counts]:
-    """Running totals after each batch. among: only these labels can be the answer, and images of others are left out.
+    """Count right answers, and yield the running totals after each batch.
 
-    Otherwise the answer is one of all classes, also where the set holds a part of them. Raises DataError for outputs that are not finite.
+    among: only these labels can be the answer, and images of others are left out. Otherwise the answer is one of all
+    classes, also where the set holds a part of them. Raises DataError for outputs that are not finite.
     """
-    totals = torch.zeros(3, classes, dtype=torch.int64)
+    images_seen, top1, top5 = torch.zeros(3, classes, dtype=torch.int64)
     allowed = torch.ones(classes, dtype=torch.bool) if among is None else torch.zeros(classes, dtype=torch.bool)
     if among is not None:
         allowed[among] = True
@@ -198,8 +217,7 @@ def count(
                 )
             best = outputs.masked_fill(~allowed, float("-inf")).topk(min(5, classes), dim=1).indices
             right = best == labels[:, None]
-            for total, hit in zip(
-                totals, (torch.ones_like(labels, dtype=torch.bool), right[:, 0], right.any(1)), strict=True
-            ):
-                total += torch.bincount(labels[hit], minlength=classes)
-        yield Counts(*totals.clone())
+            images_seen += torch.bincount(labels, minlength=classes)
+            top1 += torch.bincount(labels[right[:, 0]], minlength=classes)
+            top5 += torch.bincount(labels[right.any(1)], minlength=classes)
+        yield Counts(images=images_seen.clone(), top1=top1.clone(), top5=top5.clone())

@@ -1,12 +1,16 @@
 """Means, spreads and paired differences over training seeds, with 95% intervals.
 
-Method: Student's t over the seeds, for means and for paired differences (arm minus baseline at the same seed). At 3 to 10 seeds its
-coverage holds for near-normal differences (a simulation in the tests checks it), while a percentile or BCa bootstrap of so few values is
-too narrow (Hesterberg 2015). The interval is about another training seed on the same images: test set and real images are fixed.
-Where there are fewer than two seeds, or all values are equal, there is no interval and nothing counts as shown.
+Method: Student's t over the seeds, for means and for paired differences (arm minus baseline at the same seed). At 3 to
+10 seeds its coverage holds for near-normal differences (a simulation in the tests checks it), while a percentile or BCa
+bootstrap of so few values is too narrow (Hesterberg 2015). The interval is about another training seed on the same
+images: test set and real images are fixed. Where there are fewer than two seeds, or all values are equal, there is no
+interval and nothing counts as shown.
 
-A study adds `bootstrap`: the expanded percentile interval of the same reference, which widens the percentile bootstrap by what small
-samples make it too narrow (normal values, simulated: 92% at 5 values and 95% at 10, where the plain one has 82% and 89%).
+A study adds `bootstrap`: the expanded percentile interval of the same reference, which widens the percentile bootstrap
+by what small samples make it too narrow (normal values, simulated: 92% at 5 values and 95% at 10, where the plain one
+has 82% and 89%).
+
+scipy is imported where an interval is computed: it is slow to import, and a study is checked and planned without it.
 """
 
 from collections.abc import Iterable
@@ -24,7 +28,7 @@ REAL_KINDS = ("real", "real-half")
 
 
 class WithInterval(Protocol):
-    """What is told and drawn of a mean or a difference; low and high are None without an interval."""
+    """What is printed and drawn of a mean or a difference; low and high are None without an interval."""
 
     @property
     def mean(self) -> float: ...
@@ -38,7 +42,7 @@ class WithInterval(Protocol):
 
 @dataclass(frozen=True)
 class MeanWithInterval:
-    """A mean of n values, their standard deviation, and the 95% interval of the mean; std and interval are None where there is none."""
+    """A mean of n values, their standard deviation, and the 95% interval of the mean; None where there is none."""
 
     mean: float
     std: float | None
@@ -49,11 +53,11 @@ class MeanWithInterval:
     @property
     def shown(self) -> bool:
         """Whether the interval excludes 0."""
-        return self.low is not None and (self.low > 0 or self.high < 0)
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 def mean_with_interval(values: Iterable[float]) -> MeanWithInterval:
-    """Raises ValueError for no values."""
+    """Estimate a mean with Student's t interval. Raises ValueError for no values."""
     from scipy import stats
 
     sample = np.fromiter(values, float)
@@ -70,9 +74,10 @@ def mean_with_interval(values: Iterable[float]) -> MeanWithInterval:
 
 
 def bootstrap(values: Iterable[float]) -> tuple[float, float] | None:
-    """The 95% expanded percentile bootstrap interval of the mean (Hesterberg 2015, section 3.2); None where `estimate` has none.
+    """Compute the 95% expanded percentile bootstrap interval of the mean as (low, high).
 
-    Seeded: equal values give an equal interval.
+    None where `mean_with_interval` has none. Seeded: equal values give an equal interval. Source: Hesterberg 2015,
+    section 3.2.
     """
     from scipy import stats
 
@@ -81,7 +86,7 @@ def bootstrap(values: Iterable[float]) -> tuple[float, float] | None:
     if n < 2 or sample.std() <= 1e-12:
         return None
     tail = float(stats.norm.cdf(-((n / (n - 1)) ** 0.5) * stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)))
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         (sample,),
         np.mean,
         method="percentile",
@@ -89,17 +94,17 @@ def bootstrap(values: Iterable[float]) -> tuple[float, float] | None:
         n_resamples=RESAMPLES,
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
 def paired(values: dict[int, float], baseline: dict[int, float]) -> MeanWithInterval | None:
-    """The difference over the seeds that both have; None when they share none."""
+    """Estimate the mean difference over the training seeds that both have; None when they share none."""
     seeds = sorted(values.keys() & baseline.keys())
     return mean_with_interval(values[seed] - baseline[seed] for seed in seeds) if seeds else None
 
 
 def better_real(results: Results, arm: str, test: str) -> str | None:
-    """The arm that gains of `arm` are claimed against: the real-only arm of the same model with the better mean on this test set."""
+    """Find the baseline of an arm: the real-only arm of the same model with the better mean on this test set."""
     model = results.first(arm).model
     candidates = [
         name
@@ -108,11 +113,14 @@ def better_real(results: Results, arm: str, test: str) -> str | None:
         and results.first(name).model == model
         and results.accuracies(name, test)
     ]
-    return max(candidates, key=lambda name: np.mean(list(results.accuracies(name, test).values())), default=None)
+    return max(candidates, key=lambda name: float(np.mean(list(results.accuracies(name, test).values()))), default=None)
 
 
 def gain(results: Results, arm: str, test: str) -> MeanWithInterval | None:
-    """Paired difference of an arm with synthetic images to the better real-only arm; None for real-only arms and without a common seed."""
+    """Estimate the paired difference of an arm with synthetic images to the better real-only arm.
+
+    None for real-only arms, and without a common seed.
+    """
     baseline = better_real(results, arm, test)
     if baseline is None or results.first(arm).kind in REAL_KINDS:
         return None
@@ -120,7 +128,7 @@ def gain(results: Results, arm: str, test: str) -> MeanWithInterval | None:
 
 
 def class_gain(results: Results, arm: str, test: str, class_id: str) -> MeanWithInterval | None:
-    """The same for the accuracy on one class; the baseline is the one of the whole test set."""
+    """Estimate an arm's `gain` in the accuracy on one class; the baseline is the one of the whole test set."""
     baseline = better_real(results, arm, test)
     if baseline is None:
         return None

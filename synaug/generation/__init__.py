@@ -1,1 +1,1 @@
-"""Making one part of the synthetic set: batches through the model, checks, encoding and scoring beside it, one tar out."""
+"""Making a part of the synthetic set: batches through the model, checks and scores beside it, one tar out."""

@@ -1,4 +1,4 @@
-"""One part: every image of it generated, checked, tried again where it failed, and published as a tar and its manifest."""
+"""One part: every image generated, checked, tried again where it failed; published as a tar and its manifest."""
 
 import gc
 import tempfile
@@ -6,24 +6,26 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from synaug import telemetry
-from synaug.backends.profiles import sampling
-from synaug.backends.protocols import CLIP, Diffusion
+from synaug.backends.profiles import resolve_sampling
+from synaug.backends.protocols import CLIP, Diffusion, Generated
 from synaug.config import Config
 from synaug.data import layout
 from synaug.data.manifest import Manifest, Reject
 from synaug.data.store import Store
 from synaug.data.webdataset import TarWriter
 from synaug.errors import ModelError
-from synaug.generation.background import BackgroundPool, Stopwatch, _set_torch_threads
-from synaug.generation.batching import GenerationBatch, ImageRequest, batches, windows
-from synaug.generation.health import RejectRateGuard
-from synaug.generation.postprocess import BatchPostprocessor, EncodedPrompts, Finished
+from synaug.generation.background import BackgroundPool, Stopwatch, start_threads
+from synaug.generation.batching import GenerationBatch, ImageRequest, cut_batches, cut_windows, unique_prompts
+from synaug.generation.postprocess import BatchPostprocessor, EncodedPrompts, FinishedBatch
 from synaug.generation.publish import publish
-from synaug.prompts.compose import compose, load_prompts
+from synaug.generation.quality import RejectRateGuard
+from synaug.prompts.compose import compose
+from synaug.prompts.schema import load_prompts
 from synaug.run.plan import Plan
 from synaug.run.quotas import Part
 
@@ -37,25 +39,24 @@ class PartRequest:
     prompts_sha256: dict[str, str]
 
 
-def recipe(store: Store, run: str, config: Config, plan: Plan, part: Part) -> PartRequest:
-    settings, labels = sampling(config.images), plan.labels
-    loaded = {
-        class_id: load_prompts(store, run, class_id) for class_id in sorted({class_id for class_id, _ in part.images})
-    }
+def request_part(store: Store, run: str, config: Config, plan: Plan, part: Part) -> PartRequest:
+    """Compose the prompts of a part's images. Raises DataError for a prompts file that is missing or does not parse."""
+    sampling, labels = resolve_sampling(config.images), plan.labels
+    loaded = {class_id: load_prompts(store, run, class_id) for class_id in sorted({c for c, _ in part.images})}
     images = []
     for class_id, index in part.images:
-        made = loaded[class_id][0]
-        prompt = compose(config, plan, made, index)
-        images.append(
-            ImageRequest(class_id, index, labels[class_id], prompt, settings.guidance_of(prompt.kind), made.chosen)
-        )
-    return PartRequest(part, images, {class_id: digest for class_id, (_, digest) in loaded.items()})
+        prompts = loaded[class_id].prompts
+        prompt = compose(config, plan, prompts, index)
+        guidance = sampling.guidance_of(prompt.kind)
+        images.append(ImageRequest(class_id, index, labels[class_id], prompt, guidance, prompts.chosen))
+    return PartRequest(part, images, {class_id: prompts.sha256 for class_id, prompts in loaded.items()})
 
 
 class PartMaker:
     """Makes parts one after another; `close` waits for the last upload.
 
-    done: called with the number of good and of rejected images of each finished batch. threads: of the work beside the model.
+    done: called with the number of good and of rejected images of each finished batch. threads: of the work beside the
+    model.
     """
 
     def __init__(
@@ -71,33 +72,27 @@ class PartMaker:
         threads: int,
         done: Callable[[int, int], None] = lambda good, rejected: None,
     ):
-        self.store, self.run, self.config, self.plan, self.versions, self.done = (
-            store,
-            run,
-            config,
-            plan,
-            versions,
-            done,
-        )
+        self.store, self.run, self.config, self.plan = store, run, config, plan
+        self.versions, self.done = versions, done
         self.diffusion, self.batch_size = diffusion, config.images.batch_size
         self.stopwatch = Stopwatch()
-        self.finisher = BatchPostprocessor(config, diffusion.info, clip, self.stopwatch)
-        self._beside = BackgroundPool(
+        self.postprocessor = BatchPostprocessor(config, diffusion.info, clip, self.stopwatch)
+        self.background = BackgroundPool(
             threads=threads, torch_threads=config.threads, ahead=threads + 1, stopwatch=self.stopwatch
         )
-        self._texts = ThreadPoolExecutor(1, "texts", initializer=_set_torch_threads, initargs=(config.threads,))
+        self._text_encoder = start_threads(1, "texts", config.threads)
         self._publisher = ThreadPoolExecutor(1, "publisher")
         self._upload: Future | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="synaug-images-")
 
-    def make(self, recipe: PartRequest) -> None:
-        """Restarts at half the batch size when memory runs out, and stays there.
+    def make(self, request: PartRequest) -> None:
+        """Make a part; it restarts at half the batch size when memory runs out, and stays there.
 
         Raises ModelError when one image is too much, or when too many are rejected.
         """
         while True:
             try:
-                self._publish(*self._generate(recipe))
+                self._publish(*self._generate(request))
                 return
             except torch.OutOfMemoryError as error:
                 if self.batch_size == 1:
@@ -105,52 +100,49 @@ class PartMaker:
                     raise ModelError(
                         f"out of memory with one image of {name} in a batch; use a smaller model or size"
                     ) from error
-            list(self._beside.rest())
+            list(self.background.rest())
             self.batch_size //= 2
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
     def close(self) -> None:
-        """Raises what the last upload raised."""
+        """Wait for the last upload and end the threads. Raises what the upload raised."""
         try:
             if self._upload:
                 self._upload.result()
         finally:
-            self._beside.close()
-            self._texts.shutdown(cancel_futures=True)
+            self.background.close()
+            self._text_encoder.shutdown(cancel_futures=True)
             self._publisher.shutdown()
             self._folder.cleanup()
 
-    def _generate(self, recipe: PartRequest) -> tuple[Path, Manifest]:
-        part = recipe.part
+    def _generate(self, request: PartRequest) -> tuple[Path, Manifest]:
+        part = request.part
         path = Path(self._folder.name) / f"{part.multiple}-{part.shard}-{part.number}.tar"
         columns: dict[str, list] = {"class_id": [], "kind": [], "clip_score": [], "attempt": []}
         rejects: list[Reject] = []
-        health = RejectRateGuard(self.diffusion.dtype, len(recipe.images))
-        todo, truncated = recipe.images, 0
+        guard = RejectRateGuard(self.diffusion.dtype, len(request.images))
+        todo, truncated = request.images, 0
         with TarWriter(path) as writer:
             for attempt in range(self.config.images.max_attempts):
                 failed = []
-                for finished in self._finished(todo):
+                for finished in self._finish_batches(todo):
                     truncated += finished.truncated if attempt == 0 else 0
-                    for image, fault, sample in finished.rows():
-                        if fault:
-                            rejects.append(Reject(key=image.key, attempt=attempt, reason=fault))
-                            failed.append(replace(image, attempt=attempt + 1))
-                            continue
-                        writer.add(
-                            image.key, sample.jpeg, image.label, text=image.prompt.text, metadata=sample.metadata
-                        )
-                        for name, value in zip(
-                            columns, (image.class_id, image.prompt.kind, sample.clip_score, attempt), strict=True
-                        ):
-                            columns[name].append(value)
+                    for image in finished.accepted:
+                        key, label, text = image.request.key, image.request.label, image.request.prompt.text
+                        writer.add(key, image.jpeg, label, text=text, metadata=image.metadata)
+                        columns["class_id"].append(image.request.class_id)
+                        columns["kind"].append(image.request.prompt.kind)
+                        columns["clip_score"].append(image.clip_score)
+                        columns["attempt"].append(attempt)
+                    for reject in finished.rejected:
+                        rejects.append(Reject(key=reject.request.key, attempt=attempt, reason=reject.reason))
+                        failed.append(replace(reject.request, attempt=attempt + 1))
                     if attempt == 0:
-                        health.see(finished.faults)
-                    faults = [fault for fault in finished.faults if fault is not None]
-                    telemetry.images(len(finished.samples), faults)
-                    self.done(len(finished.samples), len(faults))
+                        guard.see(finished.faults)
+                    telemetry.images(len(finished.accepted), [reject.reason for reject in finished.rejected])
+                    self.done(len(finished.accepted), len(finished.rejected))
                 todo = failed
                 if not todo:
                     break
@@ -165,35 +157,35 @@ class PartMaker:
             truncated_prompts=truncated,
             batch_size=self.batch_size,
             threads=self.config.threads,
-            prompts_sha256=recipe.prompts_sha256,
+            prompts_sha256=request.prompts_sha256,
             model=f"{info.name}@{info.revision}",
             versions=self.versions,
         )
         return path, manifest
 
-    def _finished(self, images: list[ImageRequest]) -> Iterator[Finished]:
+    def _finish_batches(self, images: list[ImageRequest]) -> Iterator[FinishedBatch]:
         """The images' batches in order, each generated here and finished beside the model."""
-        for batch, texts in self._texts_of(batches(images, self.batch_size)):
-            generated = generate(self.diffusion, self.config, batch, texts.encoded)
-            yield from self._beside.submit(self.finisher.finish, batch, generated, texts)
-        yield from self._beside.rest()
+        for batch, prompts in self._encode_ahead(cut_batches(images, self.batch_size)):
+            generated = generate_batch(self.diffusion, self.config, batch, prompts.encoded)
+            yield from self.background.submit(self.postprocessor.finish, batch, generated, prompts)
+        yield from self.background.rest()
 
-    def _texts_of(self, todo: list[GenerationBatch]) -> Iterator[tuple[GenerationBatch, EncodedPrompts]]:
-        """Each batch with its window's texts, the next window's under way."""
-        cut = windows(todo)
-        ahead = self._texts.submit(self._look_at, cut[0])
-        for n, window in enumerate(cut):
+    def _encode_ahead(self, batches: list[GenerationBatch]) -> Iterator[tuple[GenerationBatch, EncodedPrompts]]:
+        """Each batch with its window's prompts, the next window's under way."""
+        windows = cut_windows(batches)
+        ahead = self._text_encoder.submit(self._encode_prompts, windows[0])
+        for n, window in enumerate(windows):
             with self.stopwatch.phase("wait"):
-                texts = ahead.result()
-            if n + 1 < len(cut):
-                ahead = self._texts.submit(self._look_at, cut[n + 1])
+                prompts = ahead.result()
+            if n + 1 < len(windows):
+                ahead = self._text_encoder.submit(self._encode_prompts, windows[n + 1])
             for batch in window:
-                yield batch, texts
+                yield batch, prompts
 
-    def _look_at(self, window: list[GenerationBatch]) -> EncodedPrompts:
-        unique = texts_of(window)
-        encoded, truncated = self.diffusion.encode(unique), self.diffusion.truncated(unique)
-        return EncodedPrompts(encoded, truncated, self.finisher.embed_texts(unique))
+    def _encode_prompts(self, window: list[GenerationBatch]) -> EncodedPrompts:
+        texts = unique_prompts(window)
+        encoded, truncated = self.diffusion.encode(texts), self.diffusion.find_truncated(texts)
+        return EncodedPrompts(encoded, truncated, self.postprocessor.embed_texts(texts))
 
     def _publish(self, path: Path, manifest: Manifest) -> None:
         if self._upload:
@@ -206,12 +198,8 @@ class PartMaker:
         path.unlink()
 
 
-def texts_of(window: list[GenerationBatch]) -> list[str]:
-    """The different prompts of a window of batches, encoded together: a window is cut from the part, so equal parts give equal bits."""
-    return list(dict.fromkeys(image.prompt.text for batch in window for image in batch.images))
-
-
-def generate(diffusion: Diffusion, config: Config, batch: GenerationBatch, encoded: object):
+def generate_batch(diffusion: Diffusion, config: Config, batch: GenerationBatch, encoded: Any) -> Generated:
+    """Generate a batch with its padding. encoded: of `diffusion.encode`, with all of the batch's prompts."""
     images = batch.padded
     return diffusion.generate(
         [image.prompt.text for image in images],

@@ -1,8 +1,8 @@
-"""A part's tar and manifest put so that they belong together, though a pod that was presumed lost may be making the same part.
+"""A part's tar and manifest put so that they belong together, though a pod presumed lost may be making the same part.
 
-Neither is ever replaced. The manifest that comes first is the part and names the tar with its bytes; who comes second discards its own.
-Where another tar lies at the part's key (of a killed pod, made from a prompts file that was edited since) this one gets its digest in
-its name; the other goes once the manifest is there.
+Neither is ever replaced. The manifest that comes first is the part and names the tar with its bytes; who comes second
+discards its own. Where another tar lies at the part's key (of a killed pod, made from a prompts file that was edited
+since) this one gets its digest in its name; the other goes once the manifest is there.
 """
 
 import hashlib
@@ -16,16 +16,18 @@ CHUNK = 16 << 20
 
 
 def publish(store: Store, path: Path, manifest: Manifest) -> bool:
-    """Puts the tar at `path`, then the manifest. False: the part was published by another process meanwhile, and stays as that made it."""
+    """Put the tar at `path`, then the manifest.
+
+    False: the part was published by another process meanwhile, and stays as that made it.
+    """
     plain = manifest.tar
     key = plain.removesuffix(".tar") + ".json"
     if store.exists(key):
         return False
     tar = _put_tar(store, path, manifest)
     data = to_json(manifest.model_copy(update={"tar": tar}))
-    if (
-        store.put(key, data, if_absent=True) or store.get(key) == data
-    ):  # equal: of a twin, or ours though the answer was lost
+    # equal: of a twin, or ours though the answer was lost
+    if store.put(key, data, if_absent=True) or store.get(key) == data:
         if tar != plain:
             store.delete(plain)
         return True
@@ -35,7 +37,7 @@ def publish(store: Store, path: Path, manifest: Manifest) -> bool:
 
 
 def _put_tar(store: Store, path: Path, manifest: Manifest) -> str:
-    """The key that the tar lies at."""
+    """Put the tar; returns the key that it is at."""
     if store.put(manifest.tar, path, if_absent=True) or _holds(store, manifest):
         return manifest.tar
     own = f"{manifest.tar.removesuffix('.tar')}-{manifest.sha256[:12]}.tar"
@@ -44,7 +46,7 @@ def _put_tar(store: Store, path: Path, manifest: Manifest) -> str:
 
 
 def _holds(store: Store, manifest: Manifest) -> bool:
-    """Whether these very bytes lie at the part's key, as after a kill between tar and manifest."""
+    """Whether these very bytes are at the part's key, as after a kill between tar and manifest."""
     if store.size(manifest.tar) != manifest.bytes:
         return False
     digest = hashlib.sha256()
@@ -54,4 +56,5 @@ def _holds(store: Store, manifest: Manifest) -> bool:
 
 
 def to_json(manifest: Manifest) -> bytes:
+    """Write a manifest as canonical JSON: equal parts give equal bytes."""
     return (json.dumps(manifest.model_dump(mode="json"), sort_keys=True) + "\n").encode()

@@ -1,14 +1,17 @@
-"""Contextualized diversification: the LLM writes values of foreground, background, lighting and camera angle for a class."""
+"""Contextualized diversification: the LLM writes values of foreground, background, lighting and angle for a class."""
 
 import re
 from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
 
 from synaug.backends.protocols import CLIP, LLM
 from synaug.config import Config
 from synaug.data.classes import ClassEntry
 from synaug.data.seeding import derive, draws
 from synaug.prompts.english import names_one_of, with_article
-from synaug.prompts.llm_json import json_values
+from synaug.prompts.llm_json import find_objects
 from synaug.prompts.schema import ATTRIBUTES
 
 ROUNDS = 3  # questions for a class; good values are kept from round to round
@@ -31,22 +34,22 @@ EXAMPLES = (
     "rocking chair: made of dark wood | on a porch in the snow | cold blue light | tilted to the left",
 )
 QUESTION = """\
-We need varied {medium} of {name}{definition}. For each attribute give {count} short, concrete and different values of 2 to 7 words, \
-with nothing that names another object class: "foreground" (material, colour, state or pose of the {plain}), "background" (place, with \
-its preposition), "lighting", "angle" (camera angle). Answer with strict JSON only: {{"foreground": [...], "background": [...], \
-"lighting": [...], "angle": [...]}}."""
+We need varied {medium} of {name}{definition}. For each attribute give {count} short, concrete and different values of \
+2 to 7 words, with nothing that names another object class: \
+"foreground" (material, colour, state or pose of the {plain}), "background" (place, with its preposition), \
+"lighting", "angle" (camera angle). Answer with strict JSON only: \
+{{"foreground": [...], "background": [...], "lighting": [...], "angle": [...]}}."""
 
 
 class Embedder:
     """Embeddings of the texts of one class, each text embedded once, together with those that are new beside it."""
 
     def __init__(self, clip: CLIP):
-        self.clip, self.known = clip, {}
+        self.clip = clip
+        self.known: dict[str, Tensor] = {}
 
-    def __call__(self, texts: list[str]):
-        """(n, d), n > 0."""
-        import torch
-
+    def __call__(self, texts: list[str]) -> Tensor:
+        """Embed texts, at least one, to (n, d)."""
         if new := [text for text in dict.fromkeys(texts) if text not in self.known]:
             self.known.update(zip(new, self.clip.embed_texts(new), strict=True))
         return torch.stack([self.known[text] for text in texts])
@@ -68,17 +71,18 @@ class AttributePools:
         return all(len(values) >= self.size for values in self.values.values())
 
     def offer(self, attribute: str, values: list[str]) -> None:
+        """Keep the good ones of some values of an attribute, as long as there is room."""
         kept = self.values[attribute]
         for value in map(clean, values):
             if len(kept) >= self.size:
                 return
-            reason = self._fault(value, kept)
+            reason = self._find_fault(value, kept)
             if reason:
                 self.refused[reason] = self.refused.get(reason, 0) + 1
             else:
                 kept.append(value)
 
-    def _fault(self, value: str, kept: list[str]) -> str | None:
+    def _find_fault(self, value: str, kept: list[str]) -> str | None:
         if (
             not 1 <= len(value.split()) <= MOST_WORDS
             or len(value) < 3
@@ -100,28 +104,30 @@ class AttributePools:
 
 
 def clean(value: str) -> str:
+    """Tidy a value: lower case, single spaces, no marks around it."""
     return re.sub(r"\s+", " ", value).strip(" .;:\"'*-").lower()
 
 
 def make_pools(
     llm: LLM, clip: CLIP, entry: ClassEntry, config: Config, *, definition: str, other_names: tuple[str, ...]
 ) -> AttributePools:
-    """Up to `prompts.values` good values of each attribute, fewer when the LLM gives no more within ROUNDS."""
+    """Ask for up to `prompts.values` good values of each attribute; fewer when the LLM gives no more within ROUNDS."""
     embed = Embedder(clip)
     pools = AttributePools(embed, other_names, tuple(entry.names), config.prompts.values)
     lines = config.prompts.llm.output == "lines" or (config.prompts.llm.output == "auto" and llm.small)
-    ask = _ask_lines if lines else _ask_json
     for round_number in range(ROUNDS):
-        for attribute, values in ask(llm, embed, entry, config, definition, round_number).items():
+        if lines:
+            answers = _ask_lines(llm, embed, entry, config, definition, round_number)
+        else:
+            answers = _ask_json(llm, entry, config, definition, round_number)
+        for attribute, values in answers.items():
             pools.offer(attribute, values)
         if pools.full:
             break
     return pools
 
 
-def _ask_json(
-    llm: LLM, embed: Embedder, entry: ClassEntry, config: Config, definition: str, round_number: int
-) -> dict[str, list[str]]:
+def _ask_json(llm: LLM, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
     question = QUESTION.format(
         medium=f"{config.context}s" if config.context else "photos",
         name=with_article(entry.name),
@@ -137,8 +143,8 @@ def _ask_json(
 
 
 def parse_attributes(answer: str) -> dict[str, list[str]]:
-    """The lists of the first JSON object that has any, without items that are no text; {} when there is none."""
-    for found in json_values(answer, "{"):
+    """Parse the lists of the first JSON object that has any, without items that are no text; {} when there is none."""
+    for found in find_objects(answer):
         lists = {name: found[name] for name in ATTRIBUTES if isinstance(found.get(name), list)}
         if lists:
             return {name: [item for item in items if isinstance(item, str)] for name, items in lists.items()}
@@ -161,7 +167,7 @@ def _ask_lines(
 
 
 def sort_values(embed: Embedder, values: list[str], examples: list[str]) -> dict[str, list[str]]:
-    """Each value under the attribute whose examples it is nearest to: a small LLM mixes up the fields of its lines."""
+    """Sort values under the attribute whose examples each is nearest to: a small LLM mixes up its fields."""
     shown = [parse_line(line.partition(":")[2]) for line in examples]
     found: dict[str, list[str]] = {name: [] for name in ATTRIBUTES}
     if not values:
@@ -176,7 +182,10 @@ def sort_values(embed: Embedder, values: list[str], examples: list[str]) -> dict
 
 
 def parse_line(line: str) -> list[str]:
-    """The fields of `look | place | light | angle`. A line cut short keeps its whole fields; another shape gives none."""
+    """Parse the fields of `look | place | light | angle`.
+
+    A line cut short keeps its whole fields; another shape gives none.
+    """
     fields = [part.strip() for part in line.split("|")]
     if not 2 <= len(fields) <= len(ATTRIBUTES):
         return []

@@ -1,13 +1,14 @@
-"""Makes the prompts file of a class: senses, pools, plain prompts. Depends on the class alone, never on its shard or its neighbours."""
+"""Builds the prompts file of a class: senses, pools, plain prompts; never a function of its shard or its neighbours."""
 
 from synaug.backends.protocols import CLIP, LLM
 from synaug.config import Config
+from synaug.data.classes import ClassEntry
 from synaug.data.store import Store
 from synaug.prompts.attributes import make_pools
 from synaug.prompts.compose import plain_prompts
-from synaug.prompts.reference_images import SenseImages
+from synaug.prompts.reference_images import ReferenceImages
 from synaug.prompts.schema import ATTRIBUTES, ClassPrompts, Sense
-from synaug.prompts.senses import SenseChoice, candidates, choose
+from synaug.prompts.senses import SenseChoice, choose_sense, list_senses
 from synaug.run.plan import Plan
 
 
@@ -17,11 +18,12 @@ class ClassPromptsBuilder:
     def __init__(self, store: Store, config: Config, plan: Plan, llm: LLM, clip: CLIP):
         self.config, self.plan, self.llm, self.clip = config, plan, llm, clip
         self.entries = {entry.id: entry for entry in plan.classes}
-        self.images = SenseImages(store, config, plan, clip)
+        self.images = ReferenceImages(store, config, plan, clip)
 
-    def make(self, class_id: str) -> ClassPrompts:
+    def build(self, class_id: str) -> ClassPrompts:
+        """Build the prompts file of one class. Raises DataError for a real image that cannot be read."""
         entry = self.entries[class_id]
-        choice = self._sense(entry)
+        choice = self._choose_sense(entry)
         others = tuple(
             name
             for other in self.plan.classes
@@ -50,10 +52,11 @@ class ClassPromptsBuilder:
             },
         )
 
-    def _sense(self, entry) -> SenseChoice:
+    def _choose_sense(self, entry: ClassEntry) -> SenseChoice:
         if entry.gloss:
-            return SenseChoice([Sense(sense=entry.name, definition=entry.gloss)], entry.gloss, None, False, [])
+            return SenseChoice(senses=[Sense(sense=entry.name, definition=entry.gloss)], chosen=entry.gloss)
         if not self.config.prompts.senses:
-            return SenseChoice([Sense(sense=entry.name)], "", None, False, [])
-        listed = candidates(self.llm, entry, self.config)
-        return choose(self.clip, entry, listed, *self.images.of(entry.id), self.config)
+            return SenseChoice(senses=[Sense(sense=entry.name)])
+        listed = list_senses(self.llm, entry, self.config)
+        images = self.images.embed(entry.id)
+        return choose_sense(self.clip, entry, listed, images.own, images.others, self.config)

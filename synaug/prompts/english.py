@@ -3,6 +3,10 @@
 import functools
 import re
 
+import inflect
+
+from synaug.embedded import wordnet
+
 # Nouns without a singular of their own take no article; inflect would say "a trousers".
 PAIRS = frozenset(
     {
@@ -40,34 +44,28 @@ PAIRS = frozenset(
 
 
 @functools.cache
-def _engine():
-    import inflect
-
+def _engine() -> inflect.engine:
     return inflect.engine()
 
 
 @functools.cache
 def with_article(noun: str) -> str:
-    """`ankle boot` -> `an ankle boot`; `trousers` and `running shoes` stay as they are, `lens` is `a lens`."""
+    """Put the article before a noun: `an ankle boot`, `a lens`; `trousers` and `running shoes` stay as they are."""
     return noun if is_plural(noun) else _engine().a(noun)
 
 
 def is_plural(noun: str) -> bool:
-    """By the last word: one of PAIRS, or the plural of a noun of the dictionary."""
-    from synaug.embedded import wordnet
-
+    """Tell by the last word: one of PAIRS, or the plural of a noun of the dictionary."""
     last = re.split(r"[\s-]", noun.strip().lower())[-1]
     if last in PAIRS:
         return True
-    if not last.endswith("s") or last.endswith(
-        ("ss", "us", "is")
-    ):  # a dress, a bus, an ibis: the dictionary need not be opened
-        return False
+    if not last.endswith("s") or last.endswith(("ss", "us", "is")):
+        return False  # a dress, a bus, an ibis: the dictionary need not be opened
     return wordnet.is_plural(last)
 
 
 @functools.lru_cache(maxsize=8)  # a class asks for all others' names, again and again
-def _naming(names: tuple[str, ...]) -> re.Pattern:
+def _naming_pattern(names: tuple[str, ...]) -> re.Pattern:
     longest_first = sorted({form for name in names for form in _forms(name)}, key=lambda form: (-len(form), form))
     return re.compile(r"(?<![\w-])(" + "|".join(re.escape(form) for form in longest_first) + r")(?![\w-])")
 
@@ -86,5 +84,5 @@ def _singular(name: str) -> str:
 
 
 def names_one_of(text: str, names: tuple[str, ...]) -> bool:
-    """Whether the text holds one of the names as whole words, in the singular or plural."""
-    return bool(names) and _naming(names).search(text.lower()) is not None
+    """Tell whether the text holds one of the names as whole words, in the singular or plural."""
+    return bool(names) and _naming_pattern(names).search(text.lower()) is not None

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 
 
-def json_values(answer: str, opening: str) -> Iterator[list | dict]:
-    """The JSON values that begin with opening (`[` or `{`), in the answer's order; what is no JSON is passed over."""
-    decoder, at = json.JSONDecoder(), answer.find(opening)
+def find_objects(answer: str) -> Iterator[dict]:
+    """Yield the JSON objects in an answer, in its order; what is no JSON is passed over."""
+    decoder, at = json.JSONDecoder(), answer.find("{")
     while at >= 0:
         try:
             value, end = decoder.raw_decode(answer, at)
@@ -14,4 +14,4 @@ def json_values(answer: str, opening: str) -> Iterator[list | dict]:
             end = at + 1
         else:
             yield value
-        at = answer.find(opening, end)
+        at = answer.find("{", end)

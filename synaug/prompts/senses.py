@@ -1,13 +1,16 @@
-"""What a class name means: the LLM (or the dictionary, ranked by a small LLM) lists senses, CLIP picks the one that real images show."""
+"""What a class name means: the LLM, or the dictionary, lists senses; CLIP picks the one that real images show."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from torch import Tensor
 
 from synaug.backends.protocols import CLIP, LLM
 from synaug.config import Config
 from synaug.data.classes import ClassEntry
 from synaug.data.seeding import derive
+from synaug.embedded.wordnet import meanings
 from synaug.prompts.english import with_article
-from synaug.prompts.llm_json import json_values
+from synaug.prompts.llm_json import find_objects
 from synaug.prompts.schema import Sense
 
 TRIES = 3  # of strict JSON
@@ -19,23 +22,26 @@ VISIBLE = frozenset(
     {"artifact", "animal", "plant", "food", "object", "body", "person", "substance", "shape", "phenomenon"}
 )
 
-QUESTION = """List at most {count} different things that the name "{name}" can mean {context}. Answer with strict JSON only, a list of \
-objects {{"sense": short name, "visual_definition": what it looks like, in at most 15 words}}, the most common first."""
+QUESTION = """List at most {count} different things that the name "{name}" can mean {context}. \
+Answer with strict JSON only, a list of objects {{"sense": short name, \
+"visual_definition": what it looks like, in at most 15 words}}, the most common first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SenseChoice:
+    """Which sense a class takes, as its prompts file says it."""
+
     senses: list[Sense]  # best first, the unchanged name among them
-    chosen: str  # definition; empty: the plain name
-    margin: float | None
-    flagged: bool
-    fallback: list[str]
+    chosen: str = ""  # definition; empty: the plain name
+    margin: float | None = None
+    flagged: bool = False
+    fallback: list[str] = field(default_factory=list)
 
 
-def candidates(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
-    """Senses with definitions, unscored, without the unchanged name; [] when neither LLM nor dictionary knows any."""
+def list_senses(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
+    """List senses with definitions, unscored, without the unchanged name; [] when nobody knows any."""
     if llm.small:
-        return _from_dictionary(llm, entry, config)
+        return _look_up_senses(llm, entry, config)
     context = f"in {with_article(config.context)}" if config.context else "as a label of photos"
     question = QUESTION.format(count=config.prompts.max_senses, name=" / ".join(entry.names), context=context)
     for attempt in range(TRIES):
@@ -49,22 +55,20 @@ def candidates(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
 
 
 def parse_senses(answer: str) -> list[Sense]:
-    """The objects of the answer that have a name and a definition, each read by itself: a bad or cut one costs no other."""
+    """Parse the objects of an answer that have a name and a definition, each by itself: a bad one costs no other."""
     found = []
-    for value in json_values(answer, "{"):
+    for value in find_objects(answer):
         sense, definition = value.get("sense"), value.get("visual_definition")
         if isinstance(sense, str) and isinstance(definition, str) and definition.strip():
             found.append(Sense(sense=sense.strip(), definition=" ".join(definition.split())))
     return found
 
 
-def _from_dictionary(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
-    """WordNet's meanings of the names that can be photographed, the commonest first; of many, those that the LLM finds likeliest.
+def _look_up_senses(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]:
+    """WordNet's meanings of the names that can be photographed, the commonest first; of many, the likeliest.
 
-    (A small LLM cannot list senses itself.)
+    A small LLM cannot list senses itself; it says which are likely.
     """
-    from synaug.embedded.wordnet import meanings
-
     found = {
         meaning.definition: meaning for name in entry.names for meaning in meanings(name) if meaning.category in VISIBLE
     }
@@ -80,11 +84,13 @@ def _from_dictionary(llm: LLM, entry: ClassEntry, config: Config) -> list[Sense]
     ]
 
 
-def choose(clip: CLIP, entry: ClassEntry, listed: list[Sense], own_images, other_images, config: Config) -> SenseChoice:
-    """Scores every sense. own_images, other_images: (n, d) CLIP embeddings of the class's and of other classes' training images.
+def choose_sense(
+    clip: CLIP, entry: ClassEntry, listed: list[Sense], own_images: Tensor, other_images: Tensor, config: Config
+) -> SenseChoice:
+    """Choose by scoring every sense against images. own_images, other_images: (n, d) CLIP embeddings.
 
-    Score: mean similarity to the class's images less that to the others' (a raw mean favours generic texts). The margin is that
-    between the two best definitions.
+    They are of the class's and of other classes' training images. Score: mean similarity to the class's images less
+    that to the others' (a raw mean favours generic texts). The margin is that between the two best definitions.
     """
     name = with_article(entry.name)
     senses = [Sense(sense=entry.name), *listed]
@@ -94,17 +100,23 @@ def choose(clip: CLIP, entry: ClassEntry, listed: list[Sense], own_images, other
     scored = [
         sense.model_copy(update={"score": round(float(value), 4)}) for sense, value in zip(senses, values, strict=True)
     ]
-    plain, defined = scored[0], sorted(scored[1:], key=lambda sense: -sense.score)
-    everything = sorted(scored, key=lambda sense: -sense.score)
+    best_first = sorted(scored, key=_score, reverse=True)
+    plain, defined = scored[0], sorted(scored[1:], key=_score, reverse=True)
     if not defined:
-        return SenseChoice(everything, "", None, True, ["no definition was found"])
-    margin = round(defined[0].score - defined[1].score, 4) if len(defined) > 1 else None
-    if defined[0].score <= max(0.0, FITS * plain.score):
-        reason = f"no sense fits the real images: the best scores {defined[0].score}, the plain name {plain.score}"
-        return SenseChoice(everything, "", margin, True, [reason])
+        return SenseChoice(senses=best_first, flagged=True, fallback=["no definition was found"])
+    best = _score(defined[0])
+    margin = round(best - _score(defined[1]), 4) if len(defined) > 1 else None
+    if best <= max(0.0, FITS * _score(plain)):
+        reason = f"no sense fits the real images: the best scores {best}, the plain name {plain.score}"
+        return SenseChoice(senses=best_first, margin=margin, flagged=True, fallback=[reason])
+    alike = {sense.definition for sense in defined if best - _score(sense) < config.prompts.min_margin}
+    # the more common one, where CLIP cannot tell
+    chosen = next(sense.definition for sense in listed if sense.definition in alike)
     small = margin is not None and margin < config.prompts.min_margin
-    alike = [sense.definition for sense in defined if defined[0].score - sense.score < config.prompts.min_margin]
-    chosen = next(
-        sense.definition for sense in listed if sense.definition in alike
-    )  # the more common one, where CLIP cannot tell
-    return SenseChoice(everything, chosen, margin, small, [])
+    return SenseChoice(senses=best_first, chosen=chosen, margin=margin, flagged=small)
+
+
+def _score(sense: Sense) -> float:
+    """The score of a sense that has one."""
+    assert sense.score is not None
+    return sense.score

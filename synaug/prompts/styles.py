@@ -1,23 +1,25 @@
 """The style list of a run, for stylized diversification (`a {style} of {name}`)."""
 
-from pathlib import Path
+import yaml
 
 from synaug.config import Config
+from synaug.embedded import DATA
 from synaug.errors import UsageError
 
-EMBEDDED = Path(__file__).parent.parent / "embedded" / "styles.yaml"
+EMBEDDED = DATA / "styles.yaml"
 
 
 def load_styles(config: Config) -> list[str]:
-    """Lower-case nouns such as `watercolour painting`. Raises UsageError for an empty list, a doubled style or an unknown name."""
+    """Load the run's styles, lower-case nouns such as `watercolour painting`.
+
+    Raises UsageError for an empty list, a doubled style or an unknown name.
+    """
     styles = config.prompts.styles
     if isinstance(styles, str):
         if styles != "embedded":
             raise UsageError(
                 f"prompts.styles={styles!r}: allowed are `embedded`, a .yaml file beside run.yaml, or a list of styles"
             )
-        import yaml
-
         styles = yaml.safe_load(EMBEDDED.read_text())
     if (
         not isinstance(styles, list)

@@ -10,32 +10,34 @@ MEASURES = {  # label of the axis, title
 }
 
 
-def branch_figures(found: Branches | None, number: int) -> list[Figure]:
-    """Auxiliary against main batch norms along the network, a figure a measure, a line an arm; the mean over seeds.
+def branch_figures(branches: Branches | None, number: int) -> list[Figure]:
+    """Draw auxiliary against main batch norms along the network: a figure a measure, a line an arm.
 
-    number: of the first figure; each of a page needs its own.
+    Values are means over seeds. number: of the first figure; each of a page needs its own.
     """
-    if not found:
+    if not branches:
         return []
-    arms = {arm: seed_mean(seeds) for arm, seeds in found.arms.items()}
-    return [_along(arms, measure, number + n) for n, measure in enumerate(MEASURES)]
+    arms = {arm: seed_mean(seeds) for arm, seeds in branches.arms.items()}
+    return [_along_the_network(arms, measure, number + n) for n, measure in enumerate(MEASURES)]
 
 
-def _along(arms: dict[str, list[Layer]], measure: str, number: int) -> Figure:
+def _along_the_network(arms: dict[str, list[Layer]], measure: str, number: int) -> Figure:
     label, title = MEASURES[measure]
     [axes] = canvas(3.8, 2.6)
     for n, (arm, layers) in enumerate(arms.items()):
         values = [getattr(layer, measure) for layer in layers]
-        look = {
-            "color": KIND_COLOURS["auxbn"],
-            "linestyle": LINES[n % len(LINES)],
-            "linewidth": 1.4,
-            "marker": "^",
-            "markersize": 3.5,
-        }
-        axes.plot(range(1, len(values) + 1), values, label=arm, **look)
+        axes.plot(
+            range(1, len(values) + 1),
+            values,
+            label=arm,
+            color=KIND_COLOURS["auxbn"],
+            linestyle=LINES[n % len(LINES)],
+            linewidth=1.4,
+            marker="^",
+            markersize=3.5,
+        )
     axes.axhline(0, color=MUTED, linewidth=1)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("batch norm, from the input on", color=INK)
     axes.set_ylabel(label, color=INK)
     axes.grid(axis="y", color=GRID, linewidth=0.7)
@@ -43,9 +45,9 @@ def _along(arms: dict[str, list[Layer]], measure: str, number: int) -> Figure:
         axes.legend(
             frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(-0.12, 1.0), ncols=3, columnspacing=1.2
         )
-    told = [
+    in_words = [
         f"{arm}: {', '.join(f'{layer.name} {getattr(layer, measure):.2f}' for layer in layers)}"
         for arm, layers in arms.items()
     ]
-    says = f"{label} by layer. {'; '.join(told)}."
-    return Figure(title, inline(axes.figure, number, says), says)
+    description = f"{label} by layer. {'; '.join(in_words)}."
+    return Figure(title, inline(axes, number, description), description)

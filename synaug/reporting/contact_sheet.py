@@ -3,6 +3,7 @@
 import io
 import textwrap
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -10,26 +11,31 @@ CELL, GAP, LINE, CAPTION_LINES = 160, 12, 14, 4  # pixels; lines of a caption
 INK, FAINT, PAPER = (20, 20, 20), (110, 110, 110), (255, 255, 255)
 
 
+class PromptedImage(NamedTuple):
+    image: Image.Image
+    prompt: str
+
+
 @dataclass(frozen=True)
 class SheetRow:
-    title: str
+    title: str  # empty: it goes on with the row above
     real: list[Image.Image]
-    synthetic: list[tuple[Image.Image, str]]  # with its prompt
+    synthetic: list[PromptedImage]
 
 
 def contact_sheet(rows: list[SheetRow]) -> bytes:
-    """A PNG: on the left the real images of each class, on the right the synthetic ones, each over its prompt."""
+    """Draw a PNG: on the left the real images of each class, on the right the synthetic ones, each over its prompt."""
     left, right = max(len(row.real) for row in rows), max(len(row.synthetic) for row in rows)
-    high = LINE * 2 + CELL + LINE * CAPTION_LINES + GAP
-    sheet = Image.new("RGB", ((left + right) * (CELL + GAP) + 3 * GAP, high * len(rows) + 2 * GAP), PAPER)
+    height = LINE * 2 + CELL + LINE * CAPTION_LINES + GAP
+    sheet = Image.new("RGB", ((left + right) * (CELL + GAP) + 3 * GAP, height * len(rows) + 2 * GAP), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for n, row in enumerate(rows):
-        top = GAP + n * high
+        top = GAP + n * height
         divide = GAP + left * (CELL + GAP)
-        if row.title:  # else it goes on with the row above
+        if row.title:
             draw.text((GAP, top), f"{row.title}: real", INK, font)
             draw.text((divide + GAP, top), "synthetic", INK, font)
-        draw.line((divide, top, divide, top + high - GAP), FAINT)
+        draw.line((divide, top, divide, top + height - GAP), FAINT)
         for column, image in enumerate(row.real):
             sheet.paste(_fit(image), (GAP + column * (CELL + GAP), top + LINE + 4))
         for column, (image, prompt) in enumerate(row.synthetic):
@@ -43,11 +49,11 @@ def contact_sheet(rows: list[SheetRow]) -> bytes:
 
 
 def _fit(image: Image.Image) -> Image.Image:
-    """In a square cell; small images are enlarged by whole factors so that their pixels can be seen."""
+    """Put an image into a square cell; small ones are enlarged, without blur, so that their pixels can be seen."""
     image = image.convert("RGB")
     factor = CELL / max(image.size)
-    size = [max(1, round(side * factor)) for side in image.size]
-    fitted = image.resize(size, Image.Resampling.NEAREST if factor >= 2 else Image.Resampling.LANCZOS)
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    fitted = image.resize((width, height), Image.Resampling.NEAREST if factor >= 2 else Image.Resampling.LANCZOS)
     cell = Image.new("RGB", (CELL, CELL), (235, 235, 235))
-    cell.paste(fitted, ((CELL - size[0]) // 2, (CELL - size[1]) // 2))
+    cell.paste(fitted, ((CELL - width) // 2, (CELL - height) // 2))
     return cell

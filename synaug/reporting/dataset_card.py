@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import yaml
 
@@ -23,7 +25,8 @@ CARD = """\
 # {run}: synthetic images for image classification
 
 **Every image here is synthetic.** {images:,} images of {classes} classes, made with synaug from text prompts
-by an off-the-shelf text-to-image model, meant to be mixed with the {real:,} real images that they were counted after ({scale}x).
+by an off-the-shelf text-to-image model, meant to be mixed with the {real:,} real images \
+that they were counted after ({scale}x).
 They carry the biases and the mistakes of the models below: train with them, do not evaluate on them.
 
 ## Models
@@ -36,13 +39,15 @@ The images fall under the licence of the model that made them ({license}).
 
 {counts}
 
-Prompt kinds: *plain* (the class alone), *cd* (with a context: foreground, background, lighting, angle), *sd* (in a style).
+Prompt kinds: *plain* (the class alone), *cd* (with a context: foreground, background, lighting, angle), \
+*sd* (in a style).
 {filtered}
 Rejected and made again: {rejects}. Given up: {lost}. Prompts cut by the text encoder: {truncated}.
 
 ## How it was made
 
-- Plan digest `{digest}`, seed {seed}; generation batch {batch}. An image's noise derives from seed, class id, index and attempt.
+- Plan digest `{digest}`, seed {seed}; generation batch {batch}. \
+An image's noise derives from seed, class id, index and attempt.
 - Senses of the class names {senses}; prompts files used: {files} for {classes} classes{edited}.
 - Stored with the shortest edge at most {edge} pixels, JPEG quality {quality}.
 
@@ -53,7 +58,8 @@ Labels are positions in the class list below.
 
     timm.data.create_dataset("wds/", root="RUN_FOLDER", split="x1", is_training=True)
 
-Tables beside the tars (`synthetic/x1/*.json`) list key, class, offset, length, prompt kind and CLIP score of each sample;
+Tables beside the tars (`synthetic/x1/*.json`) list key, class, offset, length, prompt kind and CLIP score \
+of each sample;
 `index.json` lists all parts.
 The splits of `_info.json` are the multiples: `x1` is the 1x set, `x1` and `x2` together 2x, and `train` is all of it.
 
@@ -64,7 +70,10 @@ The splits of `_info.json` are the multiples: `x1` is the 1x set, `x1` and `x2` 
 
 
 def card(job: Job, index: Index) -> str:
-    """Markdown with YAML front matter, as the Hugging Face hub reads it. Byte-reproducible: no date, no machine."""
+    """Write the card as Markdown with YAML front matter, as the Hugging Face hub reads it.
+
+    Byte-reproducible: no date, no machine.
+    """
     plan, config = job.plan, job.config
     kept = sum(part.kept for part in index.parts)
     licenses = sorted({model.license for model in plan.models if model.role == "diffusion"})
@@ -77,6 +86,12 @@ def card(job: Job, index: Index) -> str:
         "pretty_name": f"{index.run} ({index.scale}x synthetic)",
     }
     left_out = sum(sum(kinds.values()) for kinds in index.left_out.values())
+    filtered = (
+        "No image was left out for its CLIP score.\n"
+        if index.min_clip_score is None
+        else f"Left out for a CLIP score below {index.min_clip_score}: {left_out:,} "
+        "(they lie in the tars; `index.json` counts them).\n"
+    )
     files = len({digest for digests in index.prompts.values() for digest in digests})
     mixed = sum(len(digests) > 1 for digests in index.prompts.values())
     return CARD.format(
@@ -92,9 +107,7 @@ def card(job: Job, index: Index) -> str:
         digest=index.digest,
         seed=config.seed,
         batch=", ".join(map(str, index.batch_sizes)),
-        filtered=f"Left out for a CLIP score below {index.min_clip_score}: {left_out:,} (they lie in the tars; `index.json` counts them).\n"
-        if index.min_clip_score is not None
-        else "No image was left out for its CLIP score.\n",
+        filtered=filtered,
         rejects=", ".join(f"{count} {reason}" for reason, count in index.rejects.items()) or "none",
         lost=", ".join(index.lost) or "none",
         truncated=index.truncated_prompts,
@@ -108,11 +121,13 @@ def card(job: Job, index: Index) -> str:
 
 
 def timm_info(index: Index) -> str:
-    """timm's `_info.json`: a split for each multiple, and `train` for all. It counts what is in the tars, left-out images included."""
-    splits = {f"x{m}": [part for part in index.parts if part.multiple == m] for m in range(1, index.scale + 1)} | {
-        "train": index.parts
-    }
-    info = {
+    """Write timm's `_info.json`: a split for each multiple, and `train` for all.
+
+    It counts what is in the tars, left-out images included.
+    """
+    splits = {f"x{m}": [part for part in index.parts if part.multiple == m] for m in range(1, index.scale + 1)}
+    splits["train"] = index.parts
+    info: dict[str, dict[str, Any]] = {
         name: {
             "name": name,
             "num_samples": sum(part.images for part in parts),
@@ -125,30 +140,23 @@ def timm_info(index: Index) -> str:
 
 
 def _models(plan: Plan) -> str:
-    return _table(
-        ("role", "model", "revision", "licence"),
-        [
-            (m.role, m.name, f"`{m.revision}`", m.license + (" (restricted)" if m.restricted else ""))
-            for m in plan.models
-        ],
-    )
+    rows = [
+        (model.role, model.name, f"`{model.revision}`", model.license + (" (restricted)" if model.restricted else ""))
+        for model in plan.models
+    ]
+    return _table(("role", "model", "revision", "licence"), rows)
 
 
 def _counts(index: Index) -> str:
     rows = []
     for multiple, classes in index.images.items():
-        kinds = sum((Counter(counts) for counts in classes.values()), Counter())
+        kinds: Counter[str] = Counter()
+        for counts in classes.values():
+            kinds.update(counts)
         tars = [part for part in index.parts if f"x{part.multiple}" == multiple]
-        size = sum(part.bytes for part in tars)
-        rows.append(
-            (
-                multiple,
-                f"{kinds.total():,}",
-                *(f"{kinds[kind]:,}" for kind in ("plain", "cd", "sd")),
-                len(tars),
-                f"{size / 1e6:,.1f} MB",
-            )
-        )
+        by_kind = [f"{kinds[kind]:,}" for kind in ("plain", "cd", "sd")]
+        megabytes = sum(part.bytes for part in tars) / 1e6
+        rows.append([multiple, f"{kinds.total():,}", *by_kind, len(tars), f"{megabytes:,.1f} MB"])
     return _table(("multiple", "images", "plain", "cd", "sd", "tars", "size"), rows)
 
 
@@ -160,6 +168,6 @@ def _classes(plan: Plan, index: Index) -> str:
     return _table(("label", "id", "names", "real", "synthetic"), rows)
 
 
-def _table(head: tuple, rows: list[tuple]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines: list[Sequence[object]] = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

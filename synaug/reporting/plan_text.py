@@ -9,7 +9,7 @@ GIB = 1024**3
 
 def plan_text(run: str, config: Config, plan: Plan, notes: list[str]) -> str:
     """Write what a person reads of a plan, a fact a line; notes come last."""
-    assert plan.estimate is not None
+    assert plan.estimate is not None  # a plan that was just made has one
     counts, estimate, whole = plan.real_counts.values(), plan.estimate, plan.estimate.whole
     shards = [len(shard) for shard in plan.class_shards]
     rows = [
@@ -26,7 +26,11 @@ def plan_text(run: str, config: Config, plan: Plan, notes: list[str]) -> str:
         ("work left", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in whole.seconds.items())),
         ("GPU time", _hours(whole.gpu_hours) + _missing(whole)),
         ("wall time", f"{duration(whole.wall_seconds)}, {whole.workers} at a time{_missing(whole)}"),
-        ("cost", _cost(whole.cost, whole.price, config.compute.gpu_name) + (_missing(whole) if whole.price is not None else "")),
+        (
+            "cost",
+            _cost(whole.cost, whole.price, config.compute.gpu_name)
+            + (_missing(whole) if whole.price is not None else ""),
+        ),
     ]
     rows += [(model.role, f"{model.name}@{model.revision[:12]}, licence {model.license}") for model in plan.models]
     rows += [("note", note) for note in notes]
@@ -48,7 +52,7 @@ def _hours(hours: float | None) -> str:
 
 
 def _missing(whole: Forecast) -> str:
-    """Which stages keep a sum from being known."""
+    """Name the stages that keep a sum from being known."""
     return f": {', '.join(whole.unmeasured)} (`synaug preview` measures)" if whole.unmeasured else ""
 
 

@@ -1,4 +1,7 @@
-"""What all figures share: SVG whose text stays text and whose colours are CSS variables, so that it works in light and dark."""
+"""What all figures share: SVG whose text stays text, and whose colours are CSS variables, for light and dark.
+
+matplotlib is imported where something is drawn: it is slow to import, and a study is checked and planned without it.
+"""
 
 import io
 import re
@@ -6,9 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
+from typing import TYPE_CHECKING, Any
 
 from synaug.evaluation.statistics import WithInterval
 from synaug.reporting.formatting import change
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Stand-ins that matplotlib can draw with; `inline` puts the page's variables in their place.
 INK, MUTED, GRID, GAIN, LOSS = "#010101", "#020202", "#030303", "#040404", "#050505"
@@ -17,6 +24,8 @@ VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", GAIN: "--gain", LOS
 VARIABLES |= {colour: f"--{kind}" for kind, colour in KIND_COLOURS.items()}
 MARKERS = {"real": "s", "real-half": "D", "naive": "o", "auxbn": "^", "oracle": "v"}
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif'
+HEAD = re.compile(r"<svg[^>]*>")
+VIEW_BOX = re.compile(r'viewBox="([^"]*)"')
 
 MARGIN = 10  # points around a figure that stands alone
 
@@ -25,42 +34,50 @@ MARGIN = 10  # points around a figure that stands alone
 class Figure:
     title: str
     svg: str
-    says: str  # the same in words, for those who do not see it
+    description: str  # in words, for those who do not see it
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A line of a forest."""
+    """A line of a forest plot."""
 
     label: str
     colour: str
     marker: str
-    one: WithInterval | None
+    difference: WithInterval | None
 
 
-def kind_mark(label: str, kind: str, one: WithInterval | None) -> Mark:
-    return Mark(label, KIND_COLOURS[kind], MARKERS[kind], one)
+def kind_mark(label: str, kind: str, difference: WithInterval | None) -> Mark:
+    """Make a mark with the colour and marker of an arm's kind."""
+    return Mark(label, KIND_COLOURS[kind], MARKERS[kind], difference)
 
 
-def canvas(width: float, height: float, *, size: float = 9, **grid) -> list:
-    """Axes of an empty figure, in inches and points; grid: of matplotlib's `subplots`."""
+def canvas(width: float, height: float, *, size: float = 9, **grid: Any) -> "list[Axes]":
+    """Make the axes of an empty figure.
+
+    width, height: inches. size: of the text, in points. grid: arguments of matplotlib's `subplots`.
+    """
     from matplotlib import rcParams
     from matplotlib.figure import Figure as Canvas
 
     rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "synaug", "font.family": "sans-serif", "font.size": size})
-    several = Canvas(figsize=(width, height), layout="constrained").subplots(squeeze=False, **grid).ravel()
-    for axes in several:
+    panels = Canvas(figsize=(width, height), layout="constrained").subplots(squeeze=False, **grid).ravel()
+    for axes in panels:
         axes.tick_params(colors=INK, labelcolor=INK, color=GRID)
         axes.set_axisbelow(True)
         for side, spine in axes.spines.items():
             spine.set_visible(side == "bottom")
             spine.set_color(GRID)
-    return list(several)
+    return list(panels)
 
 
-def inline(figure, number: int, label: str) -> str:
-    """SVG to put into a page: no prolog, ids of its own, colours and font of the page."""
-    file = io.StringIO()
+def inline(axes: "Axes", number: int, label: str) -> str:
+    """Write the figure of these axes as SVG for a page: no prolog, ids of its own, colours and font of the page.
+
+    number: of the figure in its page. label: the figure in words.
+    """
+    figure, file = axes.get_figure(root=True), io.StringIO()
+    assert figure is not None  # `canvas` made it
     figure.savefig(
         file, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
     )
@@ -72,33 +89,48 @@ def inline(figure, number: int, label: str) -> str:
         svg = svg.replace(colour, f"var({variable})")
     svg = re.sub(r"font: (?:(bold|\d+) )?([\d.]+px) [^;\"]*", _weight_and_size, svg)
     svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
-    head = re.match(r"<svg[^>]*>", svg)[0]
-    box = re.search(r'viewBox="[^"]*"', head)[0]
+    head = _head(svg)
     spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return f'<svg {spaces} {box} role="img" aria-label="{escape(label)}">{svg[len(head) :]}'
+    return f'<svg {spaces} viewBox="{_view_box(head)}" role="img" aria-label="{escape(label)}">{svg[len(head) :]}'
 
 
 def _weight_and_size(font: re.Match) -> str:
     return (f"font-weight: {font[1]}; " if font[1] else "") + f"font-size: {font[2]}"
 
 
+def _head(svg: str) -> str:
+    match = HEAD.match(svg)
+    assert match  # matplotlib begins with it, and `inline` keeps it first
+    return match[0]
+
+
+def _view_box(head: str) -> str:
+    match = VIEW_BOX.search(head)
+    assert match  # matplotlib writes one
+    return match[1]
+
+
 def standalone(svg: str) -> str:
-    """The same as a file of its own, for an <img>: it brings size, font, the palette of both themes, and a ground to stand on.
+    """Make an inline SVG a file of its own, for an <img>, with size, font, the palette of both themes, and a ground.
 
     A page's theme and its reader's system can differ (GitHub lets one choose), hence the ground.
     """
     palette = (resources.files("synaug.reporting") / "templates/palette.css").read_text()
-    head = re.match(r"<svg[^>]*>", svg)[0]
-    width, height = (float(one) + 2 * MARGIN for one in re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', head).groups())
+    head = _head(svg)
+    _, _, inner_width, inner_height = map(float, _view_box(head).split())
+    width, height = inner_width + 2 * MARGIN, inner_height + 2 * MARGIN
     style = f"<style>\n{palette}text {{ font-family: {FONT}; }}\n</style>"
-    ground = f'<rect x="{-MARGIN}" y="{-MARGIN}" width="{width:.0f}" height="{height:.0f}" rx="10" style="fill: var(--card)"/>'
+    ground = (
+        f'<rect x="{-MARGIN}" y="{-MARGIN}" width="{width:.0f}" height="{height:.0f}" rx="10" '
+        'style="fill: var(--card)"/>'
+    )
     box = f'width="{width:.0f}" height="{height:.0f}" viewBox="{-MARGIN} {-MARGIN} {width:.0f} {height:.0f}"'
-    sized = re.sub(r'viewBox="[^"]*"', box, head)
+    sized = VIEW_BOX.sub(box, head)
     return f"{sized}\n{style}\n{ground}{svg[len(head) :]}"
 
 
-def heading(axes, title: str, note: str) -> None:
-    """Of a panel: the title, and what one has to know of it below."""
+def heading(axes: "Axes", title: str, note: str) -> None:
+    """Put a title over a panel, and below it what one has to know of it."""
     from matplotlib import rcParams
 
     size = rcParams["font.size"]
@@ -106,25 +138,27 @@ def heading(axes, title: str, note: str) -> None:
     axes.annotate(note, (0, 1), (0, 0.5 * size), "axes fraction", "offset points", color=MUTED, fontsize=size - 1.5)
 
 
-def bars(one: WithInterval) -> list[list[float]] | None:
-    """matplotlib's yerr or xerr, in points."""
-    return None if one.low is None else [[100 * (one.mean - one.low)], [100 * (one.high - one.mean)]]
+def bars(value: WithInterval) -> list[list[float]] | None:
+    """Compute the lengths of an interval's error bar, as matplotlib's yerr and xerr take them, in points."""
+    if value.low is None or value.high is None:
+        return None
+    return [[100 * (value.mean - value.low)], [100 * (value.high - value.mean)]]
 
 
-def forest(axes, marks: Sequence[Mark], *, label: str) -> str:
-    """Differences from the top down around a line at 0, filled where shown; returns them in words."""
+def forest(axes: "Axes", marks: Sequence[Mark], *, label: str) -> str:
+    """Draw differences from the top down around a line at 0, filled where shown, and return them in words."""
     axes.axvline(0, color=MUTED, linewidth=1)
-    for at, mark in enumerate(marks):
-        if mark.one is not None:
+    for row, mark in enumerate(marks):
+        if mark.difference is not None:
             axes.errorbar(
-                [100 * mark.one.mean],
-                [at],
-                xerr=bars(mark.one),
+                [100 * mark.difference.mean],
+                [row],
+                xerr=bars(mark.difference),
                 color=mark.colour,
                 marker=mark.marker,
                 markersize=5.5,
                 capsize=2.5,
-                markerfacecolor=mark.colour if mark.one.shown else "none",
+                markerfacecolor=mark.colour if mark.difference.shown else "none",
                 linewidth=1.4,
             )
     axes.set_yticks(range(len(marks)), [mark.label for mark in marks])
@@ -132,4 +166,4 @@ def forest(axes, marks: Sequence[Mark], *, label: str) -> str:
     axes.set_ylim(len(marks) - 0.4, -0.6)
     axes.set_xlabel(label, color=INK)
     axes.grid(axis="x", color=GRID, linewidth=0.7)
-    return "; ".join(f"{mark.label} {change(mark.one)}" for mark in marks if mark.one is not None)
+    return "; ".join(f"{mark.label} {change(mark.difference)}" for mark in marks if mark.difference is not None)

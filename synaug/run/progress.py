@@ -11,9 +11,11 @@ from synaug.run.job import Progress
 
 
 def duration(seconds: float | None) -> str:
-    """Write seconds for people: `3 s`, `2 min 05 s`, `4 h 10 min`; `unmeasured` for None."""
+    """Write a duration for people: 0.4 s, 56 s, 2 min 05 s, 4 h 10 min, 3.5 days; `unmeasured` for None."""
     if seconds is None:
         return "unmeasured"
+    if 0.05 <= seconds < 0.95:
+        return f"{seconds:.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -63,9 +65,9 @@ class LineReporter:
         print(line(progress, self.meter.rate, left), file=self.stream, flush=True)
 
 
-def plural(unit: str) -> str:
-    """Write a unit as its plural: `images`, `classes`, `indexes`."""
-    return unit + ("es" if unit.endswith(("s", "x")) else "s")
+def plural(noun: str) -> str:
+    """Write the plural of a noun: images, classes, indexes, batches."""
+    return noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
 
 
 def line(progress: Progress, rate: float | None, left: float | None) -> str:

@@ -15,7 +15,7 @@ from synaug.errors import describe
 from synaug.run.completion import Completion
 from synaug.run.job import Progress, open_job
 from synaug.run.stages import STAGES, Proof, Task
-from synaug.runner.log_tail import LINES, LogTail, ended_if_stalled, log_tail_on_failure, reported
+from synaug.runner.log_tail import LINES, LogTail, beat_on_report, end_if_stalled, log_tail_on_failure
 
 READ_BYTES = 64 * 1024
 
@@ -54,9 +54,9 @@ def execute(
             seed=task.seed,
             join=task.join,
             overrides=overrides,
-            report=reported(report),
+            report=beat_on_report(report),
         )
-        with ended_if_stalled(job.config.compute.stall_minutes, tail):
+        with end_if_stalled(job.config.compute.stall_minutes, tail):
             importlib.import_module(f"synaug.stages.{task.stage}").run(job)
         if STAGES[task.stage].proof is Proof.RECORD:
             record = Completion(job.store, run, job.config, job.plan).record(task)

@@ -1,4 +1,4 @@
-"""The end of a command's log: kept while it runs, left in the store when it fails or stands still."""
+"""The end of a command's log: kept while it runs, left in the store when it fails or stalls."""
 
 import faulthandler
 import logging
@@ -19,12 +19,15 @@ from synaug.run.job import Progress
 from synaug.runner import stall
 
 LINES = 100
-LEAVING_SECONDS = 30  # for the log of a command that stands still
+LEAVING_SECONDS = 30  # for the log of a command that stalls
 logger = logging.getLogger("synaug")
 
 
 class LogTail(logging.Handler):
-    """The last lines that were logged, and where they go. beside: an object without which nothing is left, as of a run not planned."""
+    """The last lines that were logged, and where they go.
+
+    beside: a key of the store without which nothing is left, as of a run that is not planned.
+    """
 
     def __init__(self, command: str, store_url: str, key: str, *, beside: str | None = None):
         super().__init__()
@@ -36,7 +39,7 @@ class LogTail(logging.Handler):
         self.lines.extend(self.format(record).splitlines())
 
     def leave(self, *, transient: bool) -> None:
-        """Best effort: the store may be what failed, and the first error is the one to show.
+        """Put the lines into the store, as well as it goes: the store may be what failed, and the first error counts.
 
         Of the ranks of a training, which share one log, those that lost a peer do not write over what the peer left.
         """
@@ -51,7 +54,7 @@ class LogTail(logging.Handler):
 
 @contextmanager
 def log_tail_on_failure(tail: LogTail, printed: Callable[[], list[str]] = list) -> Iterator[None]:
-    """Collects what is logged inside; an error leaves it in the store, and goes on its way.
+    """Collect what is logged inside; an error leaves it in the store, and goes on its way.
 
     printed: the last lines that libraries printed, where somebody kept them.
     """
@@ -71,24 +74,27 @@ def log_tail_on_failure(tail: LogTail, printed: Callable[[], list[str]] = list) 
         logging.getLogger().removeHandler(tail)
 
 
-def reported(report: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    """`report`, each call of which the watchdog hears of."""
+def beat_on_report(report: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Make the stall watch hear of each call of `report`."""
 
-    def both(progress: Progress) -> None:
+    def report_with_beat(progress: Progress) -> None:
         telemetry.progress()
         report(progress)
 
-    return both
+    return report_with_beat
 
 
-def ended_if_stalled(minutes: float | None, tail: LogTail) -> AbstractContextManager[None]:
-    """Ends the process with 170 when nothing moves for so long; None: never."""
-    return stall.watched(minutes, lambda: _end_stalled(minutes, tail))
+def end_if_stalled(minutes: float | None, tail: LogTail) -> AbstractContextManager[None]:
+    """End the process with 170 when nothing moves for so long; None: never."""
+    return stall.watch(minutes, lambda limit: _end_stalled(limit, tail))
 
 
 def _end_stalled(minutes: float, tail: LogTail) -> None:
-    """Ends the process: what hangs cannot be told to unwind. The log goes to the store if the store answers."""
-    line = f"no progress for {minutes:g} minutes (compute.stall_minutes); the stacks of its threads are in its log; run again to go on"
+    """Ends the process: what hangs cannot unwind. The log goes to the store if the store answers."""
+    line = (
+        f"no progress for {minutes:g} minutes (compute.stall_minutes); the stacks of its threads are in its log; "
+        "run again to go on"
+    )
     with tempfile.TemporaryFile() as file:
         faulthandler.dump_traceback(file, all_threads=True)
         file.seek(0)

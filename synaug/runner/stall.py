@@ -1,4 +1,4 @@
-"""A stage that stands still ends itself, so that it is tried again: a hung mount or GPU would else hold its pod for ever."""
+"""A stage that stalls ends itself, so that it is tried again: a hung mount or GPU would else hold its pod for ever."""
 
 import threading
 import time
@@ -11,15 +11,17 @@ START = 4  # limits that a stage has until its first result: models are loaded a
 
 
 @contextmanager
-def watched(minutes: float | None, stalled: Callable[[], None]) -> Iterator[None]:
-    """Calls `stalled`, in a thread of its own, when nothing moves for so long; None: never."""
+def watch(minutes: float | None, stalled: Callable[[float], None]) -> Iterator[None]:
+    """Call stalled(minutes), in a thread of its own, when nothing moves for so long; None: never."""
     if minutes is None:
         yield
         return
     Pulse.started = False
     beat()
     over = threading.Event()
-    threading.Thread(target=_watch, args=(minutes * 60, over, stalled), name="watchdog", daemon=True).start()
+    threading.Thread(
+        target=_watch, args=(minutes * 60, over, lambda: stalled(minutes)), name="watchdog", daemon=True
+    ).start()
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
-"""One command that trains with several processes: it starts torchrun and ends with the code of the worker that failed first.
+"""One command that trains with several processes: it starts torchrun and ends as the rank that failed first.
 
-torchrun turns every failure of a worker into its own exit 1. Which code a worker had, and its one line, come through a file a rank.
+torchrun turns every failure of a rank into its own exit 1. Which code a rank had, and its one line, come through a file
+of each.
 """
 
 import json
@@ -8,18 +9,33 @@ import os
 import signal
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
+
+from torch import distributed as dist
+from torch.distributed import run as torchrun
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous.api import RendezvousError
 
 from synaug.errors import FAILURES, INTERNAL, TERMINATED, SynaugError, TransientError, UsageError
 from synaug.run.job import open_job
 from synaug.run.stages import Task
+from synaug.stages.train import finished
 
 OUT_OF_MEMORY = 128 + signal.SIGKILL
 PERMANENT = (2, 3, 4, INTERNAL)
 CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
 
 
+class RankError(NamedTuple):
+    """The exit code and the line that a rank left."""
+
+    code: int
+    line: str
+
+
 class RankFailed(SynaugError):
-    """Ends as the worker ended."""
+    """Ends as the rank ended."""
 
     def __init__(self, code: int, line: str):
         self.exit_code = code
@@ -27,9 +43,10 @@ class RankFailed(SynaugError):
 
 
 def train(task: Task, store: str, run: str, overrides: list[str], processes: int) -> None:
-    """The train stage in `processes` ranks here, which is nothing where the arm is trained. Raises as `launch`, UsageError, DataError."""
-    from synaug.stages.train import finished
+    """Run the train stage in `processes` ranks here; nothing is done where the arm is trained already.
 
+    Raises as `launch`, UsageError, DataError.
+    """
     if processes < 1:
         raise UsageError(f"--nproc-per-node {processes}: give 1 or more, one process a GPU")
     job = open_job(store, run, arm=task.arm, seed=task.seed, overrides=overrides)
@@ -38,16 +55,11 @@ def train(task: Task, store: str, run: str, overrides: list[str], processes: int
 
 
 def launch(arguments: list[str], processes: int) -> None:
-    """`processes` ranks of `synaug ARGUMENTS` on this machine, joined to others as PET_* say (the training operator sets them).
+    """Start `processes` ranks of `synaug ARGUMENTS` here, joined to others as PET_* say.
 
-    Raises RankFailed; TransientError when a rank was killed, the rendezvous failed or a peer's machine is gone. SIGTERM goes to all ranks.
+    The training operator sets those; SIGTERM goes to all ranks. Raises RankFailed; TransientError when a rank was
+    killed, the rendezvous failed or a peer's machine is gone.
     """
-    from torch import distributed as dist
-    from torch.distributed import run as torchrun
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.elastic.rendezvous.api import RendezvousError
-
     command = torchrun.parse_args(["--nproc-per-node", str(processes), "--module", "--", "synaug", *arguments])
     kills = out_of_memory_kills()
     with tempfile.TemporaryDirectory(prefix="synaug-ranks-") as folder:
@@ -56,7 +68,8 @@ def launch(arguments: list[str], processes: int) -> None:
             torchrun.run(command)
         except ChildFailedError as error:
             ended = {rank: failure.exitcode for rank, failure in error.failures.items()}
-            raise verdict(ended, said(Path(folder)), out_of_memory=out_of_memory_kills() > kills) from None
+            errors = read_errors(Path(folder))
+            raise explain_failure(ended, errors, out_of_memory=out_of_memory_kills() > kills) from None
         except SignalException as error:
             raise SystemExit(128 + error.sigval) from None
         except (RendezvousError, dist.DistError, ConnectionError, TimeoutError) as error:
@@ -68,18 +81,19 @@ def launch(arguments: list[str], processes: int) -> None:
             del os.environ[FAILURES]
 
 
-def said(folder: Path) -> dict[int, dict]:
-    return {int(path.name): json.loads(path.read_text()) for path in folder.iterdir()}
+def read_errors(folder: Path) -> dict[int, RankError]:
+    """Read what ranks left in `folder`, by rank."""
+    return {int(path.name): RankError(**json.loads(path.read_text())) for path in folder.iterdir()}
 
 
-def verdict(ended: dict[int, int], said: dict[int, dict], *, out_of_memory: bool) -> SynaugError:
-    """What a failed set of ranks means. ended: exit codes by rank, negative for a signal; said: code and line that ranks left.
+def explain_failure(ended: dict[int, int], errors: dict[int, RankError], *, out_of_memory: bool) -> SynaugError:
+    """Explain a failed set of ranks by one error. ended: exit codes by rank, negative for a signal.
 
     A permanent error of one rank is the cause of the others' lost peers; a killed rank is tried again.
     """
-    for rank in sorted(said):
-        if said[rank]["code"] in PERMANENT:
-            return RankFailed(said[rank]["code"], said[rank]["line"])
+    for rank in sorted(errors):
+        if errors[rank].code in PERMANENT:
+            return RankFailed(*errors[rank])
     killed = sorted(rank for rank, code in ended.items() if code < 0 and code not in (-signal.SIGTERM, -signal.SIGABRT))
     if killed and ended[killed[0]] == -signal.SIGKILL:
         if out_of_memory:
@@ -89,8 +103,8 @@ def verdict(ended: dict[int, int], said: dict[int, dict], *, out_of_memory: bool
         return TransientError(f"rank {killed[0]} was killed by SIGKILL; run again: training goes on")
     if killed:
         return RankFailed(128 - ended[killed[0]], f"rank {killed[0]} ended by {signal.Signals(-ended[killed[0]]).name}")
-    for rank in sorted(said):
-        return RankFailed(said[rank]["code"], said[rank]["line"])
+    if errors:
+        return RankFailed(*errors[min(errors)])
     if -signal.SIGABRT in ended.values():  # NCCL's watchdog aborts a process whose peer is gone
         return TransientError("a rank was aborted, as by NCCL when a peer is gone; run again: training goes on")
     rank, code = next(iter(sorted(ended.items())))
@@ -98,7 +112,7 @@ def verdict(ended: dict[int, int], said: dict[int, dict], *, out_of_memory: bool
 
 
 def out_of_memory_kills(events: Path = CGROUP_EVENTS) -> int:
-    """How often the kernel killed a process of this container for its memory limit; 0 where cgroup v2 does not say."""
+    """Count how often the kernel killed a process of this container for its memory; 0 where cgroup v2 does not say."""
     if not events.exists():
         return 0
     counts = dict(line.split() for line in events.read_text().splitlines())

@@ -1,4 +1,4 @@
-"""Imported once by the local runner's fork server, so that workers start with the heavy libraries in memory."""
+"""Imported once by the local runner's fork server: workers start with the heavy libraries in memory."""
 
 import os
 

@@ -1,17 +1,29 @@
-"""Worker processes that take tasks: torch is imported once and forked, a task costs no start-up, nobody outlives the runner."""
+"""Worker processes: torch is imported once and forked, a task costs no start-up, nobody outlives the runner.
 
+`Workers` hands a task to whoever is free. `WorkerCrew` makes one call in each process at the same time: what it
+measures is as slow as it will be in the run.
+"""
+
+import importlib
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing import connection, forkserver
-from typing import Any
+from multiprocessing.context import ForkServerContext
+from typing import Any, NamedTuple
 
-from synaug.errors import TransientError
+from synaug import telemetry
+from synaug.errors import SynaugError, TransientError, describe
+from synaug.runner.execute import captured_output
+
+IMPORTS = "synaug.runner.worker_imports"
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-# glibc gives large blocks back to the kernel and faults them in again; with these it keeps them (a third of the CPU time of small models)
+# glibc gives large blocks back to the kernel and faults them in again, a third of the CPU time of small models; with
+# these it keeps them
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
@@ -21,12 +33,19 @@ MALLOC = {
 QUIET = {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"}
 
 
-class Workers:
-    """`count` processes; `submit` hands a call to a free one, `events` yields what they say.
+class WorkerEvent(NamedTuple):
+    """What a worker says of a task.
 
-    Events are (tag, kind, value): kind `report` while a call runs; `done`, or `failed` with (exit code, line), at its end.
-    function must be importable: function(argument, report).
+    kind: `report` while it runs; `done`, or `failed` with (exit code, line) as value, at its end.
     """
+
+    tag: Any
+    kind: str
+    value: Any
+
+
+class Workers:
+    """`count` processes; `submit` hands a call to a free one, `events` yields what they say."""
 
     def __init__(self, count: int, *, threads: int, preload: list[str]):
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)) | MALLOC | QUIET)
@@ -42,29 +61,33 @@ class Workers:
         self.busy: dict[connection.Connection, _Worker] = {}
 
     def submit(self, tag: Any, function: Callable, argument: Any) -> None:
+        """Hand function(argument, report) to a free worker; the function must be importable there."""
         worker = self.free.pop()
         worker.tag = tag
         worker.pipe.send((function, argument))
         self.busy[worker.pipe] = worker
 
-    def events(self) -> Iterator[tuple[Any, str, Any]]:
-        """Until something happened to at least one busy worker; the ended ones are free again."""
+    def events(self) -> Iterator[WorkerEvent]:
+        """Wait until something happened to at least one busy worker, and yield it; the ended ones are free again."""
         for pipe in connection.wait(list(self.busy)):
+            assert isinstance(pipe, connection.Connection)
             worker = self.busy[pipe]
             try:
                 kind, value = pipe.recv()
             except (EOFError, ConnectionResetError):
                 worker.process.join()
                 code = worker.process.exitcode
-                kind, value = "failed", (128 - code if code < 0 else code, _obituary(code))
+                assert code is not None  # it was joined
+                kind, value = "failed", (128 - code if code < 0 else code, _explain_end(code))
                 del self.busy[pipe]
                 self.free.append(_Worker(self.context))
             else:
                 if kind != "report":
                     self.free.append(self.busy.pop(pipe))
-            yield worker.tag, kind, value
+            yield WorkerEvent(worker.tag, kind, value)
 
     def close(self) -> None:
+        """Kill all workers, busy or free."""
         workers = [*self.free, *self.busy.values()]
         for worker in workers:
             worker.process.kill()
@@ -74,7 +97,7 @@ class Workers:
 
 
 class _Worker:
-    def __init__(self, context):
+    def __init__(self, context: ForkServerContext):
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs,), daemon=False)
         self.process.start()
@@ -82,16 +105,17 @@ class _Worker:
         self.tag: Any = None
 
 
-def _obituary(code: int) -> str:
+def _explain_end(code: int) -> str:
     if code == TransientError.exit_code:
-        return "it made no progress and ended itself (compute.stall_minutes); its stacks are in its log, run again to go on"
+        stalled = "it made no progress and ended itself (compute.stall_minutes)"
+        return f"{stalled}; its stacks are in its log, run again to go on"
     if code == -signal.SIGKILL:
         return "its process was killed by SIGKILL (out of memory?); run again to go on"
     return f"its process ended with {code}"
 
 
 def serve(pipe: connection.Connection) -> None:
-    """A worker's life: one call after another."""
+    """Do one call after another, for as long as a worker lives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the runner ends the workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -104,6 +128,75 @@ def serve(pipe: connection.Connection) -> None:
 
 
 def _die_with_parent() -> None:
-    """The forked process's parent is the fork server, so that PR_SET_PDEATHSIG would watch the wrong one: wait for the runner's end."""
-    connection.wait([multiprocessing.parent_process().sentinel])
+    """Wait for the runner's end: PR_SET_PDEATHSIG would watch the fork server, the parent of a forked process."""
+    runner = multiprocessing.parent_process()
+    assert runner is not None
+    connection.wait([runner.sentinel])
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+class WorkerFailed(SynaugError):
+    """A worker's failure, with its exit code."""
+
+    def __init__(self, code: int, line: str):
+        super().__init__(line)
+        self.exit_code = code
+
+
+class WorkerCrew:
+    """Processes that make one call each at the same time, a context; a crew of one is this process.
+
+    start: seconds until the processes were ready.
+    """
+
+    def __init__(self, count: int, *, threads: int):
+        begun = time.monotonic()
+        self.workers = Workers(count, threads=threads, preload=[IMPORTS]) if count > 1 else None
+        self.count = count
+        if self.workers:
+            self.map(confirm_start, [None] * count)
+        else:
+            importlib.import_module(IMPORTS)  # what a worker is forked with
+        self.start = time.monotonic() - begun
+
+    def __enter__(self) -> "WorkerCrew":
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self.workers:
+            self.workers.close()
+
+    def map(self, function: Callable, arguments: list, report: Callable = lambda value: None) -> list:
+        """Call function(argument, report) of each, `count` at most, all at once; returns their results in order.
+
+        Raises WorkerFailed as soon as one fails, in the crew's own process what the function raises.
+        """
+        if not self.workers:
+            return [function(argument, report) for argument in arguments]
+        for n, argument in enumerate(arguments):
+            self.workers.submit(n, call_quietly, (function, argument))
+        results: dict[int, Any] = {}
+        while len(results) < len(arguments):
+            for n, kind, value in self.workers.events():
+                if kind == "report":
+                    report(value)
+                elif kind == "failed":
+                    raise WorkerFailed(*value)
+                else:
+                    telemetry.progress()
+                    results[n] = value
+        return [results[n] for n in range(len(arguments))]
+
+
+def confirm_start(argument: None, report: Callable) -> None:
+    """Return at once: the answer says that the process has started."""
+
+
+def call_quietly(call: tuple[Callable, Any], report: Callable) -> tuple[str, Any]:
+    """Call a function in a worker; what libraries print is kept from the terminal."""
+    function, argument = call
+    with captured_output():
+        try:
+            return "done", function(argument, report)
+        except Exception as error:
+            return "failed", describe(error)

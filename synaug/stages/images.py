@@ -14,8 +14,8 @@ from synaug.data import layout
 from synaug.data.index import drop_from_index
 from synaug.data.manifest import Manifest
 from synaug.errors import DataError
-from synaug.prompts.compose import load_prompts
 from synaug.prompts.fallback_limit import refuse_fallbacks
+from synaug.prompts.schema import load_prompts
 from synaug.run import outputs
 from synaug.run.completion import Completion
 from synaug.run.environment import image_versions
@@ -109,7 +109,7 @@ def _make(job: Job, shard: int, missing: list[Part], total: int) -> dict[str, An
 
     from synaug.backends.clip import open_clip_model
     from synaug.backends.diffusion import open_diffusion
-    from synaug.generation.part import PartMaker, recipe
+    from synaug.generation.part import PartMaker, request_part
 
     torch.set_num_threads(job.config.threads)
     device = find_device(job.config.compute.device)
@@ -131,7 +131,7 @@ def _make(job: Job, shard: int, missing: list[Part], total: int) -> dict[str, An
     start = time.perf_counter()
     try:
         for part in missing:
-            maker.make(recipe(job.store, job.run, job.config, job.plan, part))
+            maker.make(request_part(job.store, job.run, job.config, job.plan, part))
     finally:
         maker.close()
     end = time.perf_counter()

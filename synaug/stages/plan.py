@@ -1,13 +1,10 @@
-"""plan: freezes what a run is, cuts it into class shards, and estimates what it will take (docs/design.md).
+"""plan: freezes what a run is, cuts it into class shards, and estimates what it will take (docs/design.md)."""
 
-The backends are imported only where models are to be resolved: to go on with a run needs neither the hub nor torch.
-"""
-
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from synaug.backends.resolve import resolve_clip, resolve_diffusion, resolve_llm
 from synaug.config import Config, arms
 from synaug.data import layout
 from synaug.data.classes import load_classes
@@ -22,8 +19,6 @@ from synaug.run.job import check_name, publish_run, read_run
 from synaug.run.plan import ModelInfo, Plan, active_arms
 from synaug.run.rates import ImagesRate, known_images_rate
 from synaug.run.sharding import lay_out_shards
-
-NAMERS = ("llm_name", "clip_name", "diffusion")  # of synaug.backends: the modules that resolve a model
 
 
 @dataclass(frozen=True)
@@ -133,7 +128,7 @@ def _pool(run: str, config: Config, frozen: Before | None) -> str | None:
 
 
 def _resolvers() -> list[Callable[[Config], ModelInfo]]:
-    return [importlib.import_module(f"synaug.backends.{name}").resolve for name in NAMERS]
+    return [resolve_llm, resolve_clip, resolve_diffusion]
 
 
 def _same_models(config: Config, old: Config) -> bool:

@@ -7,8 +7,8 @@ import json
 import time
 
 from synaug.data import layout
-from synaug.prompts.compose import load_prompts
 from synaug.prompts.fallback_limit import refuse_fallbacks
+from synaug.prompts.schema import load_prompts
 from synaug.run import outputs
 from synaug.run.completion import Completion
 from synaug.run.job import Job, Progress
@@ -68,7 +68,7 @@ def _make(job: Job, shard: int, missing: list[str], total: int) -> None:
     loading = time.perf_counter() - start
     for n, class_id in enumerate(missing):
         job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + n, total, "class"))
-        text = builder.make(class_id).model_dump_json(indent=2) + "\n"
+        text = builder.build(class_id).model_dump_json(indent=2) + "\n"
         # a twin of this pod, presumed lost and alive, may have been quicker, and its file edited or used
         job.store.put(layout.prompts(job.run, class_id), text.encode(), if_absent=True)
     seconds = round(time.perf_counter() - began, 3)

@@ -1,3 +1,6 @@
-"""Speed as ratios within one run: each of NAMES is a module with `run() -> list[Result]`; `python -m tests.benchmarks` does them all."""
+"""Speed as ratios within one run; `python -m tests.benchmarks` measures all.
+
+Each of NAMES is a module with `run() -> list[Result]`.
+"""
 
 NAMES = ("images", "levers", "loader", "auxbn", "feeding", "memory", "estimate")

@@ -1,6 +1,6 @@
-"""Runs the benchmarks, prints a table and writes bench-results/{hardware}-torch-{version}-{time}.json, anew after each benchmark.
+"""Runs the benchmarks, prints a table and writes bench-results/{hardware}-torch-{version}-{time}.json.
 
-Exit code 0: every target is met; 3: one is not, named on stderr.
+The file is written again after each benchmark. Exit code 0: every target is met; 3: one is not, named on stderr.
 """
 
 import argparse
@@ -12,8 +12,16 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+from slugify import slugify
+
+from synaug.errors import describe
+from synaug.run import environment
 from tests.benchmarks import NAMES
+from tests.benchmarks.result import NOT_YET, Result
 
 RESULTS, RECORDS = Path("bench-results"), Path("docs/bench")
 # One torch thread, and glibc keeps large blocks: as the local runner starts its workers (synaug/runner/worker_pool.py).
@@ -38,27 +46,25 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs="?",
         const="",
         metavar="HARDWARE",
-        help="also write docs/bench/{HARDWARE}.json, to be committed, like `2 vCPU EPYC`; without a name as in bench-results/",
+        help="also write docs/bench/{HARDWARE}.json, to be committed, like `2 vCPU EPYC`; "
+        "without a name as in bench-results/",
     )
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code."""
-    from rich.console import Console
-
-    from synaug.errors import describe
-    from synaug.run import environment
-
+    """Run the chosen benchmarks; returns the exit code."""
     chosen, console = parse(arguments), Console(width=None if sys.stdout.isatty() else 140)
     begun = datetime.datetime.now(datetime.UTC)
-    about = {
+    about: dict[str, Any] = {
         "begun": begun.isoformat(timespec="seconds"),
         "hardware": environment.hardware(),
         "versions": environment.versions(),
         "load before": [round(load, 2) for load in os.getloadavg()],
     }
-    results, seconds, paths = [], {}, paths_of(chosen, begun, about)
+    results: list[Result] = []
+    seconds: dict[str, float] = {}
+    paths = name_files(chosen, begun, about)
     for name in chosen.only:
         console.print(f"{name} ...", style="dim")
         start = time.perf_counter()
@@ -75,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         for path in paths:  # each time: a lent machine may be gone before the last
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-    console.print(table(results, about))
+    console.print(draw_table(results, about))
     print(f"written: {', '.join(map(str, paths))} ({sum(seconds.values()):.0f} s)")
     failed = [result for result in results if result.met is False]
     for result in failed:
@@ -86,10 +92,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 3 if failed else 0
 
 
-def paths_of(chosen: argparse.Namespace, begun: datetime.datetime, about: dict) -> list[Path]:
-    """Where the figures go. The machine's own name says its hardware, torch's version and, where not all ran, the benchmarks."""
-    from slugify import slugify
+def name_files(chosen: argparse.Namespace, begun: datetime.datetime, about: dict[str, Any]) -> list[Path]:
+    """Name the files that the figures go to.
 
+    The machine's own name says its hardware, torch's version and, where not all ran, the benchmarks.
+    """
     hardware = about["hardware"]
     what = (
         f"{len(hardware['gpus'])}x {hardware['gpus'][0]}"
@@ -102,34 +109,30 @@ def paths_of(chosen: argparse.Namespace, begun: datetime.datetime, about: dict) 
     return paths if chosen.record is None else [*paths, RECORDS / f"{slugify(chosen.record) or own}.json"]
 
 
-def table(results: list, about: dict):
-    from rich.table import Table
-
-    from tests.benchmarks.result import NOT_YET
-
+def draw_table(results: list[Result], about: dict[str, Any]) -> Table:
+    """Draw the figures, a row each."""
     hardware = about["hardware"]
     where = ", ".join([*hardware["gpus"], f"{hardware['cores']} cores of {hardware['cpu']}"])
-    made = Table(
+    table = Table(
         title=f"{where}; load {about['load before'][0]} before, {about['load after'][0]} after", title_justify="left"
     )
-    made.add_column("benchmark")
+    table.add_column("benchmark")
     for column in ("median", "lowest", "highest"):
-        made.add_column(column, justify="right")
+        table.add_column(column, justify="right")
     for column in ("unit", "target", ""):
-        made.add_column(column)
+        table.add_column(column)
     colours = {"pass": "green", "FAIL": "bold red", "reported": "dim", NOT_YET: "yellow"}
     for result in results:
         lowest, highest = min(result.values, default=None), max(result.values, default=None)
         figures = ("" if value is None else f"{value:.3f}" for value in (result.value, lowest, highest))
-        made.add_row(
+        table.add_row(
             result.name, *figures, result.unit, result.target, f"[{colours[result.verdict]}]{result.verdict}[/]"
         )
-    return made
+    return table
 
 
 if __name__ == "__main__":
-    if any(
-        os.environ.get(name) != value for name, value in ENVIRONMENT.items()
-    ):  # glibc and OpenMP read them at the start
+    if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
+        # glibc and OpenMP read them at the start
         os.execve(sys.executable, [sys.executable, "-m", "tests.benchmarks", *sys.argv[1:]], os.environ | ENVIRONMENT)
     sys.exit(main())

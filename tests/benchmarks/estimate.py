@@ -1,4 +1,4 @@
-"""Plan after preview against the run itself: a small cut of the demo into a fresh store, on this machine with its workers."""
+"""Plan after preview against the run itself: a small piece of the demo in a fresh store, with all workers."""
 
 import os
 import subprocess
@@ -47,9 +47,8 @@ def run() -> list[Result]:
         _synaug("import", "embedded", "--store", store.url)
         demo = load_config("demo", CUT)
         planning.make_plan(store, RUN, demo.model_copy(update={"classes": demo.classes[:CLASSES]}))
-        _synaug(
-            "preview", "--store", store.url, "--run", RUN
-        )  # in a process of its own, as a person does: nothing is warm for the run
+        # in a process of its own, as a person does: nothing is warm for the run
+        _synaug("preview", "--store", store.url, "--run", RUN)
         config, plan = open_run(store, RUN)
         planned = read_forecast(store, RUN, config, plan)
         loads, clock, begun = [os.getloadavg()[0]], Clocked(), time.monotonic()
@@ -57,27 +56,26 @@ def run() -> list[Result]:
         wall = time.monotonic() - begun
     if outcome.failures:
         raise RuntimeError(f"the run failed: {outcome.failures}")
-    loads.append(
-        os.getloadavg()[0]
-    )  # where they differ, the machine did other work, and the ratio says more of that than of the plan
+    # where they differ, the machine did other work, and the ratio says more of that than of the plan
+    loads.append(os.getloadavg()[0])
     details = {
         "planned": planned.model_dump(),
         "wall_seconds": round(wall, 1),
         "seconds": {k: round(v, 1) for k, v in clock.seconds.items()},
         "load after preview and after the run": [round(load, 2) for load in loads],
     }
-    results = [
-        Result(
-            name="estimate: planned / actual wall time",
-            values=[planned.wall_seconds / wall],
-            target=TARGET,
-            details=details,
-        )
-    ]
+    name = "estimate: planned / actual wall time"
+    results = [Result(name=name, values=ratio(planned.wall_seconds, wall), target=TARGET, details=details)]
     return results + [
-        Result(name=f"estimate: planned / actual work of {stage}", values=[planned.seconds[stage] / seconds])
+        Result(name=f"estimate: planned / actual work of {stage}", values=ratio(planned.seconds[stage], seconds))
         for stage, seconds in clock.seconds.items()
     ]
+
+
+def ratio(planned: float | None, actual: float) -> list[float]:
+    """Divide what was planned, which after a preview is measured, by what it was."""
+    assert planned is not None
+    return [planned / actual]
 
 
 def _synaug(*arguments: str) -> None:

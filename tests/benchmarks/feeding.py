@@ -1,7 +1,8 @@
-"""The training loop fed by the loader against the same loop on batches that lie in memory, in turns.
+"""The training loop fed by the loader against the same loop on batches that are in memory, in turns.
 
-The clock starts when what the loader had made ahead is used up. On a CPU the demo's training, on a GPU ResNet-50 at 224 px in bf16,
-compiled, on 500x375 JPEGs. On two cores the loader's threads also take time from the model's own, which is part of the figure.
+The clock starts when what the loader had made ahead is used up. On a CPU the demo's training, on a GPU ResNet-50 at 224
+px in bf16, compiled, on 500x375 JPEGs. On two cores the loader's threads also take time from the model's own, which is
+part of the figure.
 """
 
 import itertools
@@ -52,8 +53,17 @@ def run() -> list[Result]:
     )
     if not gpu:
         return [*results, without_gpu(name_of(title), TARGET)]
-    settings = {"size": (loader.WIDTH, loader.HEIGHT), "tars": (16, 32), "per_tar": 256, "steps": 60, "rounds": 3}
-    return [*results, *measure(title, TRUE, **settings, threads=max(1, (os.cpu_count() or 1) - 1), device="cuda:0")]
+    return results + measure(
+        title,
+        TRUE,
+        size=(loader.WIDTH, loader.HEIGHT),
+        tars=(16, 32),
+        per_tar=256,
+        steps=60,
+        rounds=3,
+        threads=max(1, (os.cpu_count() or 1) - 1),
+        device="cuda:0",
+    )
 
 
 def name_of(title: str) -> str:
@@ -72,30 +82,34 @@ def measure(
     threads: int,
     device: str,
 ) -> list[Result]:
-    """size: of the JPEGs in pixels. tars: of real and of synthetic images, `per_tar` in each. steps: of each loop on the clock."""
+    """Measure one training.
+
+    size: of the JPEGs in pixels. tars: of real and of synthetic images, `per_tar` in each. steps: of each loop on the
+    clock.
+    """
     torch.set_num_threads(1)
     if device != "cpu":
         torch._dynamo.reset()
     config = Config.model_validate(
         {"arms": {"arm": {"kind": "auxbn", "scale": "1x"}}, "training": training | {"steps": 1_000_000}}
     )
-    recipe = arms.resolve_arm(config, "arm")
+    arm = arms.resolve_arm(config, "arm")
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "store", create=True)
-        counts = {"real": recipe.n_real, "synthetic": recipe.n_synthetic}
+        counts = {"real": arm.n_real, "synthetic": arm.n_synthetic}
         sources = []
         for (name, n), number in zip(counts.items(), tars, strict=True):
             tables = loader.write(store, number, per_tar, split=name, size=size)
-            sources.append(Source(name, tables, store, n=n, seed=0, window=8, settings=recipe.settings))
-        feed = Loader(sources, recipe.settings, threads=threads)
-        who, ahead = trainer(recipe, torch.device(device), feed.counts()), AHEAD + 1
+            sources.append(Source(name, tables, store, n=n, seed=0, window=8, settings=arm.settings))
+        feed = Loader(sources, arm.settings, threads=threads)
+        trainer, ahead = build_trainer(arm, torch.device(device), feed.counts()), AHEAD + 1
         cached = list(feed.batches(0, min(steps, 20)))
         rates: dict[str, list[float]] = {"loader": [], "cached": []}
-        stepping(who, itertools.cycle(cached), 0, 3)  # warm-up
+        time_steps(trainer, itertools.cycle(cached), 0, 3)  # warm-up
         for _ in range(rounds):
-            rates["loader"].append(stepping(who, feed.batches(0, ahead + steps), ahead, steps))
-            rates["cached"].append(stepping(who, itertools.cycle(cached), ahead, steps))
-    batch = recipe.settings.batch_size
+            rates["loader"].append(time_steps(trainer, feed.batches(0, ahead + steps), ahead, steps))
+            rates["cached"].append(time_steps(trainer, itertools.cycle(cached), ahead, steps))
+    batch = arm.settings.batch_size
     details = {
         "device": device,
         "threads": threads,
@@ -109,27 +123,27 @@ def measure(
     ]
 
 
-def trainer(recipe: arms.ResolvedArm, device: torch.device, counts: list[int]) -> Trainer:
+def build_trainer(arm: arms.ResolvedArm, device: torch.device, counts: list[int]) -> Trainer:
     torch.manual_seed(0)
-    network = model.for_arm(model.create(recipe.settings, 100), kind=recipe.kind, name=recipe.name)
-    made = Trainer(network, recipe, Ranks(0, 1, device), seed=0, classes=100, counts=counts)
-    made.connect()
-    return made
+    network = model.for_arm(model.create(arm.settings, 100), kind=arm.kind, name=arm.name)
+    trainer = Trainer(network, arm, Ranks(0, 1, device), seed=0, classes=100, counts=counts)
+    trainer.connect()
+    return trainer
 
 
-def stepping(who: Trainer, batches: Iterable[TrainingBatch], before: int, steps: int) -> float:
-    """Steps a second, of `steps` after the first `before`."""
+def time_steps(trainer: Trainer, batches: Iterable[TrainingBatch], before: int, steps: int) -> float:
+    """Measure steps a second, of `steps` after the first `before`."""
     taken = iter(batches)
     for step in range(before):
-        who.step(next(taken), step)
-    synchronize(who)
+        trainer.step(next(taken), step)
+    synchronize(trainer)
     start = time.perf_counter()
     for step in range(before, before + steps):
-        who.step(next(taken), step)
-    synchronize(who)
+        trainer.step(next(taken), step)
+    synchronize(trainer)
     return steps / (time.perf_counter() - start)
 
 
-def synchronize(who: Trainer) -> None:
-    if who.ranks.device.type == "cuda":
+def synchronize(trainer: Trainer) -> None:
+    if trainer.ranks.device.type == "cuda":
         torch.cuda.synchronize()

@@ -1,8 +1,22 @@
-"""Pipelines of the true size and classes of SD 1.5 and SDXL, and a CLIP ViT-B/32, with random weights: as quick as the true ones."""
+"""Pipelines of the true size and classes of SD 1.5 and SDXL, and a CLIP ViT-B/32, with random weights.
+
+As quick as the true ones.
+"""
 
 from pathlib import Path
 
+import open_clip
 import torch
+
+# By the modules that define them: the lazy names of `diffusers` itself mean nothing to a type checker.
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
+from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
+from diffusers.schedulers.scheduling_pndm import PNDMScheduler
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from tests.tiny_diffusion import tokenizer
 
@@ -41,8 +55,6 @@ NOISE = dict(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, 
 
 
 def vae(size: int, scaling_factor: float):
-    from diffusers import AutoencoderKL
-
     return AutoencoderKL(
         block_out_channels=(128, 256, 512, 512),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -55,11 +67,8 @@ def vae(size: int, scaling_factor: float):
 
 
 def parts(profile: str) -> dict:
-    """profile: sd15 or sdxl."""
-    from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-    text = CLIPTextModel(CLIPTextConfig(**CLIP_L))
+    """Build the models of a pipeline with random weights; profile: sd15 or sdxl."""
+    text = CLIPTextModel(CLIPTextConfig.from_dict(CLIP_L))
     if profile == "sd15":
         return {
             "unet": UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
@@ -70,20 +79,19 @@ def parts(profile: str) -> dict:
         "unet": UNet2DConditionModel(**SDXL_UNET),
         "vae": vae(1024, 0.13025),
         "text_encoder": text,
-        "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(**BIG_G)),
+        "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig.from_dict(BIG_G)),
     }
 
 
 def save(folder: Path, profile: str) -> Path:
-    """The pipeline's folder, in bfloat16."""
-    from diffusers import EulerDiscreteScheduler, PNDMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
-
+    """Save a pipeline in bfloat16; returns its folder."""
     torch.manual_seed(0)
-    made = {name: part.bfloat16() for name, part in parts(profile).items()}
+    models = {name: part.bfloat16() for name, part in parts(profile).items()}
     words = tokenizer(folder / "words")
+    pipeline: DiffusionPipeline
     if profile == "sd15":
         pipeline = StableDiffusionPipeline(
-            **made,
+            **models,
             tokenizer=words,
             scheduler=PNDMScheduler(skip_prk_steps=True, **NOISE),
             safety_checker=None,
@@ -92,15 +100,13 @@ def save(folder: Path, profile: str) -> Path:
         )
     else:
         pipeline = StableDiffusionXLPipeline(
-            **made, tokenizer=words, tokenizer_2=words, scheduler=EulerDiscreteScheduler(**NOISE)
+            **models, tokenizer=words, tokenizer_2=words, scheduler=EulerDiscreteScheduler(**NOISE)
         )
     pipeline.save_pretrained(folder / profile)
     return folder / profile
 
 
 def save_clip(folder: Path) -> dict:
-    """The fields of `prompts.clip`."""
-    import open_clip
-
+    """Save a CLIP; returns the fields of `prompts.clip`."""
     torch.save(open_clip.create_model("ViT-B-32").state_dict(), folder / "clip.pt")
     return {"model": "ViT-B-32", "pretrained": str(folder / "clip.pt")}

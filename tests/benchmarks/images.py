@@ -1,8 +1,8 @@
-"""The images stage against a bare denoise-and-decode loop of the same model, batches and device, against diffusers as its documentation
-shows it, and against batch 1; and where its time goes.
+"""The images stage against a bare denoise-and-decode loop of the same model and batches, and where its time goes.
 
-On a CPU the embedded generator, on a GPU pipelines of SD 1.5's and SDXL's size. The stage is its real code in this process: prompts,
-images, checks, JPEGs, CLIP scores, tar and manifest in a store on disk. Warm-up, and compilation with it, goes before.
+Also against diffusers as its documentation shows it, and against batch 1. On a CPU the embedded generator, on a GPU
+pipelines of SD 1.5's and SDXL's size. The stage is its real code in this process: prompts, images, checks, JPEGs, CLIP
+scores, tar and manifest in a store on disk. Warm-up, and compilation with it, goes before.
 """
 
 import contextlib
@@ -17,11 +17,12 @@ import torch
 
 from synaug.backends.clip import open_clip_model
 from synaug.backends.devices import find_device
-from synaug.backends.diffusion import open_diffusion
+from synaug.backends.diffusion import DiffusersModel, open_diffusion
+from synaug.backends.protocols import CLIP
 from synaug.data import layout
 from synaug.data.store import open_store
-from synaug.generation.batching import GenerationBatch, batches
-from synaug.generation.part import PartMaker, PartRequest, recipe, texts_of
+from synaug.generation.batching import GenerationBatch, cut_batches, unique_prompts
+from synaug.generation.part import PartMaker, PartRequest, request_part
 from synaug.run.job import Job
 from tests.benchmarks import full_size, machine
 from tests.benchmarks.diffusers_loop import PlainLoop
@@ -37,7 +38,7 @@ PHASES = ("text", "denoise", "decode", "copy", "checks", "encode", "clip", "uplo
 
 
 def run(*, images: int = 256, batch: int = 32, rounds: int = 3) -> list[Result]:
-    """images, batch, rounds: of the embedded generator."""
+    """Measure all models; images, batch, rounds: of the embedded generator."""
     gpu = torch.cuda.is_available()
     results = [] if gpu else measure("embedded", images=images, batch=batch, rounds=rounds)
     for profile, shape in SHAPES.items():
@@ -53,7 +54,7 @@ def run(*, images: int = 256, batch: int = 32, rounds: int = 3) -> list[Result]:
 
 
 def names(title: str, batch: int) -> dict[str, str]:
-    """The ratios with their targets."""
+    """Name the ratios, with their targets."""
     return {
         f"images {title}: stage / bare loop, steady state": ">= 0.95" if title == "embedded" else BARE,
         f"images {title}: stage / diffusers as documented, batch {batch}": PLAIN,
@@ -69,19 +70,19 @@ class Bench:
 
     job: Job
     device: torch.device
-    diffusion: object
-    clip: object
+    diffusion: DiffusersModel
+    clip: CLIP
     part: PartRequest
     batch: int
 
     def bare(self, images: int | None = None, batch: int | None = None) -> "Bare":
-        """Over the part's first `images`."""
-        return Bare(self.diffusion, self.job, batches(self.part.images[:images], batch or self.batch))
+        """Loop over the part's first `images`."""
+        return Bare(self.diffusion, self.job, cut_batches(self.part.images[:images], batch or self.batch))
 
 
 @contextlib.contextmanager
 def bench(*, images: int, batch: int, clip: dict | None = None, **settings) -> Iterator[Bench]:
-    """images: of one part. clip: fields of `prompts.clip`; settings: fields of `images:`."""
+    """Open a part of `images` images and its models; clip: fields of `prompts.clip`, settings: fields of `images:`."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "store", create=True)
@@ -95,12 +96,12 @@ def bench(*, images: int, batch: int, clip: dict | None = None, **settings) -> I
         job = with_clip(job, clip or {})
         device = find_device(job.config.compute.device)
         diffusion, model = open_diffusion(job.config, device), open_clip_model(job.config)
-        part = recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0])
+        part = request_part(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0])
         yield Bench(job, device, diffusion, model, part, batch)
 
 
 def measure(title: str, *, images: int, batch: int, rounds: int, **settings) -> list[Result]:
-    """settings: of `bench`."""
+    """Measure one model; settings: of `bench`."""
     rates: dict[str, list[float]] = {name: [] for name in ("bare", "steady", "whole", "plain", "single", "one core")}
     shares: dict[str, list[float]] = {phase: [] for phase in PHASES}
     with bench(images=images, batch=batch, **settings) as at:
@@ -121,7 +122,8 @@ def measure(title: str, *, images: int, batch: int, rounds: int, **settings) -> 
                 with machine.cores(1):
                     rates["one core"].append(stage(at).steady)
         single = at.bare(max(2, images // 16), 1)
-        single.run()  # after the others: another batch size makes torch.compile build graphs of any size, which are slower
+        # after the others: another batch size makes torch.compile build graphs of any size, which are slower
+        single.run()
         rates["single"] = [single.run() for _ in range(rounds)]
     details = {"images": images, "batch": batch, "device": str(at.device)}
     details |= {"images/s": {name: rounded(rate) for name, rate in rates.items()}}
@@ -148,11 +150,14 @@ def with_clip(job: Job, clip: dict) -> Job:
 
 
 class Bare:
-    """Nothing but the pipeline's denoising and decoding; prompts are embedded and on the device before, results stay there."""
+    """Nothing but the pipeline's denoising and decoding.
 
-    def __init__(self, diffusion, job: Job, todo: list[GenerationBatch]):
+    Prompts are embedded and on the device before, results stay there.
+    """
+
+    def __init__(self, diffusion: DiffusersModel, job: Job, todo: list[GenerationBatch]):
         self.diffusion, self.images, self.inputs = diffusion, sum(batch.size for batch in todo), []
-        encoded = diffusion.encode(texts_of(todo))
+        encoded = diffusion.encode(unique_prompts(todo))
         for batch in todo:
             rows = [encoded[image.prompt.text] for image in batch.padded]
             arguments = {name: torch.cat([row[name] for row in rows]).to(diffusion.device) for name in rows[0]}
@@ -172,7 +177,7 @@ class Bare:
         embedded = sampling.profile.folder is not None
         size = {} if embedded else {"width": sampling.width, "height": sampling.height, "output_type": "latent"}
         for arguments, seeds, guidance_scale in self.inputs:
-            made = pipeline(
+            output = pipeline.__call__(
                 **arguments,
                 **size,
                 guidance_scale=guidance_scale,
@@ -180,14 +185,14 @@ class Bare:
                 generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             )
             if embedded:
-                yield pipeline.decode(made)
+                yield pipeline.decode(output)
             else:
                 vae = pipeline.vae
-                yield vae.decode(made.images.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+                yield vae.decode(output.images.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
 
     @torch.inference_mode()
     def run(self) -> float:
-        """Images a second."""
+        """Measure images a second."""
         start = time.perf_counter()
         for _ in self.batches():
             pass
@@ -218,8 +223,8 @@ class Timed:
     shares: dict[str, float]  # of the part's seconds, by phase
 
 
-def stage(at: Bench, *, beside=None) -> Timed:
-    """The part made and published. beside: in place of the threads beside the model."""
+def stage(at: Bench, *, background=None) -> Timed:
+    """Make and publish the part. background: in place of the threads beside the model."""
     part, store = at.part.part, at.job.store
     for key in (layout.synthetic_manifest, layout.synthetic_tar):  # a part that lies there is not put again
         if store.exists(name := key(at.job.run, part.multiple, part.shard, part.number)):
@@ -236,9 +241,9 @@ def stage(at: Bench, *, beside=None) -> Timed:
         versions={},
         threads=1 if at.device.type == "cpu" else 4,
     )
-    if beside:
-        maker._beside.close()
-        maker._beside = beside
+    if background:
+        maker.background.close()
+        maker.background = background
     try:
         maker.make(at.part)
     finally:

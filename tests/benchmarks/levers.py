@@ -1,7 +1,8 @@
 """What pays, one by one: the same images with one thing on against off, in turns; above 1 it pays.
 
-`product` in a figure's details says what the job itself does: always, never (a candidate, kept out of synaug until it has paid on a GPU),
-or the switch of run.yaml. Most are measured on the bare denoise-and-decode loop; texts and threads on what they belong to.
+`product` in a figure's details says what the job itself does: always, never (a candidate, kept out of synaug until it
+has paid on a GPU), or the switch of run.yaml. Most are measured on the bare denoise-and-decode loop; texts and threads
+on what they belong to.
 """
 
 import contextlib
@@ -15,8 +16,8 @@ from pathlib import Path
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from synaug.generation.batching import windows
-from synaug.generation.part import generate, texts_of
+from synaug.generation.batching import cut_batches, cut_windows, unique_prompts
+from synaug.generation.part import generate_batch
 from tests.benchmarks import full_size, images
 from tests.benchmarks.result import Result, ratios, without_gpu
 
@@ -114,7 +115,7 @@ OTHERS = ("prompts embedded by windows", "encoding in threads", "pinned copies")
 
 
 def run(*, part: int = 128, batch: int = 32, rounds: int = 5) -> list[Result]:
-    """part, batch: images of the embedded generator."""
+    """Measure all models; part, batch: images of the embedded generator."""
     gpu = torch.cuda.is_available()
     results = [] if gpu else measure("embedded", part=part, batch=batch, rounds=rounds)
     for profile, shape in images.SHAPES.items():
@@ -135,19 +136,19 @@ def name_of(title: str, lever: str) -> str:
 
 
 def measure(title: str, *, part: int, batch: int, rounds: int, **settings) -> list[Result]:
-    """settings: of `images.bench`."""
+    """Measure the levers of one model; settings: of `images.bench`."""
     results = []
     with images.bench(images=part, batch=batch, **settings) as at:
         gpu = at.device.type == "cuda"
         bare = at.bare()
 
-        def tried(lever: str, product: str, on: Rate, off: Rate) -> None:
+        def measure_lever(lever: str, product: str, on: Rate, off: Rate) -> None:
             details = {"product": product, "images": part, "batch": batch, "device": str(at.device)}
             try:
-                rates = in_turns(on, off, rounds=rounds)
+                rates = measure_in_turns(on, off, rounds=rounds)
             except (
                 RuntimeError
-            ) as error:  # what attention raises where a backend has no kernel for the shape, or the compiler
+            ) as error:  # of attention where a backend has no kernel for the shape, or of the compiler
                 results.append(
                     Result(name=name_of(title, lever), values=[], details=details | {"refused": str(error)[:200]})
                 )
@@ -161,16 +162,22 @@ def measure(title: str, *, part: int, batch: int, rounds: int, **settings) -> li
 
         for switch in SWITCHES:
             if gpu or switch.on_cpu:
-                tried(switch.name, switch.product, partial(within, switch, at, bare), bare.run)
-        tried(OTHERS[0], ALWAYS, partial(with_texts, at, together=True), partial(with_texts, at, together=False))
-        tried(OTHERS[1], ALWAYS, lambda: images.stage(at).whole, lambda: images.stage(at, beside=Inline()).whole)
+                measure_lever(switch.name, switch.product, partial(time_within, switch, at, bare), bare.run)
+        measure_lever(
+            OTHERS[0], ALWAYS, partial(time_texts, at, together=True), partial(time_texts, at, together=False)
+        )
+        measure_lever(
+            OTHERS[1], ALWAYS, lambda: images.stage(at).whole, lambda: images.stage(at, background=Inline()).whole
+        )
         if gpu:
-            tried(OTHERS[2], CANDIDATE, partial(copied, bare, pinned=True), partial(copied, bare, pinned=None))
+            measure_lever(
+                OTHERS[2], CANDIDATE, partial(time_copies, bare, pinned=True), partial(time_copies, bare, pinned=None)
+            )
     return results
 
 
-def in_turns(on: Rate, off: Rate, *, rounds: int) -> tuple[list[float], list[float]]:
-    """Rates of both, after one of each to warm up; who is first changes."""
+def measure_in_turns(on: Rate, off: Rate, *, rounds: int) -> tuple[list[float], list[float]]:
+    """Measure the rates of both, after one of each to warm up; who is first changes."""
     rates: dict[Rate, list[float]] = {on: [], off: []}
     for n in range(-1, rounds):
         for loop in (on, off) if n % 2 else (off, on):
@@ -179,19 +186,19 @@ def in_turns(on: Rate, off: Rate, *, rounds: int) -> tuple[list[float], list[flo
     return rates[on], rates[off]
 
 
-def within(switch: Switch, at: images.Bench, bare: images.Bare) -> float:
+def time_within(switch: Switch, at: images.Bench, bare: images.Bare) -> float:
     with switch.on(at.diffusion):
         at.bare(at.batch).run()  # what switching costs, a compilation above all, is no part of the figure
         return bare.run()
 
 
-def with_texts(at: images.Bench, *, together: bool) -> float:
-    """Images a second with their prompts embedded by windows of batches, or an image's at a time."""
-    todo = images.batches(at.part.images, at.batch)
+def time_texts(at: images.Bench, *, together: bool) -> float:
+    """Measure images a second with their prompts embedded by windows of batches, or an image's at a time."""
+    todo = cut_batches(at.part.images, at.batch)
     start = time.perf_counter()
-    for window in windows(todo):
+    for window in cut_windows(todo):
         if together:
-            encoded = at.diffusion.encode(texts_of(window))
+            encoded = at.diffusion.encode(unique_prompts(window))
         else:
             encoded = {
                 image.prompt.text: at.diffusion.encode([image.prompt.text])[image.prompt.text]
@@ -199,12 +206,12 @@ def with_texts(at: images.Bench, *, together: bool) -> float:
                 for image in b.images
             }
         for batch in window:
-            generate(at.diffusion, at.job.config, batch, encoded)
+            generate_batch(at.diffusion, at.job.config, batch, encoded)
     return len(at.part.images) / (time.perf_counter() - start)
 
 
 class Inline:
-    """`Beside` without threads: each batch is checked, encoded and scored before the next is generated."""
+    """`BackgroundPool` without threads: each batch is checked, encoded and scored before the next is generated."""
 
     def submit(self, task: Callable, *arguments) -> Iterator:
         yield task(*arguments)
@@ -217,9 +224,12 @@ class Inline:
 
 
 @torch.inference_mode()
-def copied(bare: images.Bare, *, pinned: bool | None) -> float:
-    """Images a second with their pixels on the CPU. pinned: through page-locked memory, while the next batch is under way (False: through
-    such a buffer of ordinary memory); None: by `.cpu()`, as the job does."""
+def time_copies(bare: images.Bare, *, pinned: bool | None) -> float:
+    """Measure images a second with their pixels on the CPU.
+
+    pinned: through page-locked memory, while the next batch is under way (False: through such a buffer of ordinary
+    memory); None: by `.cpu()`, as the job does.
+    """
     start, waiting = time.perf_counter(), None
     for pixels in bare.batches():
         if pinned is None:

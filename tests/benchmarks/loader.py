@@ -1,8 +1,8 @@
 """The training loader on tars of 500x375 JPEGs against decoding alone: equal decoding threads, images and random crops.
 
-Decoding alone has the bytes in memory, and its threads run plain loops. For the target both are held to as many cores as there are
-decoding threads, so that what the loader does beside decoding (fetching and hashing tars, order, assembling batches, flips) costs what
-it costs; how it fares where there are idle cores for that is reported.
+Decoding alone has the bytes in memory, and its threads run plain loops. For the target both are held to as many cores
+as there are decoding threads, so that what the loader does beside decoding (fetching and hashing tars, order,
+assembling batches, flips) costs what it costs; how it fares where there are idle cores for that is reported.
 """
 
 import io
@@ -58,19 +58,20 @@ def run(*, tars: int = 16, per_tar: int = 64, batch: int = 64, rounds: int = 5, 
         "batch": batch,
     }
     details = about | {"images/s": {name: [round(rate, 1) for rate in values] for name, values in rates.items()}}
+    alone, all_cores = (ratios(rates[name], rates["decoding"]) for name in ("loader", "loader, all cores"))
+    whole = ratios(rates["loader"], rates["whole images"])
     return [
         Result(
-            name="loader: reading and decoding tars / decoding alone", values=ratios(rates["loader"], rates["decoding"]), target=">= 0.9",
-            details=details,
+            name="loader: reading and decoding tars / decoding alone", values=alone, target=">= 0.9", details=details
         ),
-        Result(name="loader: the same with all cores / decoding alone", values=ratios(rates["loader, all cores"], rates["decoding"])),
-        Result(name="loader: the same / decoding whole images without a crop", values=ratios(rates["loader"], rates["whole images"])),
+        Result(name="loader: the same with all cores / decoding alone", values=all_cores),
+        Result(name="loader: the same / decoding whole images without a crop", values=whole),
         Result(name=f"loader: {threads} thread{'s' * (threads > 1)}", values=rates["loader"], unit="images/s"),
-    ]  # fmt: skip
+    ]
 
 
 def photo(rng: np.random.Generator, width: int, height: int) -> bytes:
-    """Smooth shapes under some grain: about as large in JPEG as a photo of ImageNet (110 kB)."""
+    """Draw smooth shapes under some grain: about as large in JPEG as a photo of ImageNet (110 kB)."""
     coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize(
         (width, height), Image.Resampling.BICUBIC
     )
@@ -83,7 +84,7 @@ def photo(rng: np.random.Generator, width: int, height: int) -> bytes:
 def write(
     store: Store, tars: int, per_tar: int, *, split: str = "train", size: tuple[int, int] = (WIDTH, HEIGHT)
 ) -> list[TarTable]:
-    """Real tars of photos; labels 0 to 99 in turn."""
+    """Write real tars of photos; labels 0 to 99 in turn."""
     rng, tables = np.random.default_rng(0), []
     photos = [photo(rng, *size) for _ in range(min(DISTINCT, tars * per_tar))]
     for n in range(tars):
@@ -97,7 +98,7 @@ def write(
 
 
 def contents(store: Store, source: Source, steps: int) -> tuple[list[bytes], np.ndarray]:
-    """The bytes and the crop's draws of the images in the order that the loader takes them."""
+    """Read the bytes and the crop's draws of the images, in the order that the loader takes them."""
     tars = [fetch_tar(store, table) for table in source.tables]
     passes, samples = source.order.at(0, steps * source.n)
     encoded = []
@@ -107,7 +108,7 @@ def contents(store: Store, source: Source, steps: int) -> tuple[list[bytes], np.
 
 
 def through_loader(source: Source, settings: TrainingSettings, steps: int, threads: int) -> float:
-    """Seconds, from nothing fetched to the last batch."""
+    """Measure seconds, from nothing fetched to the last batch."""
     source.open.clear()
     start = time.perf_counter()
     for _ in Loader([source], settings, threads=threads).batches(0, steps):
@@ -116,7 +117,7 @@ def through_loader(source: Source, settings: TrainingSettings, steps: int, threa
 
 
 def decoding(encoded: list[bytes], draws: np.ndarray, settings: TrainingSettings | None, threads: int) -> float:
-    """Seconds; settings: None decodes whole images."""
+    """Measure seconds of decoding; settings: None decodes whole images."""
 
     def loop(first: int) -> None:
         for data, draw in zip(encoded[first::threads], draws[first::threads], strict=True):

@@ -8,7 +8,7 @@ from synaug.run.environment import entry
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """Measure the bytes of this process in memory."""
     size = entry("self/status", "VmRSS")
     if size is None:
         raise OSError("no VmRSS in /proc/self/status: this benchmark needs Linux")
@@ -17,7 +17,10 @@ def resident() -> int:
 
 @contextlib.contextmanager
 def cores(count: int) -> Iterator[None]:
-    """Only so many cores for this thread and those it starts: helper threads find no idle core to hide on. Off Linux: no limit."""
+    """Leave only so many cores to this thread and those it starts: helper threads find no idle core to hide on.
+
+    Off Linux: no limit.
+    """
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

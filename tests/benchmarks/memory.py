@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from synaug.data.store import open_store
-from synaug.generation.part import PartMaker, recipe
+from synaug.generation.part import PartMaker, request_part
 from tests.benchmarks.machine import resident
 from tests.benchmarks.result import Result
 from tests.fakes import FakeCLIP, FakeDiffusion
@@ -21,7 +21,8 @@ class Forgetful(FakeDiffusion):
     """Does not collect its calls."""
 
     def generate(self, *arguments, **settings):
-        self.calls.clear(), self.windows.clear()
+        self.calls.clear()
+        self.windows.clear()
         return super().generate(*arguments, **settings)
 
 
@@ -38,13 +39,13 @@ def measure(samples: int, part: int, batch: int, leak: int) -> list[Result]:
         job = images_job(
             store, images=-(-samples // 3), part_images=part, batch_size=batch, guidance_scale_diversified=None
         )
-        peaks, made, kept = [0] * 10, 0, []
+        peaks, accepted, leaked = [0] * 10, 0, []
 
         def done(good: int, rejected: int) -> None:
-            nonlocal made
-            made += good
-            kept.append(b"\1" * (leak * good))
-            tenth = min(9, made * 10 // samples)
+            nonlocal accepted
+            accepted += good
+            leaked.append(b"\1" * (leak * good))
+            tenth = min(9, accepted * 10 // samples)
             peaks[tenth] = max(peaks[tenth], resident())
 
         maker = PartMaker(
@@ -60,9 +61,9 @@ def measure(samples: int, part: int, batch: int, leak: int) -> list[Result]:
         )
         try:
             for planned in job.plan.parts(job.config, 0, 1):
-                maker.make(recipe(store, job.run, job.config, job.plan, planned))
+                maker.make(request_part(store, job.run, job.config, job.plan, planned))
         finally:
             maker.close()
-    details = {"MiB by tenth": [round(peak / 2**20, 1) for peak in peaks], "samples": made}
+    details = {"MiB by tenth": [round(peak / 2**20, 1) for peak in peaks], "samples": accepted}
     name = f"memory: last tenth / second tenth of {samples:,} samples"
     return [Result(name=name, values=[peaks[9] / peaks[1]], target="<= 1.05", details=details)]

@@ -10,6 +10,8 @@ COMPARE = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
+    """One figure of a benchmark."""
+
     name: str
     values: list[float]  # one a repeat; the median counts; none: not yet measured, for want of the hardware
     target: str = ""  # like ">= 0.95" or "within 15%" of a ratio of 1; empty: reported only
@@ -22,7 +24,7 @@ class Result:
 
     @property
     def met(self) -> bool | None:
-        if not self.target or not self.values:
+        if not self.target or self.value is None:
             return None
         sign, limit = self.target.split()
         if sign == "within":  # of 1: neither more nor less
@@ -52,10 +54,10 @@ def rounded(value: float | None) -> float | None:
 
 
 def without_gpu(name: str, target: str = "", unit: str = "ratio") -> Result:
-    """The place of a figure that takes an NVIDIA GPU."""
+    """Hold the place of a figure that takes an NVIDIA GPU."""
     return Result(name=name, values=[], target=target, unit=unit, details={"needs": "an NVIDIA GPU"})
 
 
 def ratios(over: list[float], under: list[float]) -> list[float]:
-    """Of neighbours in time: what slows the machine for a while slows both."""
+    """Divide neighbours in time: what slows the machine for a while slows both."""
     return [a / b for a, b in zip(over, under, strict=True)]

@@ -13,8 +13,8 @@ from synaug.data import layout
 from synaug.data.manifest import Manifest
 from synaug.data.store import open_store
 from synaug.errors import ModelError
-from synaug.generation.batching import batches
-from synaug.generation.part import PartMaker, generate, recipe, texts_of
+from synaug.generation.batching import cut_batches, unique_prompts
+from synaug.generation.part import PartMaker, generate_batch, request_part
 from tests import tiny_diffusion
 from tests.fakes import FakeCLIP
 from tests.gpu import DEVICES, GPUS, needs_gpu
@@ -38,7 +38,7 @@ def job_of(folder, model, *, images: int = 8, **settings):
 
 
 def planned(job):
-    return recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0])
+    return request_part(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0])
 
 
 def make(job, diffusion) -> Manifest:
@@ -85,11 +85,11 @@ def capped():
 
 def peak(job, diffusion, size: int) -> int:
     """Bytes that torch's allocator holds while a batch of this size is made."""
-    (first, *_) = batches(planned(job).images, size)
+    (first, *_) = cut_batches(planned(job).images, size)
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(GPU)
-    generate(diffusion, job.config, first, diffusion.encode(texts_of([first])))
+    generate_batch(diffusion, job.config, first, diffusion.encode(unique_prompts([first])))
     return torch.cuda.max_memory_reserved(GPU)
 
 

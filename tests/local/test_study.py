@@ -1,4 +1,4 @@
-"""A study for real, tiny: two runs, their comparison, its pages; stopped half way and gone on with; nothing left to do."""
+"""A study for real, tiny: two runs, their comparison, its pages; stopped half way and continued; nothing left to do."""
 
 import json
 import os

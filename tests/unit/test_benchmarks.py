@@ -8,8 +8,8 @@ import torch
 
 from synaug.backends.diffusion import open_diffusion
 from synaug.data.store import open_store
-from synaug.generation.batching import batches
-from synaug.generation.part import generate, recipe, texts_of
+from synaug.generation.batching import cut_batches, unique_prompts
+from synaug.generation.part import generate_batch, request_part
 from tests import tiny_diffusion
 from tests.benchmarks import NAMES, __main__, auxbn, feeding, full_size, images, levers, loader, memory
 from tests.benchmarks.diffusers_loop import PlainLoop
@@ -63,12 +63,12 @@ def test_the_documented_loop_makes_the_images_of_the_stage(tiny, tmp_path, monke
     from PIL import Image
 
     job = images_job(open_store(tmp_path / "store", create=True), images=3, batch_size=4, **tiny)
-    planned = recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images
+    planned = request_part(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images
     saved = []
     monkeypatch.setattr(Image.Image, "save", lambda self, path, **settings: saved.append(self))
     PlainLoop(job.config, torch.device("cpu"), planned).run()
-    diffusion, (first, *_) = open_diffusion(job.config, "cpu"), batches(planned, 4)
-    expected = generate(diffusion, job.config, first, diffusion.encode(texts_of([first]))).pixels
+    diffusion, (first, *_) = open_diffusion(job.config, "cpu"), cut_batches(planned, 4)
+    expected = generate_batch(diffusion, job.config, first, diffusion.encode(unique_prompts([first]))).pixels
     assert len(saved) == len(planned)
     for picture, pixels in zip(saved, expected, strict=False):
         assert (torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255 - pixels.clamp(0, 1)).abs().max() < 0.01
@@ -112,7 +112,7 @@ def test_a_lever_changes_no_image_and_leaves_the_model_as_it_was(switch, tiny_xl
 @pytest.mark.parametrize("pinned", [False, None])
 def test_copies_to_the_cpu_are_measured(pinned, tiny):
     with images.bench(images=3, batch=2, **tiny) as at:
-        assert levers.copied(at.bare(), pinned=pinned) > 0
+        assert levers.time_copies(at.bare(), pinned=pinned) > 0
 
 
 def test_a_lever_that_the_hardware_refuses_is_not_measured(monkeypatch):
@@ -161,13 +161,15 @@ def test_the_bare_loop_makes_the_images_of_the_stage(guidance, tiny, tmp_path):
         open_store(tmp_path / "store", create=True), images=3, batch_size=4, **tiny | {"guidance_scale": guidance}
     )
     diffusion = open_diffusion(job.config, "cpu")
-    todo = batches(recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images, 4)
-    encoded = diffusion.encode(texts_of(todo))
+    todo = cut_batches(
+        request_part(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images, 4
+    )
+    encoded = diffusion.encode(unique_prompts(todo))
     with torch.inference_mode():
         bare = list(images.Bare(diffusion, job, todo).batches())
     assert len(bare) == len(todo) > 1
     for pixels, batch in zip(bare, todo, strict=True):
-        assert torch.allclose(pixels / 2 + 0.5, generate(diffusion, job.config, batch, encoded).pixels, atol=1e-5)
+        assert torch.allclose(pixels / 2 + 0.5, generate_batch(diffusion, job.config, batch, encoded).pixels, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The out-of-domain sets of the embedded default, drawn on real photos: other contexts, noise, sketches.
 
-`reported` draws on test photos, for the report only; `tuning` draws the dev sets' own. Backgrounds, colours, noises and code of
-the two differ from each other and from all that the generator and CLIP were trained on (`recipes.contexts`), by test.
+`reported` draws on test photos, for the report only; `tuning` draws the dev sets' own. Backgrounds, colours, noises and
+code of the two differ from each other and from all that the generator and CLIP were trained on (`recipes.contexts`), by
+test.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from synaug.embedded.ood import reported, tuning
 
 @dataclass(frozen=True)
 class OodSet:
+    """How one set is drawn."""
+
     source: str  # shipped split that it is drawn on
     size: int
     seed: int
@@ -36,13 +39,14 @@ SETS = {
 
 
 def draw(name: str, photos: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A set of `SETS` on its source's photos, (n, 32, 32) in [0, 1]. Returns (size, 32, 32, 3) in [0, 1] and each one's row in `photos`.
+    """Draw a set of `SETS` on its source's photos, (n, 32, 32) in [0, 1], with their labels (n,).
 
-    Every class equally often, seeded, no photo twice.
+    Returns (size, 32, 32, 3) in [0, 1] and the row in `photos` of each. Every class equally often, seeded, no photo
+    twice.
     """
-    one = SETS[name]
-    rng = np.random.default_rng(one.seed)
-    each = one.size // len(np.unique(labels))
+    ood_set = SETS[name]
+    rng = np.random.default_rng(ood_set.seed)
+    each = ood_set.size // len(np.unique(labels))
     chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == label))[:each] for label in np.unique(labels)])
     chosen = rng.permutation(chosen)
-    return np.clip(one.draw(photos[chosen], rng), 0, 1), chosen
+    return np.clip(ood_set.draw(photos[chosen], rng), 0, 1), chosen

@@ -21,7 +21,7 @@ PALETTE = {
 
 
 def cutout(photos: np.ndarray) -> np.ndarray:
-    """Alpha of the garments, (n, 32, 32): all that the black outside does not reach from the border."""
+    """Find the alpha of the garments, (n, 32, 32): all that the black outside does not reach from the border."""
     alpha = np.empty_like(photos)
     for n, photo in enumerate(photos):
         regions, _ = ndimage.label(photo < 0.03)
@@ -38,7 +38,7 @@ def two_colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def blend(amount: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """amount (32, 32) in [0, 1]: 0 is first, 1 is second."""
+    """Mix two colours by amount, (32, 32) in [0, 1]: 0 is first, 1 is second."""
     return first + np.clip(amount, 0, 1)[..., None] * (second - first)
 
 
@@ -92,7 +92,7 @@ BACKGROUNDS = {
 
 
 def contexts(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Garments dyed in a colour of the palette, or grey, before a drawn background."""
+    """Draw garments dyed in a colour of the palette, or grey, before a drawn background."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
     alpha = ndimage.uniform_filter(cutout(photos), (0, 2, 2))[..., None]
     pictures = np.empty((len(photos), SIDE, SIDE, 3))
@@ -106,25 +106,25 @@ def contexts(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def impulse(pictures, rng):
-    """Salt and pepper, 6 to 14% of the pixels."""
+    """Strew salt and pepper over 6 to 14% of the pixels."""
     dice = rng.random(pictures.shape)
     rate = rng.uniform(0.03, 0.07, (len(pictures), 1, 1))
     return np.where(dice < rate, 0.0, np.where(dice > 1 - rate, 1.0, pictures))
 
 
 def multiplicative(pictures, rng):
-    """Multiplied with gamma noise of mean 1, as in radar and ultrasound, over a light haze."""
+    """Multiply with gamma noise of mean 1, as in radar and ultrasound, over a light haze."""
     return (0.08 + 0.92 * pictures) * rng.gamma(5.0, 1 / 5.0, pictures.shape)
 
 
 def shot(pictures, rng):
-    """Photon counts of a dark exposure with some stray light."""
+    """Count the photons of a dark exposure with some stray light."""
     photons = rng.uniform(5, 12, (len(pictures), 1, 1))
     return rng.poisson((0.06 + 0.94 * pictures) * photons) / photons
 
 
 def banding(pictures, rng):
-    """Rows and columns of a sensor with offsets of their own."""
+    """Offset the rows and columns of a sensor, each by its own amount."""
     rows, columns = rng.laplace(0, 0.09, (len(pictures), SIDE, 1)), rng.laplace(0, 0.09, (len(pictures), 1, SIDE))
     return 0.1 + 0.8 * pictures + rows + columns
 
@@ -133,7 +133,7 @@ NOISES = {"impulse noise": impulse, "multiplicative noise": multiplicative, "sho
 
 
 def noise(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One noise of NOISES each, in turn."""
+    """Disturb each photo with a noise of NOISES, in turn."""
     pictures = np.empty_like(photos)
     for n, disturb in enumerate(NOISES.values()):
         pictures[n :: len(NOISES)] = disturb(photos[n :: len(NOISES)], rng)
@@ -145,9 +145,10 @@ def enlarged(photos: np.ndarray) -> np.ndarray:
 
 
 def ink(photos: np.ndarray, hatching: np.ndarray) -> np.ndarray:
-    """How light the paper stays, (n, 32, 32): dark strokes where a difference of Gaussians is negative, hatching where garments are dark.
+    """Compute how light the paper stays, (n, 32, 32).
 
-    Drawn at three times the size, then averaged. After Winnemöller's extended difference of Gaussians (2012).
+    Strokes are dark where a difference of Gaussians is negative, hatching where garments are dark. Drawn at three times
+    the size, then averaged. After Winnemöller's extended difference of Gaussians (2012).
     hatching: (n, 96, 96), true on the lines.
     """
     large, inside = ndimage.uniform_filter(enlarged(photos), (0, 3, 3)), enlarged(cutout(photos)) > 0
@@ -159,7 +160,7 @@ def ink(photos: np.ndarray, hatching: np.ndarray) -> np.ndarray:
 
 
 def sketch(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Ink on paper of slightly different whites."""
+    """Draw photos in ink on paper of slightly different whites."""
     y, x = np.mgrid[0 : 3 * SIDE, 0 : 3 * SIDE]
     lines = np.stack([(x + y + shift) % 7 < 2 for shift in range(7)])[rng.integers(0, 7, len(photos))]
     chunks = range(0, len(photos), 100)  # small enough to stay in the cache

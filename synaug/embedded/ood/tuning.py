@@ -21,7 +21,7 @@ INKS = {
 
 
 def matte(photos: np.ndarray) -> np.ndarray:
-    """Cover of the garments, (n, 32, 32): what a closing and the filling of rows leave."""
+    """Find the cover of the garments, (n, 32, 32): what a closing and the filling of rows leave."""
     solid = ndimage.grey_closing(photos, (1, 3, 3)) > 0.04
     across = np.maximum.accumulate(solid, 2) & np.maximum.accumulate(solid[:, :, ::-1], 2)[:, :, ::-1]
     down = np.maximum.accumulate(solid, 1) & np.maximum.accumulate(solid[:, ::-1], 1)[:, ::-1]
@@ -73,21 +73,21 @@ BACKGROUNDS = {
 
 
 def contexts(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Garments washed in an ink, or grey, over a drawn ground."""
+    """Draw garments washed in an ink, or grey, over a drawn ground."""
     v, u = np.mgrid[0:EDGE, 0:EDGE] / EDGE
     cover = matte(photos)
     inks, grounds = np.array(list(INKS.values())), list(BACKGROUNDS.values())
     result = np.empty((len(photos), EDGE, EDGE, 3))
     for n, photo in enumerate(photos):
-        one, other, wash = inks[rng.choice(len(inks), 3, replace=False)]
+        light, dark, wash = inks[rng.choice(len(inks), 3, replace=False)]
         ground = grounds[n % len(grounds)](u, v, rng)[:, :, None]
         garment = photo[:, :, None] ** 0.8 * (1.0 if rng.random() < 0.4 else 0.3 + 0.8 * wash)
-        result[n] = np.where(cover[n][:, :, None] > 0, 0.08 + 0.92 * garment, ground * one + (1 - ground) * other)
+        result[n] = np.where(cover[n][:, :, None] > 0, 0.08 + 0.92 * garment, ground * light + (1 - ground) * dark)
     return result
 
 
 def jitter(photos, rng):
-    """Every pixel changes place with one next to it."""
+    """Let every pixel change place with one next to it."""
     v, u = np.mgrid[0:EDGE, 0:EDGE]
     moved = [rng.integers(-1, 2, photos.shape) for _ in range(2)]
     rows, columns = np.clip(v + moved[0], 0, EDGE - 1), np.clip(u + moved[1], 0, EDGE - 1)
@@ -95,19 +95,19 @@ def jitter(photos, rng):
 
 
 def lost_rows(photos, rng):
-    """A fifth of the rows is lost and shows a grey level."""
+    """Lose a fifth of the rows, which show a grey level."""
     lost = rng.random((len(photos), EDGE, 1)) < 0.2
     return np.where(lost, rng.uniform(0.2, 0.9, (len(photos), EDGE, 1)), photos)
 
 
 def dither(photos, rng):
-    """One bit a pixel, ordered by a 4x4 Bayer matrix, on grey levels 0.1 and 0.9."""
+    """Leave one bit a pixel, ordered by a 4x4 Bayer matrix, on grey levels 0.1 and 0.9."""
     bayer = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) / 16 + 0.06
     return 0.1 + 0.8 * (photos > np.tile(bayer, (EDGE // 4, EDGE // 4)))
 
 
 def interlace(photos, rng):
-    """Odd lines slip sideways and are darker."""
+    """Slip odd lines sideways and darken them."""
     slip = rng.integers(2, 4, len(photos)) * rng.choice([-1, 1], len(photos))
     result = photos.copy()
     for n, by in enumerate(slip):
@@ -119,7 +119,7 @@ NOISES = {"jitter": jitter, "lost rows": lost_rows, "dither": dither, "interlaci
 
 
 def noise(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One of NOISES each, in turn."""
+    """Spoil each photo with one of NOISES, in turn."""
     result = np.empty_like(photos)
     for n, spoil in enumerate(NOISES.values()):
         result[n :: len(NOISES)] = spoil(photos[n :: len(NOISES)], rng)
@@ -127,7 +127,7 @@ def noise(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def sketch(photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Chalk on slate: outlines by morphological gradient, tone by stipple whose density is the garment's light."""
+    """Draw in chalk on slate: outlines by morphological gradient, tone by stipple as dense as the garment is light."""
     outline = ndimage.grey_dilation(photos, (1, 3, 3)) - photos
     cover = matte(photos)
     rim = cover - ndimage.grey_erosion(cover, (1, 3, 3))

@@ -1,1 +1,4 @@
-"""What explains a result: whether synthetic images show their class, how much of the real ones they cover, where AuxBN keeps them apart."""
+"""What explains a result.
+
+Whether synthetic images show their class, how much of the real ones they cover, and where AuxBN keeps them apart.
+"""

@@ -1,11 +1,16 @@
 """The classifier that judges synthetic images: an exported arm that has seen real images only."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import torch
+from torch import nn
 
 from synaug.config.training import TrainingSettings
 from synaug.data import layout
 from synaug.errors import DataError, UsageError
+from synaug.evaluation import accuracy
 from synaug.evaluation.diagnostics.schema import digest
 from synaug.run.job import Job, open_run
 
@@ -20,31 +25,33 @@ class Classifier:
     classes: int
     weights: bytes
 
-    def load(self, device):
-        """The network, in eval mode on the device."""
-        import torch
+    def load(self, device: torch.device | str) -> nn.Module:
+        """Build the network with its weights, in eval mode on the device.
 
-        from synaug.evaluation import accuracy
-
+        Raises DataError where they are of another model.
+        """
         model = accuracy.load_model(self.settings, self.classes, self.weights).to(device)
         return model.to(memory_format=torch.channels_last) if self.settings.channels_last else model
 
 
-def find_classifier(job: Job, name: str | None) -> Classifier:
-    """name: RUN/ARM or RUN/ARM/SEED of the store; None: the first real arm of the job's run. Without SEED the first trained one.
+@dataclass(frozen=True)
+class Candidates:
+    """Trainings that a classifier may be read from; the first finished one is taken."""
 
-    Raises UsageError for a name of no such form or an arm that saw synthetic images, DataError for one that is not trained.
+    run: str
+    arms: Sequence[str]
+    seeds: Sequence[int]
+
+
+def find_classifier(job: Job, name: str | None) -> Classifier:
+    """Find the finished training that judges the job's images.
+
+    name: RUN/ARM or RUN/ARM/SEED of the store, without SEED the first trained one; None: of the job's own real arms the
+    first trained one. Raises UsageError for a name of no such form or an arm that saw synthetic images, DataError where
+    none is trained.
     """
-    if name is None:
-        run, arms, seeds = (
-            job.run,
-            [arm for arm, own in job.config.arms.items() if own.kind == "real"],
-            job.config.seeds,
-        )
-        arm = arms[0] if arms else None
-    else:
-        run, arm, seeds = _parsed(job, name)
-        arms = [arm]
+    candidates = _own(job) if name is None else _named(job, name)
+    run, arms, seeds = candidates.run, candidates.arms, candidates.seeds
     for arm in arms:
         for seed in seeds:
             if job.store.exists(layout.training(run, arm, seed, "done.json")):
@@ -57,7 +64,13 @@ def find_classifier(job: Job, name: str | None) -> Classifier:
     raise DataError(f"no real arm is trained: run `{command}`, or name another run's with --classifier RUN/ARM")
 
 
-def _parsed(job: Job, name: str) -> tuple[str, str, list[int]]:
+def _own(job: Job) -> Candidates:
+    real = [name for name, arm in job.config.arms.items() if arm.kind == "real"]
+    return Candidates(job.run, real, job.config.seeds)
+
+
+def _named(job: Job, name: str) -> Candidates:
+    """Raises UsageError and DataError as `find_classifier` says."""
     run, _, rest = name.partition("/")
     arm, _, seed = rest.partition("/")
     if not run or not arm or (seed and not seed.isdecimal()):
@@ -67,13 +80,14 @@ def _parsed(job: Job, name: str) -> tuple[str, str, list[int]]:
         raise UsageError(f"--classifier {name}: run {run!r} has the arms {', '.join(config.arms) or '(none)'}")
     if config.arms[arm].kind not in REAL_ONLY:
         raise UsageError(
-            f"--classifier {name}: {arm} is trained on synthetic images, too; give an arm of kind {', '.join(REAL_ONLY)}"
+            f"--classifier {name}: {arm} is trained on synthetic images, too; "
+            f"give an arm of kind {', '.join(REAL_ONLY)}"
         )
     if [entry.id for entry in plan.classes] != [entry.id for entry in job.plan.classes]:
         raise DataError(
             f"--classifier {name}: run {run!r} has other classes than {job.run!r}; give a run of the same classes"
         )
-    return run, arm, [int(seed)] if seed else config.seeds
+    return Candidates(run, [arm], [int(seed)] if seed else config.seeds)
 
 
 def _read(job: Job, run: str, arm: str, seed: int) -> Classifier:

@@ -1,4 +1,4 @@
-"""All diagnostics of a run, computed once and kept in the store; what they were computed from changed: computed again."""
+"""All diagnostics of a run, computed once and kept in the store, and again where their inputs changed."""
 
 from collections.abc import Sequence
 
@@ -18,12 +18,13 @@ def diagnose(
     features: Sequence[str] = DEFAULT,
     images: int = IMAGES,
 ) -> Findings:
-    """Fidelity, coverage and branches of the run at its scale.
+    """Measure fidelity, coverage and branches of the run at its scale, and keep them in the store.
 
-    classifier: RUN/ARM[/SEED], trained on real images; None: the run's own real arm. reference: split of real images to compare with;
-    None: the training images. features: each clip, classifier or timm:NAME. images: most of each class and set.
-    Views of other features or references that still hold stay in coverage.json. Without a trained auxbn arm there are no branches.
-    Raises DataError (not indexed, not trained, too few images), UsageError (unknown names, too low a number), ModelError (weights).
+    classifier: RUN/ARM[/SEED], trained on real images; None: the run's own real arm. reference: split of real images to
+    compare with; None: the training images. features: each clip, classifier or timm:NAME. images: most of each class
+    and set. Views of other features or references that still hold stay in coverage.json. Without a trained auxbn arm
+    there are no branches. Raises DataError (not indexed, not trained, too few images), UsageError (unknown names, too
+    low a number), ModelError (weights).
     """
     if images < coverage.FEWEST:
         raise UsageError(
@@ -39,40 +40,41 @@ def diagnose(
 
 
 def _fidelity(job: Job, judge: Classifier, images: int, earlier: Fidelity | None) -> Fidelity:
-    given = fidelity.inputs(job, judge, images_per_class=images)
-    if earlier and earlier.inputs == given:
+    inputs = fidelity.inputs(job, judge, images_per_class=images)
+    if earlier and earlier.inputs == inputs:
         return earlier
-    found = fidelity.measure(job, judge, given)
-    save(job.store, job.run, "fidelity", found)
-    return found
+    measured = fidelity.measure(job, judge, inputs)
+    save(job.store, job.run, "fidelity", measured)
+    return measured
 
 
 def _coverage(job: Job, spaces: dict[str, Features], reference: str, images: int, earlier: Coverage | None) -> Coverage:
-    """The asked views, each saved as soon as it is there, before those of other features or references that hold still."""
+    """Measure the requested views, each saved at once, before those of other features or references that still hold."""
     wanted = [
         coverage.inputs(job, name, space, reference=reference, images_per_class=images)
         for name, space in spaces.items()
     ]
-    places = {(given.features, given.reference) for given in wanted}
+    replaced = {(inputs.features, inputs.reference) for inputs in wanted}
     known = earlier.views if earlier else []
     others = [
         view
         for view in known
-        if (view.inputs.features, view.inputs.reference) not in places and view.inputs.synthetic == wanted[0].synthetic
+        if (view.inputs.features, view.inputs.reference) not in replaced
+        and view.inputs.synthetic == wanted[0].synthetic
     ]
     views = []
-    for given in wanted:
-        found = next((view for view in known if view.inputs == given), None)
-        views.append(found or coverage.measure(job, spaces[given.features], given))
-        if not found:
+    for inputs in wanted:
+        current = next((view for view in known if view.inputs == inputs), None)
+        views.append(current or coverage.measure(job, spaces[inputs.features], inputs))
+        if not current:
             save(job.store, job.run, "coverage", Coverage(views=views + others))
     return Coverage(views=views)
 
 
 def _branches(job: Job, earlier: Branches | None) -> Branches | None:
-    given = batch_norms.trained(job)
-    if not given or (earlier and earlier.trained == given):
-        return earlier if given else None
-    found = batch_norms.measure(job, given)
-    save(job.store, job.run, "branches", found)
-    return found
+    trainings = batch_norms.trained(job)
+    if not trainings or (earlier and earlier.trained == trainings):
+        return earlier if trainings else None
+    measured = batch_norms.measure(job, trainings)
+    save(job.store, job.run, "branches", measured)
+    return measured

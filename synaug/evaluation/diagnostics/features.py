@@ -1,17 +1,23 @@
-"""Feature spaces that images are compared in: the run's CLIP, the real-trained classifier before its last layer, or another timm model."""
+"""Feature spaces that images are compared in.
+
+The run's CLIP, the real-trained classifier before its last layer, or another timm model.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from typing import Protocol, cast
 
+import timm
 import torch
-from torch import Tensor
+from timm.data import resolve_model_data_config
+from torch import Tensor, nn
 
 from synaug.backends import hub
 from synaug.backends.clip import open_clip_model
-from synaug.backends.clip_name import resolve
 from synaug.backends.devices import find_device
+from synaug.backends.resolve import resolve_clip
 from synaug.config.training import TrainingSettings
 from synaug.errors import ModelError, UsageError
 from synaug.evaluation import accuracy
@@ -23,6 +29,14 @@ TIMM = "timm:"
 DEFAULT = ("clip", "classifier")
 
 
+class TimmNetwork(Protocol):
+    """What every timm model has beside torch's Module."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def forward_features(self, x: Tensor) -> Tensor: ...
+    def forward_head(self, x: Tensor, *, pre_logits: bool) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class Clip:
     """Unit embeddings."""
@@ -31,7 +45,7 @@ class Clip:
 
     @property
     def model(self) -> str:
-        info = resolve(self.job.config)
+        info = resolve_clip(self.job.config)
         return f"{info.name}@{info.revision}"
 
     def batches(self, tables: Tables) -> Iterator[Tensor]:
@@ -56,7 +70,7 @@ class Trained:
         yield from _penultimate(self.job, self._network, self.classifier.settings, tables)
 
     @cached_property
-    def _network(self):
+    def _network(self) -> nn.Module:
         return self.classifier.load(find_device(self.job.config.compute.device))
 
 
@@ -72,20 +86,16 @@ class Timm:
         return f"{self.name}@timm {version('timm')}"
 
     def batches(self, tables: Tables) -> Iterator[Tensor]:
-        from timm.data import resolve_model_data_config
-
         data = resolve_model_data_config(self._network)
         settings = TrainingSettings(model=self.name, image_size=data["input_size"][-1], test_crop=data["crop_pct"])
         yield from _penultimate(self.job, self._network, settings, tables)
 
     @cached_property
-    def _network(self):
-        import timm
-
+    def _network(self) -> nn.Module:
         try:
             model = timm.create_model(self.name, pretrained=True, num_classes=0)
         except (OSError, RuntimeError, ValueError) as error:
-            fix = "name a timm model whose weights are in the cache or on a hub that can be reached, or take --features clip"
+            fix = "name a model whose weights are in the cache or on a hub that can be reached, or take --features clip"
             raise hub.load_error(error, f"timm model {self.name}", fix) from error
         return model.eval().to(find_device(self.job.config.compute.device))
 
@@ -94,7 +104,10 @@ Features = Clip | Trained | Timm
 
 
 def open_features(job: Job, name: str, classifier: Classifier) -> Features:
-    """name: clip, classifier or timm:NAME; nothing is loaded yet. Raises UsageError for another, ModelError for one that timm has not."""
+    """Choose a feature space by its name, and load nothing yet.
+
+    name: clip, classifier or timm:NAME. Raises UsageError for another, ModelError for one that timm has not.
+    """
     if name == "clip":
         return Clip(job)
     if name == "classifier":
@@ -103,16 +116,15 @@ def open_features(job: Job, name: str, classifier: Classifier) -> Features:
         raise UsageError(
             f"--features {name!r} is unknown; give clip, classifier or {TIMM}NAME, like {TIMM}vit_small_patch14_dinov2"
         )
-    import timm
-
     if not timm.is_model(name.removeprefix(TIMM)):
         raise ModelError(f"--features {name}: timm has no such model; see timm.list_models()")
     return Timm(job, name.removeprefix(TIMM))
 
 
 @torch.inference_mode()
-def _penultimate(job: Job, model, settings: TrainingSettings, tables: Tables) -> Iterator[Tensor]:
-    device = next(model.parameters()).device
+def _penultimate(job: Job, model: nn.Module, settings: TrainingSettings, tables: Tables) -> Iterator[Tensor]:
+    network = cast(TimmNetwork, model)
+    device = next(network.parameters()).device
     for pixels, _ in accuracy.decoded(job.store, tables, settings, threads=job.config.compute.loader_threads):
-        features = model.forward_features(pixels.to(device))
-        yield model.forward_head(features, pre_logits=True).float().cpu()
+        features = network.forward_features(pixels.to(device))
+        yield network.forward_head(features, pre_logits=True).float().cpu()

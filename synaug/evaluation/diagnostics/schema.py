@@ -1,7 +1,8 @@
-"""What was found, as runs/{run}/diagnostics/{fidelity,coverage,branches}.json hold it, with digests of what it was computed from."""
+"""Findings as runs/{run}/diagnostics/{fidelity,coverage,branches}.json hold them, with digests of their inputs."""
 
 import hashlib
 from statistics import fmean
+from typing import TypeVar
 
 from pydantic import Field
 
@@ -9,9 +10,11 @@ from synaug.config.settings import FrozenModel
 from synaug.data import layout
 from synaug.data.store import Store
 
-IMAGES = 200  # of each class and set that are looked at, unless told otherwise
+IMAGES = 200  # of each class and set that are looked at by default
 ALL = "all"  # all prompt kinds, as the run mixes them
 REAL = "real"  # real against other real images: what a perfect generator would reach
+
+Finding = TypeVar("Finding", bound=FrozenModel)
 
 
 class FidelityInputs(FrozenModel):
@@ -48,7 +51,7 @@ class CoverageInputs(FrozenModel):
 
 
 class CoverageMeasures(FrozenModel):
-    """Of synthetic against real images (synaug/evaluation/diagnostics/precision_recall.py); parts of 1, density may be above."""
+    """Of synthetic against real images, as precision_recall.py measures them; parts of 1, density may be above."""
 
     precision: float
     recall: float
@@ -63,7 +66,10 @@ class CoverageRow(FrozenModel):
 
 
 class View(FrozenModel):
-    """The measures in one feature space. Every row of it has the same number of images, which all four depend on."""
+    """The measures in one feature space.
+
+    Every row has the same number of images, since all four measures depend on it.
+    """
 
     inputs: CoverageInputs
     k: int = Field(description="Neighbours")
@@ -76,7 +82,7 @@ class View(FrozenModel):
 
     @property
     def size(self) -> str:
-        """Images of each set within a class: `50`, or `20 to 50`."""
+        """Write how many images each set has within a class: `50`, or `20 to 50`."""
         least, most = min(self.n.values()), max(self.n.values())
         return f"{least}" if least == most else f"{least} to {most}"
 
@@ -86,7 +92,7 @@ class Coverage(FrozenModel):
 
 
 class Layer(FrozenModel):
-    """Main against auxiliary branch of one batch norm (synaug/evaluation/diagnostics/batch_norms.py); means over channels."""
+    """Main against auxiliary branch of one batch norm, as batch_norms.py compares them; means over channels."""
 
     name: str
     channels: int
@@ -105,20 +111,18 @@ class Branches(FrozenModel):
 
 
 def seed_mean(seeds: dict[int, list[Layer]]) -> list[Layer]:
-    """Every layer's mean over the training seeds."""
+    """Average every layer's measures over the training seeds."""
     measures = ("mean", "variance", "divergence", "weight", "bias")
-    return [
-        of[0].model_copy(
-            update={
-                name: fmean(getattr(one, name) for one in of) for name in measures if getattr(of[0], name) is not None
-            }
-        )
-        for of in zip(*seeds.values(), strict=True)
-    ]
+    means = []
+    for same_layer in zip(*seeds.values(), strict=True):
+        measured = [name for name in measures if getattr(same_layer[0], name) is not None]
+        update = {name: fmean(getattr(layer, name) for layer in same_layer) for name in measured}
+        means.append(same_layer[0].model_copy(update=update))
+    return means
 
 
 class Findings(FrozenModel):
-    """What there is of a run; null: not computed, or nothing to compute it from."""
+    """All diagnostics of a run; null: not computed, or nothing to compute it from."""
 
     fidelity: Fidelity | None = None
     coverage: Coverage | None = None
@@ -126,17 +130,23 @@ class Findings(FrozenModel):
 
 
 def load(store: Store, run: str) -> Findings:
-    found = {}
-    for name, kind in (("fidelity", Fidelity), ("coverage", Coverage), ("branches", Branches)):
-        key = layout.diagnostics(run, name)
-        found[name] = kind.model_validate_json(store.get(key)) if store.exists(key) else None
-    return Findings(**found)
+    """Read what diagnostics a run has in the store."""
+    return Findings(
+        fidelity=_read(store, layout.diagnostics(run, "fidelity"), Fidelity),
+        coverage=_read(store, layout.diagnostics(run, "coverage"), Coverage),
+        branches=_read(store, layout.diagnostics(run, "branches"), Branches),
+    )
 
 
-def save(store: Store, run: str, name: str, found: FrozenModel) -> None:
-    store.put(layout.diagnostics(run, name), (found.model_dump_json(indent=1) + "\n").encode())
+def _read(store: Store, key: str, kind: type[Finding]) -> Finding | None:
+    return kind.model_validate_json(store.get(key)) if store.exists(key) else None
+
+
+def save(store: Store, run: str, name: str, finding: FrozenModel) -> None:
+    """Put one diagnostic into the store; name: fidelity, coverage or branches."""
+    store.put(layout.diagnostics(run, name), (finding.model_dump_json(indent=1) + "\n").encode())
 
 
 def digest(store: Store, key: str) -> str:
-    """SHA-256 of an object."""
+    """Compute the SHA-256 of an object of the store."""
     return hashlib.sha256(store.get(key)).hexdigest()

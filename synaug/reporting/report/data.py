@@ -1,7 +1,8 @@
-"""All that the report tells, read from the store; what is not there yet is left out."""
+"""All that the report shows, read from the store; what is not there yet is left out."""
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from synaug.config import Config
 from synaug.data import layout
@@ -26,19 +27,20 @@ class ReportData:
     results: Results
     prompts: list[ClassPrompts]
     index: Index | None
-    timings: dict[str, dict[str, dict]]  # of stages with a rate to show, by unit
-    trainings: dict[tuple[str, int], dict]  # done.json by arm and seed
-    joined: dict[str, Results]
+    timings: dict[str, dict[str, dict[str, Any]]]  # of stages with a rate to show, by unit
+    trainings: dict[tuple[str, int], dict[str, Any]]  # done.json by arm and seed
+    joined: dict[str, Results]  # of other runs, by name
     findings: Findings
     outdated_findings: bool  # of another index than there is now
 
     @property
     def embedded(self) -> bool:
+        """Tell whether the images come from the embedded generator."""
         return self.config.images.profile == "embedded"
 
     @property
     def names(self) -> dict[str, str]:
-        """Class id to a name that tells it from the others."""
+        """Name each class id so that it can be told from the others."""
         names = [entry.name for entry in self.plan.classes]
         return {
             entry.id: entry.name if names.count(entry.name) == 1 else f"{entry.name} ({entry.id})"
@@ -55,20 +57,16 @@ class ReportData:
 
 
 def gather(store: Store, run: str, config: Config, plan: Plan, *, join: tuple[str, ...] = ()) -> ReportData:
-    """Raises DataError when a run to join was not planned or is of other classes."""
-    joined = {}
-    for name in join:
-        its_config, its_plan = open_run(store, name)
-        if [c.id for c in its_plan.classes] != [c.id for c in plan.classes]:
-            raise DataError(f"run {name!r} has other classes than {run!r}; only runs of the same classes can be joined")
-        joined[name] = load_results(store, name, its_config)
+    """Read all that the report of a run shows; join: other runs whose results are shown beside.
+
+    Raises DataError when a run to join was not planned or is of other classes.
+    """
     written = set(store.list(layout.run_folder(run)))
     prompts = [layout.prompts(run, entry.id) for entry in plan.classes]
     trainings = {
         (arm, seed): layout.training(run, arm, seed, "done.json") for arm in config.arms for seed in config.seeds
     }
-    found = schema.load(store, run)
-    of = {one.inputs.synthetic for one in (found.fidelity, *(found.coverage.views if found.coverage else [])) if one}
+    findings = schema.load(store, run)
     return ReportData(
         store=store,
         run=run,
@@ -79,13 +77,28 @@ def gather(store: Store, run: str, config: Config, plan: Plan, *, join: tuple[st
         index=Index.model_validate_json(store.get(layout.index(run))) if layout.index(run) in written else None,
         timings={stage: _timings(store, run, stage, written) for stage, row in STAGES.items() if row.rated},
         trainings={unit: json.loads(store.get(key)) for unit, key in trainings.items() if key in written},
-        joined=joined,
-        findings=found,
-        outdated_findings=bool(of) and of != {schema.digest(store, layout.index(run))},
+        joined={other: _joined(store, other, run, plan) for other in join},
+        findings=findings,
+        outdated_findings=_outdated(store, run, findings),
     )
 
 
-def _timings(store: Store, run: str, stage: str, written: set[str]) -> dict[str, dict]:
+def _joined(store: Store, other: str, run: str, plan: Plan) -> Results:
+    other_config, other_plan = open_run(store, other)
+    if [entry.id for entry in other_plan.classes] != [entry.id for entry in plan.classes]:
+        raise DataError(f"run {other!r} has other classes than {run!r}; only runs of the same classes can be joined")
+    return load_results(store, other, other_config)
+
+
+def _outdated(store: Store, run: str, findings: Findings) -> bool:
+    views = findings.coverage.views if findings.coverage else []
+    synthetic = {view.inputs.synthetic for view in views}
+    if findings.fidelity:
+        synthetic.add(findings.fidelity.inputs.synthetic)
+    return bool(synthetic) and synthetic != {schema.digest(store, layout.index(run))}
+
+
+def _timings(store: Store, run: str, stage: str, written: set[str]) -> dict[str, dict[str, Any]]:
     prefix = layout.timing(run, stage, "").removesuffix(".json")
     keys = sorted(key for key in written if key.startswith(prefix))
     return {key.removeprefix(prefix).removesuffix(".json"): json.loads(store.get(key)) for key in keys}

@@ -1,4 +1,6 @@
-"""The page: facts, figures and sheets put into the template. Equal facts give equal bytes."""
+"""The page: data, figures and sheets put into the template. Equal data give equal bytes."""
+
+from dataclasses import dataclass
 
 import jinja2
 
@@ -6,15 +8,104 @@ from synaug.config.load import dump_config
 from synaug.evaluation import frequency_groups, statistics
 from synaug.evaluation.statistics import MeanWithInterval, mean_with_interval, paired
 from synaug.reporting.batch_norm_figures import branch_figures
-from synaug.reporting.formatting import change, count, duration, interval, listed, points, signed, verdict
+from synaug.reporting.formatting import change, count, interval, listed, points, signed, verdict
 from synaug.reporting.report import figures, narrative, samples
 from synaug.reporting.report.data import ReportData
+from synaug.run.progress import duration
 from synaug.run.results import Results
 from synaug.run.stages import STAGES
 
 
-def render(facts: ReportData) -> str:
-    """HTML, in one piece without references to anything outside."""
+@dataclass(frozen=True)
+class AccuracyRow:
+    """An arm; its lists are in the order of results.tests."""
+
+    arm: str
+    kind: str
+    seeds: int
+    top1: list[MeanWithInterval | None]
+    gains: list[MeanWithInterval | None]
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    name: str
+    images: int
+    baseline: MeanWithInterval
+    accuracies: list[MeanWithInterval]  # in the order of the table's arms
+    gains: list[MeanWithInterval | None]
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Accuracy by class on one test set."""
+
+    test: str
+    baseline: str
+    arms: list[str]
+    rows: list[ClassRow]
+
+
+@dataclass(frozen=True)
+class ShotGroup:
+    """The classes with many, medium or few real images."""
+
+    name: str
+    classes: int
+    images: frequency_groups.CountRange
+
+
+@dataclass(frozen=True)
+class ShotRow:
+    arm: str
+    accuracies: list[MeanWithInterval | None]  # in the order of the groups
+
+
+@dataclass(frozen=True)
+class ShotTable:
+    test: str
+    groups: list[ShotGroup]
+    rows: list[ShotRow]
+
+
+@dataclass(frozen=True)
+class JoinedRow:
+    """An arm of another run; its lists are in the order of this run's results.tests."""
+
+    run: str
+    arm: str
+    top1: list[MeanWithInterval | None]
+    differences: list[MeanWithInterval | None]  # to this run's arm of that name
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """The trainings of an arm."""
+
+    arm: str
+    kind: str
+    seeds: int
+    steps: int
+    passes: dict[str, float]  # over the images of a source
+    images: dict[str, int]  # of a source
+    rate: float  # images a second, the mean of all seeds
+    seconds: float  # of all seeds
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """The work of a stage, over all workers."""
+
+    stage: str
+    tasks: int
+    seconds: float
+    unit: str | None
+    rate: float | None  # units a second of one worker
+    phases: dict[str, float]  # seconds
+
+
+def render(data: ReportData) -> str:
+    """Write the page as HTML, in one piece without references to anything outside."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("synaug.reporting", "templates"),
         autoescape=True,
@@ -32,140 +123,144 @@ def render(facts: ReportData) -> str:
         "verdict": verdict,
     }
     environment.globals |= {"count": count}
-    top = narrative.largest_arms(facts)
+    largest_arms = narrative.largest_arms(data)
     return environment.get_template("page.html").render(
-        facts=facts,
-        story=narrative,
-        rows=_rows(facts),
-        scale_figures=figures.scale_figures(facts),
-        gain_figures=figures.gain_figures(facts),
-        class_figures=figures.class_figures(facts, top),
-        class_table=_class_table(facts, top),
-        sheets=samples.class_sheets(facts),
-        branch_figures=branch_figures(facts.findings.branches, 100),
-        strips=samples.test_strips(facts),
-        joined=_joined(facts),
-        trainings=_trainings(facts),
-        times=_times(facts),
-        versions=_versions(facts),
-        shot_tables=_shot_tables(facts),
-        thirds=frequency_groups.relative(facts.plan.real_counts),
-        configuration=dump_config(facts.config),
+        data=data,
+        narrative=narrative,
+        accuracy_rows=_accuracy_rows(data),
+        scale_figures=figures.scale_figures(data),
+        gain_figures=figures.gain_figures(data),
+        class_figures=figures.class_figures(data, largest_arms),
+        class_table=_class_table(data, largest_arms),
+        class_sheets=samples.class_sheets(data),
+        branch_figures=branch_figures(data.findings.branches, 100),
+        test_strips=samples.test_strips(data),
+        joined_rows=_joined_rows(data),
+        training_rows=_training_rows(data),
+        stage_times=_stage_times(data),
+        versions=_versions(data),
+        shot_tables=_shot_tables(data),
+        thirds=frequency_groups.relative(data.plan.real_counts),
+        configuration=dump_config(data.config),
         method=statistics.METHOD,
     )
 
 
-def _cell(results: Results, arm: str, test: str, measure: str) -> MeanWithInterval | None:
-    values = results.accuracies(arm, test, measure)
+def _mean(values: dict[int, float]) -> MeanWithInterval | None:
     return mean_with_interval(values.values()) if values else None
 
 
-def _rows(facts: ReportData) -> list[dict]:
-    """An arm a row: accuracy and gain on every test set, in the order of results.tests."""
-    results = facts.results
+def _top1(results: Results, arm: str, tests: list[str]) -> list[MeanWithInterval | None]:
+    return [_mean(results.accuracies(arm, test)) for test in tests]
+
+
+def _accuracy_rows(data: ReportData) -> list[AccuracyRow]:
+    results = data.results
     return [
-        {
-            "arm": arm,
-            "kind": results.first(arm).kind,
-            "seeds": sum(name == arm for name, _ in results.evaluations),
-            "top1": [_cell(results, arm, test, "top1") for test in results.tests],
-            "top5": [_cell(results, arm, test, "top5") for test in results.tests],
-            "gains": [statistics.gain(results, arm, test) for test in results.tests],
-        }
+        AccuracyRow(
+            arm=arm,
+            kind=results.first(arm).kind,
+            seeds=sum(name == arm for name, _ in results.evaluations),
+            top1=_top1(results, arm, results.tests),
+            gains=[statistics.gain(results, arm, test) for test in results.tests],
+        )
         for arm in results.arms
     ]
 
 
-def _class_table(facts: ReportData, arms: list[str]) -> dict | None:
-    """Accuracy by class on the first test set in domain: real-only and the arms, with the gain of each."""
-    results = facts.results
+def _class_table(data: ReportData, arms: list[str]) -> ClassTable | None:
+    """Compare real-only and the arms by class, on the first test set in domain."""
+    results = data.results
     test = next((name for name in results.tests if results.test(name).domain == "in"), None)
     baseline = statistics.better_real(results, arms[0], test) if test and arms else None
-    if baseline is None:
+    if test is None or baseline is None:
         return None
     rows = []
-    for class_id, n in results.test(test).per_class_n.items():
-        cells = [
+    for class_id, images in results.test(test).per_class_n.items():
+        of_baseline, *of_arms = (
             mean_with_interval(results.class_accuracies(arm, test, class_id).values()) for arm in (baseline, *arms)
-        ]
+        )
         gains = [statistics.class_gain(results, arm, test, class_id) for arm in arms]
-        rows.append({"name": facts.names[class_id], "id": class_id, "n": n, "cells": cells, "gains": gains})
-    return {"test": test, "baseline": baseline, "arms": arms, "rows": rows}
+        rows.append(ClassRow(data.names[class_id], images, of_baseline, of_arms, gains))
+    return ClassTable(test, baseline, arms, rows)
 
 
-def _shot_tables(facts: ReportData) -> list[dict]:
-    """Accuracy on the classes with many, medium and few real images, a table a test set; none where all have equally many."""
-    results, counts = facts.results, facts.plan.real_counts
-    groups, spans = frequency_groups.groups(counts), frequency_groups.spans(counts)
-    heads = [
-        {"name": name, "classes": len(ids), "fewest": spans[name][0], "most": spans[name][1]}
-        for name, ids in groups.items()
-    ]
+def _shot_tables(data: ReportData) -> list[ShotTable]:
+    """Compare arms on the classes with many, medium and few real images; none where all have equally many."""
+    results, counts = data.results, data.plan.real_counts
+    groups, ranges = frequency_groups.groups(counts), frequency_groups.count_ranges(counts)
+    heads = [ShotGroup(name, len(ids), ranges[name]) for name, ids in groups.items()]
     tables = []
     for test in results.tests if groups else []:
-        rows = []
-        for arm in results.arms:
-            found = [frequency_groups.accuracies(results, arm, test, ids) for ids in groups.values()]
-            rows.append(
-                {"arm": arm, "cells": [mean_with_interval(values.values()) if values else None for values in found]}
-            )
-        tables.append({"test": test, "heads": heads, "rows": rows})
+        rows = [
+            ShotRow(arm, [_mean(frequency_groups.accuracies(results, arm, test, ids)) for ids in groups.values()])
+            for arm in results.arms
+        ]
+        tables.append(ShotTable(test, heads, rows))
     return tables
 
 
-def _joined(facts: ReportData) -> list[dict]:
-    """A row for each arm of a joined run: its accuracies, and the paired difference to this run's arm of that name."""
+def _joined_rows(data: ReportData) -> list[JoinedRow]:
+    tests = data.results.tests
     return [
-        {
-            "run": run,
-            "arm": arm,
-            "top1": [_cell(other, arm, test, "top1") for test in facts.results.tests],
-            "difference": [
-                paired(other.accuracies(arm, test), facts.results.accuracies(arm, test)) for test in facts.results.tests
-            ],
-        }
-        for run, other in facts.joined.items()
+        JoinedRow(
+            run=run,
+            arm=arm,
+            top1=_top1(other, arm, tests),
+            differences=[paired(other.accuracies(arm, test), data.results.accuracies(arm, test)) for test in tests],
+        )
+        for run, other in data.joined.items()
         for arm in other.arms
     ]
 
 
-def _trainings(facts: ReportData) -> list[dict]:
+def _training_rows(data: ReportData) -> list[TrainingRow]:
     rows = []
-    for arm in facts.config.arms:
-        done = [one for (name, _), one in facts.trainings.items() if name == arm]
-        if done:
-            rate = sum(one["images_per_second"] for one in done) / len(done)
+    for arm in data.config.arms:
+        trainings = [done for (name, _), done in data.trainings.items() if name == arm]
+        if trainings:
+            first = trainings[0]
             rows.append(
-                done[0] | {"arm": arm, "seeds": len(done), "seconds": sum(one["seconds"] for one in done), "rate": rate}
+                TrainingRow(
+                    arm=arm,
+                    kind=first["kind"],
+                    seeds=len(trainings),
+                    steps=first["steps"],
+                    passes=first["passes"],
+                    images=first["images"],
+                    rate=sum(done["images_per_second"] for done in trainings) / len(trainings),
+                    seconds=sum(done["seconds"] for done in trainings),
+                )
             )
     return rows
 
 
-def _times(facts: ReportData) -> list[dict]:
+def _stage_times(data: ReportData) -> list[StageTime]:
     rows = []
-    for stage, timings in facts.timings.items():
-        units = list(timings.values())
-        if units:
-            rates = [one["rate"] for one in units if one.get("rate")]
-            phases: dict[str, float] = {}
-            for one in units:
-                for name, seconds in one.get("phases", {}).items():
-                    phases[name] = phases.get(name, 0.0) + seconds
-            rows.append(
-                {
-                    "stage": stage,
-                    "units": len(units),
-                    "seconds": sum(one["seconds"] for one in units),
-                    "unit": STAGES[stage].rated,
-                    "rate": sum(rates) / len(rates) if rates else None,
-                    "phases": phases,
-                }
+    for stage, by_unit in data.timings.items():
+        timings = list(by_unit.values())
+        if not timings:
+            continue
+        rates = [timing["rate"] for timing in timings if timing.get("rate")]
+        phases: dict[str, float] = {}
+        for timing in timings:
+            for name, seconds in timing.get("phases", {}).items():
+                phases[name] = phases.get(name, 0.0) + seconds
+        rows.append(
+            StageTime(
+                stage=stage,
+                tasks=len(timings),
+                seconds=sum(timing["seconds"] for timing in timings),
+                unit=STAGES[stage].rated,
+                rate=sum(rates) / len(rates) if rates else None,
+                phases=phases,
             )
+        )
     return rows
 
 
-def _versions(facts: ReportData) -> dict[str, str]:
-    found = dict(facts.plan.versions)
-    for done in facts.trainings.values():
-        found |= done.get("versions", {})
-    return dict(sorted(found.items()))
+def _versions(data: ReportData) -> dict[str, str]:
+    versions = dict(data.plan.versions)
+    for done in data.trainings.values():
+        versions |= done.get("versions", {})
+    return dict(sorted(versions.items()))

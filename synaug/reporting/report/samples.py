@@ -2,8 +2,9 @@
 
 import base64
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from PIL import Image
 
@@ -18,11 +19,16 @@ from synaug.data.webdataset import read_sample
 from synaug.reporting.report.data import ReportData
 
 CLASSES, REAL, SYNTHETIC, TEST = 12, 4, 6, 10  # shown at most: classes, images of each class, images of each test set
+MANIFESTS = 50  # about so many are read, spread over the parts
 EDGE = 160  # longest side in the page, pixels
+
+Table = TypeVar("Table", bound=TarTable)
 
 
 @dataclass(frozen=True)
 class Picture:
+    """A thumbnail as the page holds it; a synthetic one has its prompt, its kind and its key."""
+
     uri: str
     alt: str
     width: int
@@ -35,79 +41,87 @@ class Picture:
 @dataclass(frozen=True)
 class ClassSheet:
     name: str
-    real: list[Picture] = field(default_factory=list)
-    synthetic: list[Picture] = field(default_factory=list)
+    real: list[Picture]
+    synthetic: list[Picture]
 
 
-def picture(image: Image.Image, alt: str, **facts: str) -> Picture:
-    """Make a thumbnail of an RGB image, which is shrunk in place and never enlarged."""
-    image.thumbnail((EDGE, EDGE), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=88)
-    uri = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-    return Picture(uri, alt, *image.size, **facts)
+@dataclass(frozen=True)
+class SampleRow(Generic[Table]):
+    """An image: a row of a tar's table."""
+
+    table: Table
+    row: int
 
 
-def _drawn(tables: Iterable[TarTable], label: int, seed: int) -> list[tuple[TarTable, int]]:
-    """Rows of a label, in a seeded order."""
-    rows = [
-        (derive("sheet", seed, table.key[row]), table, row)
-        for table in tables
-        for row, of in enumerate(table.label)
-        if of == label
-    ]
-    return [(table, row) for _, table, row in sorted(rows, key=lambda one: one[0])]
-
-
-def class_sheets(facts: ReportData) -> list[ClassSheet]:
-    """Of at most CLASSES classes, spread over the list."""
-    if not facts.store.exists(layout.real_split(facts.config.real.train)):
+def class_sheets(data: ReportData) -> list[ClassSheet]:
+    """Show real and synthetic images of at most CLASSES classes, spread over the list."""
+    if not data.store.exists(layout.real_split(data.config.real.train)):
         return []
-    store, seed, classes = facts.store, facts.config.seed, facts.plan.classes
-    real = real_pool(store, facts.config, facts.plan.classes)
-    keys = [part.manifest for part in facts.index.parts] if facts.index else []
-    parts = [Manifest.model_validate_json(store.get(key)) for key in keys[:: max(1, len(keys) // 50)]]
+    store, seed, classes = data.store, data.config.seed, data.plan.classes
+    real = real_pool(store, data.config, classes)
+    keys = [part.manifest for part in data.index.parts] if data.index else []
+    parts = [Manifest.model_validate_json(store.get(key)) for key in keys[:: max(1, len(keys) // MANIFESTS)]]
     sheets = []
-    for label in range(0, len(classes), -(-len(classes) // CLASSES)):
-        name = facts.names[classes[label].id]
+    for label in _spread(len(classes), CLASSES):
+        name = data.names[classes[label].id]
         photos = [
-            picture(read_rgb(store, table, row), f"real {name}", key=table.key[row])
-            for table, row in _drawn(real, label, seed)[:REAL]
+            thumbnail(read_rgb(store, sample.table, sample.row), f"real {name}", key=sample.table.key[sample.row])
+            for sample in _shuffled(real, label, seed)[:REAL]
         ]
         sheets.append(ClassSheet(name, photos, _synthetic(store, parts, label, name, seed)))
     return [sheet for sheet in sheets if sheet.real or sheet.synthetic]
 
 
-def _synthetic(store: Store, parts: list[Manifest], label: int, name: str, seed: int) -> list[Picture]:
+def test_strips(data: ReportData) -> dict[str, list[Picture]]:
+    """Show an image of each of at most TEST classes, spread over the list, by test set."""
+    strips: dict[str, list[Picture]] = {}
+    store, classes = data.store, data.plan.classes
+    for name, test in data.config.tests.items():
+        if not store.exists(layout.real_split(test.split)):
+            continue
+        tables = split_pool(store, test.split, classes)
+        strips[name] = [
+            thumbnail(read_rgb(store, sample.table, sample.row), f"{data.names[classes[label].id]} in {name}")
+            for label in _spread(len(classes), TEST)
+            for sample in _shuffled(tables, label, data.config.seed)[:1]
+        ]
+    return {name: strip for name, strip in strips.items() if strip}
+
+
+def thumbnail(image: Image.Image, alt: str, *, kind: str = "", prompt: str = "", key: str = "") -> Picture:
+    """Make a thumbnail of an RGB image, which is shrunk in place to EDGE and never enlarged."""
+    image.thumbnail((EDGE, EDGE), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88)
+    uri = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return Picture(uri, alt, *image.size, kind=kind, prompt=prompt, key=key)
+
+
+def _spread(classes: int, most: int) -> range:
+    """Labels of at most so many classes, evenly apart."""
+    return range(0, classes, -(-classes // most))
+
+
+def _shuffled(tables: Iterable[Table], label: int, seed: int) -> list[SampleRow[Table]]:
+    """The images of a label, in a seeded order."""
+    rows = [SampleRow(table, row) for table in tables for row, of_row in enumerate(table.label) if of_row == label]
+    return sorted(rows, key=lambda sample: derive("sheet", seed, sample.table.key[sample.row]))
+
+
+def _synthetic(store: Store, parts: Sequence[Manifest], label: int, name: str, seed: int) -> list[Picture]:
     """As many of each prompt kind as there is room for."""
-    by_kind: dict[str, list[tuple[Manifest, int]]] = {"plain": [], "cd": [], "sd": []}
-    for part, row in _drawn(parts, label, seed):
-        by_kind[part.kind[row]].append((part, row))
-    used = [found for found in by_kind.values() if found]
-    chosen = [(part, row) for found in used for part, row in found[: SYNTHETIC // len(used)]]
+    by_kind: dict[str, list[SampleRow[Manifest]]] = {"plain": [], "cd": [], "sd": []}
+    for sample in _shuffled(parts, label, seed):
+        by_kind[sample.table.kind[sample.row]].append(sample)
+    used = [samples for samples in by_kind.values() if samples]
     pictures = []
-    for part, row in chosen:
+    for sample in (sample for samples in used for sample in samples[: SYNTHETIC // len(used)]):
+        part, row = sample.table, sample.row
         files = read_sample(store, part, row)
         prompt = files.get("txt", b"").decode()
-        data = next(files[extension] for extension in ("jpg", "png") if extension in files)
-        image = decode_rgb(data, store, part, row)
+        encoded = next(files[extension] for extension in ("jpg", "png") if extension in files)
+        image = decode_rgb(encoded, store, part, row)
         pictures.append(
-            picture(image, f"synthetic {name}: {prompt}", kind=part.kind[row], prompt=prompt, key=part.key[row])
+            thumbnail(image, f"synthetic {name}: {prompt}", kind=part.kind[row], prompt=prompt, key=part.key[row])
         )
     return pictures
-
-
-def test_strips(facts: ReportData) -> dict[str, list[Picture]]:
-    """Some images of each test set, of classes spread over the list."""
-    strips = {}
-    for name, test in facts.config.tests.items():
-        if not facts.store.exists(layout.real_split(test.split)):
-            continue
-        tables, classes = split_pool(facts.store, test.split, facts.plan.classes), facts.plan.classes
-        strips[name] = []
-        for label in range(0, len(classes), -(-len(classes) // TEST)):
-            for table, row in _drawn(tables, label, facts.config.seed)[:1]:
-                strips[name].append(
-                    picture(read_rgb(facts.store, table, row), f"{facts.names[classes[label].id]} in {name}")
-                )
-    return {name: strip for name, strip in strips.items() if strip}

@@ -1,1 +1,1 @@
-"""A study: several runs of one base configuration, and the comparisons that their arms are asked for (docs/study/*.yaml)."""
+"""A study: several runs of one base configuration, and comparisons of their arms (docs/study/*.yaml)."""

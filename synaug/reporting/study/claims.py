@@ -1,14 +1,35 @@
 """What a study claims and what did not show, written from its numbers alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from synaug.evaluation.statistics import REAL_KINDS
 from synaug.reporting.formatting import brief, signed, verdict
 from synaug.reporting.study.labels import DOMAINS, name, tests
-from synaug.reporting.study.outcome import Interval, OutcomeRow, StudyOutcome, Table
+from synaug.reporting.study.outcome import Interval, OutcomeRow, StudyOutcome, Table, split_arm_ref
 
 WORDS = {"gain": "above", "loss": "below"}  # against real-only
 PAIR_WORDS = {"gain": "higher", "loss": "lower"}
+VERDICTS = ("gain", "loss", "open", "unknown")
+
+
+@dataclass(frozen=True)
+class TestDifference:
+    """A difference on one test set."""
+
+    __test__ = False  # not a pytest class
+
+    test: str
+    difference: Interval
+
+    @property
+    def text(self) -> str:
+        """`test +1.5 [+1.1, +1.8]`; where there is no interval, why."""
+        text = f"{self.test} {brief(self.difference)}"
+        if self.difference.low is not None:
+            return text
+        reason = "one seed" if self.difference.n < 2 else "the same at all seeds"
+        return f"{text} ({reason}, no interval)"
 
 
 @dataclass(frozen=True)
@@ -17,8 +38,8 @@ class Statement:
 
     subject: str  # the arm's name in its table, or the pair's label
     pair: bool
-    verdict: str  # gain, loss, open or unknown
-    found: tuple[tuple[str, Interval], ...]  # test set and difference
+    verdict: str  # one of VERDICTS
+    differences: tuple[TestDifference, ...]
 
     @property
     def word(self) -> str:
@@ -28,95 +49,95 @@ class Statement:
     @property
     def pieces(self) -> list[str]:
         """`test +1.5 [+1.1, +1.8]` of each test set"""
-        return [
-            f"{test} {brief(one)}" + ("" if one.low is not None else f" ({_without(one)})") for test, one in self.found
-        ]
-
-
-def _without(one: Interval) -> str:
-    return "one seed, no interval" if one.n < 2 else "the same at all seeds, no interval"
+        return [difference.text for difference in self.differences]
 
 
 def claimed(table: Table) -> list[Statement]:
-    """What an interval excludes: gains and losses."""
-    return [one for one in statements(table) if one.word]
+    """List what an interval excludes: gains and losses."""
+    return [statement for statement in statements(table) if statement.word]
 
 
 def not_shown(table: Table) -> list[Statement]:
-    return [one for one in statements(table) if not one.word]
+    """List what no interval excludes."""
+    return [statement for statement in statements(table) if not statement.word]
 
 
 def statements(table: Table) -> list[Statement]:
-    """Of all rows against real-only, then of all pairs."""
-    told = [one for row in table.rows for one in _by_verdict(name(table, row), row.gain, tests(table), pair=False)]
-    return told + [
-        one for pair in table.differences for one in _by_verdict(pair.label, pair.tests, tests(table), pair=True)
+    """State the verdicts of all rows against real-only, then of all pairs."""
+    of_rows = [
+        statement
+        for row in table.rows
+        for statement in _by_verdict(name(table, row), row.gain, tests(table), pair=False)
     ]
+    of_pairs = [
+        statement
+        for pair in table.differences
+        for statement in _by_verdict(pair.label, pair.tests, tests(table), pair=True)
+    ]
+    return of_rows + of_pairs
 
 
-def _by_verdict(subject: str, differences: dict, order: list[str], *, pair: bool) -> list[Statement]:
-    found: dict[str, list] = {}
+def _by_verdict(subject: str, differences: Mapping[str, Interval], order: list[str], *, pair: bool) -> list[Statement]:
+    by_verdict: dict[str, list[TestDifference]] = {}
     for test in order:
         if test in differences:
-            found.setdefault(verdict(differences[test]), []).append((test, differences[test]))
-    return [
-        Statement(subject, pair, one, tuple(found[one])) for one in ("gain", "loss", "open", "unknown") if one in found
-    ]
+            by_verdict.setdefault(verdict(differences[test]), []).append(TestDifference(test, differences[test]))
+    return [Statement(subject, pair, judged, tuple(by_verdict[judged])) for judged in VERDICTS if judged in by_verdict]
 
 
 def tally(table: Table, *, pair: bool) -> dict[str, int]:
-    """How many differences are a gain, a loss, or not shown."""
-    told = [(one.verdict, len(one.found)) for one in statements(table) if one.pair == pair]
-    return {
-        "gain": sum(n for verdict, n in told if verdict == "gain"),
-        "loss": sum(n for verdict, n in told if verdict == "loss"),
-        "open": sum(n for verdict, n in told if verdict in ("open", "unknown")),
-    }
+    """Count the differences that are a gain, a loss, or not shown (`open`)."""
+    counts = {"gain": 0, "loss": 0, "open": 0}
+    for statement in statements(table):
+        if statement.pair == pair:
+            counts[statement.verdict if statement.word else "open"] += len(statement.differences)
+    return counts
 
 
 def intervals(outcome: StudyOutcome) -> int:
-    """How many differences were asked for in all."""
-    return sum(len(one.found) for table in outcome.tables for one in statements(table))
+    """Count the differences that were asked for in all."""
+    return sum(len(statement.differences) for table in outcome.tables for statement in statements(table))
 
 
 def first_table(outcome: StudyOutcome) -> Table | None:
-    """What the headline is about: the first comparison drawn against scale, else the first."""
-    return next(
-        (table for table in outcome.tables if table.figure == "scale"), outcome.tables[0] if outcome.tables else None
-    )
+    """Choose what the headline is about: the first comparison drawn against scale, else the first."""
+    against_scale = [table for table in outcome.tables if table.figure == "scale"]
+    return next(iter(against_scale + outcome.tables), None)
 
 
 def leading(table: Table) -> OutcomeRow | None:
-    """The first arm of the largest scale with a gain to tell, the oracle aside: by the order of the study's file, not by its figures."""
+    """Choose the first arm of the largest scale with a gain to tell, the oracle aside.
+
+    By the order of the study's file, not by its figures.
+    """
     mixed = [row for row in table.rows if row.gain and row.kind not in (*REAL_KINDS, "oracle")]
     return max(mixed, key=lambda row: row.scale or 0, default=None)
 
 
 def foremost(table: Table) -> list[Statement]:
-    """Of the arms of the largest scale and of the pairs: what the first screen has room for."""
+    """Choose what the first screen has room for: the arms of the largest scale, and the pairs."""
     largest = max((row.scale or 0 for row in table.rows), default=0)
     names = {name(table, row) for row in table.rows if (row.scale or 0) == largest}
-    return [one for one in statements(table) if one.pair or one.subject in names]
+    return [statement for statement in statements(table) if statement.pair or statement.subject in names]
 
 
 def headline(table: Table | None) -> str:
-    """`naive-6x over real images alone: +1.5 points in domain, +18.1 to +38.9 out of domain`"""
+    """Write `naive-6x over real images alone: +1.5 points in domain, +18.1 to +38.9 points out of domain`."""
     row = leading(table) if table else None
-    if row is None:
+    if table is None or row is None:
         return "Nothing to compare with real-only arms"
     parts = [part for domain in DOMAINS if (part := _in_domain(table, row, domain))]
-    return f"{row.arm.partition('/')[2]} over real images alone: {', '.join(parts)}"
+    return f"{split_arm_ref(row.arm)[1]} over real images alone: {', '.join(parts)}"
 
 
 def _in_domain(table: Table, row: OutcomeRow, domain: str) -> str:
-    found = [row.gain[test] for test in tests(table) if table.tests[test] == domain and test in row.gain]
-    if not found:
+    gains = [row.gain[test] for test in tests(table) if table.tests[test] == domain and test in row.gain]
+    if not gains:
         return ""
-    shown = sorted(one.mean for one in found if one.shown)
+    shown = sorted(gain.mean for gain in gains if gain.shown)
     where = DOMAINS[domain]
     if not shown:
         return f"nothing shown {where}"
-    told = (
-        f"{signed(shown[0])} points" if shown[0] == shown[-1] else f"{signed(shown[0])} to {signed(shown[-1])} points"
-    )
-    return f"{told} {where}" + ("" if len(shown) == len(found) else f" (shown on {len(shown)} of {len(found)} sets)")
+    least, most = signed(shown[0]), signed(shown[-1])
+    text = f"{least} points" if shown[0] == shown[-1] else f"{least} to {most} points"
+    return f"{text} {where}" + ("" if len(shown) == len(gains) else f" (shown on {len(shown)} of {len(gains)} sets)")

@@ -1,4 +1,4 @@
-"""Which arms may stand beside each other: the rules of docs/design.md (Arms), checked before anything is spent."""
+"""Which arms may be compared: the rules of docs/design.md (Arms), checked before anything is spent."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ from synaug.config.arms import differences, resolve_arm
 from synaug.errors import UsageError
 from synaug.evaluation.statistics import REAL_KINDS
 from synaug.reporting.study.definition import Comparison, Study
-from synaug.reporting.study.reference import split_arm_ref
+from synaug.reporting.study.outcome import split_arm_ref
 
 TREATMENT = ("synthetic_weight", "synthetic_share")  # settings that only a mixed arm has a use for
 PER_MODEL = (  # what is tuned for a model: equal within one, free between two
@@ -38,23 +38,28 @@ class Member:
     tests: dict[str, Any]  # what each test set is
 
     @property
-    def model(self) -> tuple:
-        return self.settings["model"], str(self.settings["model_kwargs"])
+    def model(self) -> str:
+        """The network and its arguments."""
+        return f"{self.settings['model']} {self.settings['model_kwargs']}"
 
 
 def member(study: Study, reference: str) -> Member:
-    run, arm = split_arm_ref(reference)
+    """Describe an arm of a study, named RUN/ARM. Raises UsageError for settings that cannot be meant."""
+    run, name = split_arm_ref(reference)
     config = study.configs[run]
-    own = resolve_arm(config, arm)
+    arm = resolve_arm(config, name)
     cut = config.real.per_class is not None or config.real.largest_to_smallest is not None
     real = {"classes": config.classes, "real": config.real.model_dump(), "seed": config.seed if cut else None}
-    settings = own.settings.model_dump(mode="json") | {"window": own.window}
+    settings = arm.settings.model_dump(mode="json") | {"window": arm.window}
     tests = {name: test.model_dump(exclude={"note"}) for name, test in config.tests.items()}
-    return Member(reference, own.kind, settings, list(config.seeds), real, tests)
+    return Member(reference, arm.kind, settings, list(config.seeds), real, tests)
 
 
 def check_comparable(study: Study) -> None:
-    """Raises UsageError with the difference for the first comparison whose arms cannot be compared."""
+    """Refuse a study whose arms cannot be compared.
+
+    Raises UsageError with the difference for the first comparison that holds such arms.
+    """
     for name, comparison in study.comparisons.items():
         members = {reference: member(study, reference) for reference in comparison.references}
         for reference in comparison.real:
@@ -63,20 +68,19 @@ def check_comparable(study: Study) -> None:
                 raise UsageError(
                     f"comparison {name}: {reference} under `real` is of kind {kind}; allowed are real and real-half"
                 )
-        every = list(members.values())
-        for other in every[1:]:
-            _refuse(name, every[0], other, _other_tests(comparison, every[0], other))
+        ordered = list(members.values())
+        for other in ordered[1:]:
+            _refuse(name, ordered[0], other, _other_tests(comparison, ordered[0], other))
         table = [members[reference] for reference in [*comparison.real, *comparison.arms]]
         for n, other in enumerate(table[1:], start=1):
             _refuse(name, table[0], other, _unlike(table[0], other, apart=(*TREATMENT, *PER_MODEL)))
-            if same := next((one for one in table[:n] if one.model == other.model), None):
+            if same := next((earlier for earlier in table[:n] if earlier.model == other.model), None):
                 _refuse(name, same, other, _unlike(same, other, apart=TREATMENT))
         for reference in comparison.arms if comparison.real else ():
-            own = members[reference]
-            if not baselines(comparison, members, own):
-                _refuse_without_baseline(name, comparison, members, own)
-        for first, second in comparison.differences.values():
-            a, b = members[first], members[second]
+            if not baselines(comparison, members, members[reference]):
+                _refuse_without_baseline(name, comparison, members, members[reference])
+        for minuend, subtrahend in comparison.differences.values():
+            a, b = members[minuend], members[subtrahend]
             _refuse(
                 name,
                 a,
@@ -85,23 +89,23 @@ def check_comparable(study: Study) -> None:
             )
 
 
-def baselines(comparison: Comparison, members: dict[str, Member], own: Member) -> list[Member]:
-    """The real-only arms of the same model on the same real images."""
+def baselines(comparison: Comparison, members: dict[str, Member], arm: Member) -> list[Member]:
+    """List the real-only arms of an arm's model on its real images."""
     real = [members[reference] for reference in comparison.real]
-    return [one for one in real if (one.model, one.real) == (own.model, own.real)]
+    return [baseline for baseline in real if baseline.model == arm.model and baseline.real == arm.real]
 
 
-def _refuse_without_baseline(name: str, comparison: Comparison, members: dict[str, Member], own: Member) -> None:
-    one = members[comparison.real[0]]
-    lines = differences({"real": one.real, "model": one.model}, {"real": own.real, "model": own.model})
+def _refuse_without_baseline(name: str, comparison: Comparison, members: dict[str, Member], arm: Member) -> None:
+    other = members[comparison.real[0]]
+    lines = differences({"real": other.real, "model": other.model}, {"real": arm.real, "model": arm.model})
     raise UsageError(
-        f"comparison {name}: {own.reference} has no real-only arm of its model and real images under `real`; "
-        f"{one.reference} differs in {'; '.join(lines)}; add a real and a real-half arm to its run"
+        f"comparison {name}: {arm.reference} has no real-only arm of its model and real images under `real`; "
+        f"{other.reference} differs in {'; '.join(lines)}; add a real and a real-half arm to its run"
     )
 
 
 def _other_tests(comparison: Comparison, a: Member, b: Member) -> list[str]:
-    """Of the test sets that the comparison shows."""
+    """How the test sets differ that the comparison shows."""
     wanted = comparison.tests or sorted({*a.tests, *b.tests})
     return differences(
         {f"tests.{name}": a.tests.get(name) for name in wanted}, {f"tests.{name}": b.tests.get(name) for name in wanted}
@@ -109,10 +113,10 @@ def _other_tests(comparison: Comparison, a: Member, b: Member) -> list[str]:
 
 
 def _unlike(a: Member, b: Member, *, apart: tuple[str, ...]) -> list[str]:
-    def of(one: Member) -> dict:
-        return {key: value for key, value in one.settings.items() if key not in apart}
+    def settings(arm: Member) -> dict[str, Any]:
+        return {key: value for key, value in arm.settings.items() if key not in apart}
 
-    lines = differences(of(a), of(b))
+    lines = differences(settings(a), settings(b))
     if a.seeds != b.seeds:
         lines.append(f"seeds: {a.seeds} -> {b.seeds}")
     return lines

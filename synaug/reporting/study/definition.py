@@ -1,7 +1,9 @@
-"""The study's file: a list of runs and arms in a configuration, and what is to be compared. Several files together are one study."""
+"""The study's file: runs and arms of a base configuration, and what is to be compared. Several files are one study."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from synaug.config.settings import FrozenModel
 from synaug.config.suggest import did_you_mean, explain
 from synaug.errors import UsageError
 from synaug.evaluation.statistics import REAL_KINDS
-from synaug.reporting.study.reference import split_arm_ref
+from synaug.reporting.study.outcome import split_arm_ref
 from synaug.run.job import check_name
 from synaug.run.plan import active_arms
 
@@ -57,6 +59,14 @@ class StudyFile(FrozenModel):
 
 
 @dataclass(frozen=True)
+class Base:
+    """The configuration that a run starts from: its text, and the folder that its paths are relative to."""
+
+    text: str
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Study:
     """One or several files together."""
 
@@ -74,33 +84,36 @@ class Study:
 
 
 def load_study(files: list[Path]) -> Study:
-    """Runs of one name in several files are one run: their arms together. Raises UsageError for what cannot be meant."""
+    """Read the files of a study. Runs of one name in several files are one run, with their arms together.
+
+    Raises UsageError for what cannot be meant.
+    """
     if not files:
         raise UsageError("no study file is given; docs/study/headline.yaml is one")
     if twice := next((file for file in files if files.count(file) > 1), None):
         raise UsageError(f"{twice} is given twice; once is enough")
     parts = [_read(file) for file in files]
     changes: dict[str, dict] = {}
-    bases: dict[str, tuple[str, Path]] = {}
+    bases: dict[str, Base] = {}
     for file, part in zip(files, parts, strict=True):
-        for run, own in part.runs.items():
+        for run, of_run in part.runs.items():
             check_name(run, f"{file}: run")
             base = _base(file, part.base)
             if bases.setdefault(run, base) != base:
                 raise UsageError(f"{file}: run {run} has another base than in an earlier file; give it another name")
-            if run in changes and (changed := differences(apart_from_arms(changes[run]), apart_from_arms(own))):
-                told = "; ".join(changed)
+            if run in changes and (lines := differences(apart_from_arms(changes[run]), apart_from_arms(of_run))):
                 raise UsageError(
-                    f"{file}: runs.{run} is another than in an earlier file: {told}; only `arms` may differ; or rename it"
+                    f"{file}: runs.{run} is another than in an earlier file: {'; '.join(lines)}; "
+                    "only `arms` may differ; or rename it"
                 )
-            changes[run] = _joined(changes.get(run, {}), own, f"{file}: runs.{run}")
+            changes[run] = _joined(changes.get(run, {}), of_run, f"{file}: runs.{run}")
     configs = {}
-    for run, (text, folder) in bases.items():
-        base = read_yaml(text, "base")
-        if not isinstance(base, dict):
+    for run, base in bases.items():
+        sections = read_yaml(base.text, "base")
+        if not isinstance(sections, dict):
             raise UsageError(f"the base of run {run} holds no mapping of sections; `synaug config` lists the fields")
-        whole = merged(base, changes[run])
-        configs[run] = parse_config(yaml.safe_dump(whole, sort_keys=False), folder=folder, name=f"run {run}")
+        text = yaml.safe_dump(merged(sections, changes[run]), sort_keys=False)
+        configs[run] = parse_config(text, folder=base.folder, name=f"run {run}")
     study = Study(files, parts, configs)
     _check_names(study)
     return study
@@ -121,34 +134,33 @@ def _read(file: Path) -> StudyFile:
 
 
 def _keys_there(path: str) -> str:
-    """After an unknown key of a study's file: the nearest one, or all that there are."""
+    """What a message adds after an unknown key of a study's file: the nearest one, or all that there are."""
     above, dot, key = path.rpartition(".")
     known = list((Comparison if above else StudyFile).model_fields)
     hint = did_you_mean(key, known, cutoff=0.75, inside=above + dot)
     return hint or f"; a {'comparison' if above else 'study'} has {', '.join(known)}"
 
 
-def _base(file: Path, base: str) -> tuple[str, Path]:
-    from importlib import resources
-
+def _base(file: Path, base: str) -> Base:
     if base in PRESETS:
-        return (resources.files("synaug.config") / "presets" / f"{base}.yaml").read_text(), file.parent
+        return Base((resources.files("synaug.config") / "presets" / f"{base}.yaml").read_text(), file.parent)
     path = file.parent / base
     if not path.is_file():
         raise UsageError(
             f"{file}: base: there is no {str(path)!r}; give a file beside the study, or a preset: {', '.join(PRESETS)}"
         )
-    return path.read_text(), path.parent
+    return Base(path.read_text(), path.parent)
 
 
-def apart_from_arms(changes: dict) -> dict:
+def apart_from_arms(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave the arms out of a run's changes."""
     return {key: value for key, value in changes.items() if key != "arms"}
 
 
-def _joined(earlier: dict, own: dict, where: str) -> dict:
+def _joined(earlier: dict[str, Any], later: dict[str, Any], where: str) -> dict[str, Any]:
     """Both together; what both say must be the same."""
     together = dict(earlier)
-    for key, value in own.items():
+    for key, value in later.items():
         before = together.get(key)
         if isinstance(before, dict) and isinstance(value, dict):
             together[key] = _joined(before, value, f"{where}.{key}")
@@ -182,9 +194,8 @@ def _check_names(study: Study) -> None:
         for test in comparison.tests or ():
             for run in {split_arm_ref(reference)[0] for reference in comparison.references}:
                 if test not in study.configs[run].tests:
-                    raise UsageError(
-                        f"comparison {name}: run {run} has no test {test!r}; it has {', '.join(study.configs[run].tests)}"
-                    )
+                    tests = ", ".join(study.configs[run].tests)
+                    raise UsageError(f"comparison {name}: run {run} has no test {test!r}; it has {tests}")
     for run in study.diagnose:
         if run not in study.configs:
             raise UsageError(f"diagnose: {run!r} is no run of the study; runs: {', '.join(study.configs)}")

@@ -1,8 +1,14 @@
-"""What a study found: docs/study/NAME.json, from which its tables, figures and page are drawn."""
+"""What a study found: docs/study/outcome.json, from which its tables, figures and page are drawn."""
 
 from pydantic import Field
 
 from synaug.config.settings import FrozenModel
+
+
+def split_arm_ref(reference: str) -> tuple[str, str]:
+    """Split RUN/ARM, as a study's files and its outcome name an arm; the arm is empty where there is none."""
+    run, _, arm = reference.partition("/")
+    return run, arm
 
 
 class Interval(FrozenModel):
@@ -16,7 +22,7 @@ class Interval(FrozenModel):
 
     @property
     def low(self) -> float | None:
-        """Of the bootstrap interval, which is the one that is printed and drawn."""
+        """The bootstrap interval's, which is the one that is printed and drawn."""
         return self.bootstrap and self.bootstrap[0]
 
     @property
@@ -26,7 +32,7 @@ class Interval(FrozenModel):
     @property
     def shown(self) -> bool:
         """Whether both intervals exclude 0."""
-        return all(one is not None and (one[0] > 0 or one[1] < 0) for one in (self.bootstrap, self.t))
+        return all(ends is not None and (ends[0] > 0 or ends[1] < 0) for ends in (self.bootstrap, self.t))
 
 
 class Gain(Interval):
@@ -71,7 +77,7 @@ class Table(FrozenModel):
     differences: list[Difference]
 
 
-class RunFacts(FrozenModel):
+class RunOutcome(FrozenModel):
     digest: str
     real_images: int
     synthetic_images: int
@@ -80,7 +86,7 @@ class RunFacts(FrozenModel):
 
 
 class StudyOutcome(FrozenModel):
-    """seconds in RunFacts are of work; `hours` is their sum."""
+    """All that is drawn of a study; `hours` is the sum of its runs' seconds of work."""
 
     titles: list[str] = Field(description="Of the study's files")
     texts: list[str]
@@ -88,6 +94,6 @@ class StudyOutcome(FrozenModel):
     machine: str
     versions: dict[str, str]
     hours: float
-    runs: dict[str, RunFacts]
+    runs: dict[str, RunOutcome]
     tables: list[Table]
     diagnostics: dict[str, dict] = Field({}, description="Run -> what `synaug diagnose` wrote, by name")

@@ -1,39 +1,78 @@
-"""What `synaug preview` measures and writes to timing/preview/, with as many processes side by side as the run will have."""
+"""What `synaug preview` measures and writes to timing/preview/, with as many processes at once as the run will have."""
 
 import json
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from statistics import mean
+from typing import Any
+
+import torch
 
 from synaug.config import arms
 from synaug.data import layout
 from synaug.prompts.schema import ClassPrompts
-from synaug.run.job import Job, open_job
+from synaug.run.job import Job, Progress, open_job
 from synaug.run.plan import active_arms
 from synaug.run.progress import LineReporter
 from synaug.run.rates import Pace, prompts_digest, shape
-from synaug.runner.log_tail import reported
+from synaug.runner.log_tail import beat_on_report
+from synaug.runner.preview.images import make_images
 from synaug.runner.preview.overlay_store import Overlay
-from synaug.runner.side_by_side import SideBySide
+from synaug.runner.preview.training import ArmPaces, time_arm
+from synaug.runner.worker_pool import WorkerCrew
+from synaug.stages import prompts
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """The share of a process of a preview's classes and images, as it is sent there."""
+
+    store_url: str
+    run: str
+    overrides: list[str]
+    class_shards: list[list[str]]
+    shard: int
+    images: int
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What a process measured, and the prompts files of its classes. prompts_timing: None where it made none."""
+
+    timing: dict[str, Any]
+    prompts_timing: dict[str, Any] | None
+    prompts: list[ClassPrompts]
+
+
+@dataclass(frozen=True)
+class ArmTask:
+    """An arm to be timed, as it is sent to a process."""
+
+    store_url: str
+    run: str
+    overrides: list[str]
+    arm: str
 
 
 class PreviewBenchmark:
     """Of one run, in the processes of a crew."""
 
-    def __init__(self, job: Job, overrides: list[str], crew: SideBySide):
+    def __init__(self, job: Job, overrides: list[str], crew: WorkerCrew):
         self.job, self.overrides, self.pool = job, overrides, job.config.compute.pool or job.plan.pool
         self.crew, self.count = crew, crew.count
-        self.report = reported(LineReporter(every=5))
+        self.report = beat_on_report(LineReporter(every=5))
 
-    def deal(self, classes: list[str], images: int) -> tuple[list[list[str]], list[int]]:
-        """Class shards and images of each process: no more at once than the run has shards, or the preview classes."""
+    def distribute(self, classes: list[str], images: int) -> list[ShardTask]:
+        """Distribute classes and images over processes: no more than the run has shards, or the preview classes."""
         busy = max(1, min(self.count, len(self.job.plan.class_shards), len(classes), images))
-        return [classes[n::busy] for n in range(busy)], [len(range(n, images, busy)) for n in range(busy)]
+        shards = [classes[n::busy] for n in range(busy)]
+        url, run = self.job.store.url, self.job.run
+        return [ShardTask(url, run, self.overrides, shards, n, len(range(n, images, busy))) for n in range(busy)]
 
-    def images(self, dealt: list[list[str]], counts: list[int]) -> tuple[dict, list[ClassPrompts]]:
-        """Prompts and images of every shard, and their timing, written."""
-        where = (self.job.store.url, self.job.run, self.overrides, dealt)
-        done = self.crew.run(shard, [(*where, n, count) for n, count in enumerate(counts)], self.report)
-        timings = [timing for timing, _, _ in done]
+    def measure_images(self, tasks: list[ShardTask]) -> tuple[dict[str, Any], list[ClassPrompts]]:
+        """Make prompts and images of every shard; writes their timing and returns it, with the prompts files."""
+        results: list[ShardResult] = self.crew.map(measure_shard, tasks, self.report)
+        timings = [result.timing for result in results]
         whole = timings[0] | {
             name: round(mean(timing[name] for timing in timings), 3)
             for name in ("rate", "seconds", "load_seconds", "warm_up_seconds")
@@ -48,77 +87,76 @@ class PreviewBenchmark:
                 "device": device,
                 "name": whole["device"],
                 "workers": self.count,
-                "shards": len(dealt),
+                "shards": len(tasks),
                 "start": round(self.crew.start, 3),
                 "images_load": whole["load_seconds"],
             },
         )
-        made = [prompts for _, prompts, _ in done if prompts]
-        if made:  # none where the run has its prompts files already
-            load, classes = mean(one["phases"]["load"] for one in made), sum(one["classes"] for one in made)
-            each = sum(one["seconds"] - one["phases"]["load"] for one in made) / classes
+        timings = [result.prompts_timing for result in results if result.prompts_timing]
+        if timings:  # none where the run has its prompts files already
+            load = mean(timing["phases"]["load"] for timing in timings)
+            classes = sum(timing["classes"] for timing in timings)
+            each = sum(timing["seconds"] - timing["phases"]["load"] for timing in timings) / classes
             of = prompts_digest(self.job.config, self.job.plan, self.pool)
             self.put("prompts", {"of": of, "pace": asdict(Pace(load, each)), "classes": classes})
-        files = {one.class_id: one for _, _, some in done for one in some}
+        files = {file.class_id: file for result in results for file in result.prompts}
         return whole, [files[class_id] for class_id in self.job.plan.real_counts if class_id in files]
 
-    def trainings(self):
-        """A line for each different shape of arm, as it is measured; all of them written at the end."""
+    def measure_trainings(self) -> Iterator[str]:
+        """Time each different shape of arm; yields a line of each as it is measured, and writes all at the end."""
         config, plan = self.job.config, self.job.plan
         names = active_arms(config)
         shapes: dict[str, str] = {}
         for name in names:
             shapes.setdefault(shape(config, plan, arms.resolve_arm(config, name), self.pool), name)
-        found, busy = {}, min(self.count, len(names) * len(config.seeds))
+        measured: dict[str, dict[str, Any]] = {}
+        busy = min(self.count, len(names) * len(config.seeds))
         for digest, name in shapes.items():
-            done = self.crew.run(
-                training, [(self.job.store.url, self.job.run, self.overrides, name)] * busy, self.report
-            )
-            if None in done:
+            task = ArmTask(self.job.store.url, self.job.run, self.overrides, name)
+            results: list[ArmPaces | None] = self.crew.map(measure_arm, [task] * busy, self.report)
+            paces = [result for result in results if result]
+            if len(paces) < busy:
                 yield f"{name}: unmeasured, its batch of images is too large for one device"
                 continue
-            found[digest] = {"arm": name} | {
-                stage: _mean([one[stage] for one in done]) for stage in ("train", "evaluate")
-            }
-            known = found[digest]["evaluate"]
-            evaluated = (
-                f"{known['each']:.3g} s an evaluation" if known else "evaluation unmeasured: a test set is not imported"
-            )
-            yield f"{name}: {1 / found[digest]['train']['each']:.3g} steps/s, {evaluated}, {busy} side by side"
-        self.put("train", found)
+            train = _mean([each.train for each in paces])
+            evaluations = [each.evaluate for each in paces if each.evaluate]
+            evaluate = _mean(evaluations) if len(evaluations) == busy else None
+            measured[digest] = {"arm": name, "train": asdict(train), "evaluate": evaluate and asdict(evaluate)}
+            evaluated = "evaluation unmeasured: a test set is not imported"
+            if evaluate:
+                evaluated = f"{evaluate.each:.3g} s an evaluation"
+            yield f"{name}: {1 / train.each:.3g} steps/s, {evaluated}, {busy} side by side"
+        self.put("train", measured)
 
-    def put(self, name: str, value: dict) -> None:
+    def put(self, name: str, value: dict[str, Any]) -> None:
+        """Write one of the files that plan reads its rates from."""
         self.job.store.put(layout.timing(self.job.run, "preview", name), (json.dumps(value, indent=1) + "\n").encode())
 
 
-def _mean(paces: list[dict | None]) -> dict | None:
-    return None if None in paces else {name: mean(pace[name] for pace in paces) for name in paces[0]}
+def _mean(paces: list[Pace]) -> Pace:
+    return Pace(*(mean(getattr(pace, name) for pace in paces) for name in ("load", "each", "cold")))
 
 
-def shard(argument: tuple, report) -> tuple[dict, dict | None, list[ClassPrompts]]:
-    """Of one process: timing of its images, of its prompts where it made any, and its prompts files."""
-    from synaug.runner.preview.images import trial
-    from synaug.stages import prompts
-
-    url, run, overrides, dealt, n, images = argument
-    job = open_job(url, run, overrides=overrides, report=report)
-    job = replace(job, store=Overlay(job.store, run), plan=job.plan.model_copy(update={"class_shards": dealt}), shard=n)
+def measure_shard(task: ShardTask, report: Callable[[Progress], None]) -> ShardResult:
+    """Make the prompts and images of one process of a preview, over an `Overlay` of the store."""
+    job = open_job(task.store_url, task.run, overrides=task.overrides, report=report)
+    plan = job.plan.model_copy(update={"class_shards": task.class_shards})
+    job = replace(job, store=Overlay(job.store, task.run), plan=plan, shard=task.shard)
     prompts.run(job)
-    key = layout.preview(run, layout.timing(run, "prompts", f"{n:03d}").removeprefix(layout.run_folder(run)))
-    written = job.store.exists(key)
-    result = trial(job, images)
-    return result.timing, json.loads(job.store.get(key)) if written else None, result.prompts
+    timing = layout.timing(task.run, "prompts", f"{task.shard:03d}")
+    key = layout.preview(task.run, timing.removeprefix(layout.run_folder(task.run)))
+    prompts_timing = json.loads(job.store.get(key)) if job.store.exists(key) else None
+    previewed = make_images(job, task.shard, task.images)
+    return ShardResult(previewed.timing, prompts_timing, previewed.prompts)
 
 
-def training(argument: tuple, report) -> dict | None:
-    """None where the arm's whole batch, which a training may spread over several devices, is too large for this one."""
-    import torch
+def measure_arm(task: ArmTask, report: Callable[[Progress], None]) -> ArmPaces | None:
+    """Time an arm in this process.
 
-    from synaug.runner.preview.training import trial
-
-    url, run, overrides, arm = argument
-    job = open_job(url, run, overrides=overrides, report=report)
+    None where its whole batch, which a training may spread over several devices, is too large for this one.
+    """
+    job = open_job(task.store_url, task.run, overrides=task.overrides, report=report)
     try:
-        return trial(job, arms.resolve_arm(job.config, arm))
+        return time_arm(job, arms.resolve_arm(job.config, task.arm))
     except torch.OutOfMemoryError:
         return None

@@ -1,4 +1,4 @@
-"""A store whose run is read as it is and written beside itself, under preview/: stages work on it without leaving a trace in the run."""
+"""A store whose run is read as it is and written beside itself, under preview/: stages leave no trace in the run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +8,10 @@ from synaug.data.store import Store
 
 
 class Overlay:
-    """Keys of the run are written to runs/{run}/preview/ and read from there first; every other key is the store's, read only.
+    """A `Store` over another one.
 
-    The run's own parts are not seen: a part that exists is not made again.
+    Keys of the run are written to runs/{run}/preview/ and read from there first; every other key is the store's, read
+    only. The run's own parts are not seen: a part that exists would not be made again.
     """
 
     def __init__(self, store: Store, run: str):

@@ -1,6 +1,7 @@
-"""A few optimizer steps of an arm and a few test images, timed: nothing is kept of them, no checkpoint and no accuracy."""
+"""A few optimizer steps of an arm and a few test images, timed: nothing is kept, no checkpoint and no accuracy."""
 
 import time
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -13,6 +14,7 @@ from synaug.data.seeding import derive
 from synaug.data.splits import split_pool
 from synaug.evaluation import accuracy
 from synaug.run.job import Job
+from synaug.run.rates import Pace
 from synaug.training import model
 from synaug.training.distributed import Ranks
 from synaug.training.loader import Loader, Source
@@ -24,40 +26,48 @@ FEWEST = 10
 TEST_BATCHES = 2  # of a test set that are timed
 
 
-def trial(job: Job, recipe: ResolvedArm) -> dict[str, dict | None]:
-    """The Pace of a step, and of a model's evaluation, as rates.Pace takes them. Real images stand in for the synthetic ones."""
+@dataclass(frozen=True)
+class ArmPaces:
+    """How long an arm's steps and the evaluation of a model take; None: unmeasured, a test set is not imported."""
+
+    train: Pace
+    evaluate: Pace | None
+
+
+def time_arm(job: Job, arm: ResolvedArm) -> ArmPaces:
+    """Time an arm's steps, with real images in place of the synthetic ones, and the evaluation of its model."""
     torch.set_num_threads(job.config.threads)
     torch.set_flush_denormal(True)  # as the train stage
     try:
         device = find_device(job.config.compute.device)
-        steps, network = _steps(job, recipe, Ranks(0, 1, device))
+        steps, network = _time_steps(job, arm, Ranks(0, 1, device))
     finally:
         torch.set_flush_denormal(False)
-    return {"train": steps, "evaluate": _evaluation(job, recipe, network.eval(), device)}
+    return ArmPaces(steps, _time_evaluation(job, arm, network.eval(), device))
 
 
-def _steps(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[dict, torch.nn.Module]:
+def _time_steps(job: Job, arm: ResolvedArm, ranks: Ranks) -> tuple[Pace, torch.nn.Module]:
     begun = time.perf_counter()
     real = pools.real_pool(job.store, job.config, job.plan.classes)
-    counts = {"real": recipe.n_real} | ({"synthetic": recipe.n_synthetic} if recipe.n_synthetic else {})
-    made = [
+    counts = {"real": arm.n_real} | ({"synthetic": arm.n_synthetic} if arm.n_synthetic else {})
+    sources = [
         Source(
             name,
             real,
             job.store,
             n=n,
             seed=0,
-            window=recipe.window,
-            settings=recipe.settings,
+            window=arm.window,
+            settings=arm.settings,
         )
         for name, n in counts.items()
     ]
-    loader = Loader(made, recipe.settings, threads=job.config.compute.loader_threads)
+    loader = Loader(sources, arm.settings, threads=job.config.compute.loader_threads)
     torch.manual_seed(derive("init", 0))
-    network = model.for_arm(model.create(recipe.settings, len(job.plan.classes)), kind=recipe.kind, name=recipe.name)
-    trainer = Trainer(network, recipe, ranks, seed=0, classes=len(job.plan.classes), counts=loader.counts())
+    network = model.for_arm(model.create(arm.settings, len(job.plan.classes)), kind=arm.kind, name=arm.name)
+    trainer = Trainer(network, arm, ranks, seed=0, classes=len(job.plan.classes), counts=loader.counts())
     trainer.connect()
-    batches, done, loaded, warm = loader.batches(0, recipe.steps), 0, 0.0, 0.0
+    batches, done, loaded, warm = loader.batches(0, arm.steps), 0, 0.0, 0.0
     for batch in batches:
         trainer.step(batch, done)
         telemetry.progress()
@@ -67,12 +77,11 @@ def _steps(job: Job, recipe: ResolvedArm, ranks: Ranks) -> tuple[dict, torch.nn.
             loaded, warm = (now if done == 1 else loaded), (now if done <= WARM_UP else warm)
             if done >= WARM_UP + FEWEST and now - warm >= SECONDS:
                 break
-    timed, begin = (
-        (done - WARM_UP, warm) if done > WARM_UP else (done, begun)
-    )  # a training of a few steps is all warm-up
+    # a training of a few steps is all warm-up
+    timed, begin = (done - WARM_UP, warm) if done > WARM_UP else (done, begun)
     each = (_now(ranks.device) - begin) / timed
     batches.close()
-    return {"load": max(0.0, (loaded or begun) - begun - each), "each": each, "cold": 0.0}, trainer.final
+    return Pace(load=max(0.0, (loaded or begun) - begun - each), each=each), trainer.final
 
 
 def _now(device: torch.device) -> float:
@@ -82,9 +91,9 @@ def _now(device: torch.device) -> float:
 
 
 @torch.inference_mode()
-def _evaluation(job: Job, recipe: ResolvedArm, network: torch.nn.Module, device: torch.device) -> dict | None:
-    """each: of all test sets; cold: of decoding them, once a process where they are kept. None while a set is not imported."""
-    settings, classes, splits = recipe.settings, job.plan.classes, {test.split for test in job.config.tests.values()}
+def _time_evaluation(job: Job, arm: ResolvedArm, network: torch.nn.Module, device: torch.device) -> Pace | None:
+    """each: of all test sets; cold: of decoding them, once a process where they are kept."""
+    settings, classes, splits = arm.settings, job.plan.classes, {test.split for test in job.config.tests.values()}
     if not all(job.store.exists(layout.real_split(split)) for split in splits):
         return None
     decoding = passing = 0.0
@@ -103,4 +112,4 @@ def _evaluation(job: Job, recipe: ResolvedArm, network: torch.nn.Module, device:
         total += images
         telemetry.progress()
     kept = accuracy.decoded_bytes(total, settings) <= accuracy.KEPT_BYTES
-    return {"load": 0.0, "each": passing + (0.0 if kept else decoding), "cold": decoding if kept else 0.0}
+    return Pace(load=0.0, each=passing + (0.0 if kept else decoding), cold=decoding if kept else 0.0)

@@ -2,7 +2,8 @@ import pytest
 import torch
 from PIL import Image
 
-from synaug.backends.clip import OpenCLIP, open_clip_model, resolve
+from synaug.backends.clip import OpenCLIP, open_clip_model
+from synaug.backends.resolve import resolve_clip
 from synaug.config import Config
 from synaug.errors import ModelError
 from synaug.run.plan import ModelInfo
@@ -54,17 +55,17 @@ def test_the_embedded_clip_knows_its_texts():
 
 
 def test_the_embedded_clip_is_resolved_by_its_weights():
-    assert resolve(config()).revision.startswith("sha256:")
+    assert resolve_clip(config()).revision.startswith("sha256:")
 
 
 def test_an_unknown_model_is_refused_with_a_near_name():
-    with pytest.raises(ModelError, match="did you mean 'ViT-B-32'"):
-        resolve(config(model="ViT-B-33", pretrained="openai"))
+    with pytest.raises(ModelError, match=r"did you mean ViT-B-32\?"):
+        resolve_clip(config(model="ViT-B-33", pretrained="openai"))
 
 
 def test_unknown_weights_are_refused_with_those_there_are():
     with pytest.raises(ModelError, match=r"has no weights 'nobody'.*openai"):
-        resolve(config(model="ViT-B-32", pretrained="nobody"))
+        resolve_clip(config(model="ViT-B-32", pretrained="nobody"))
 
 
 def test_weights_of_the_hub_are_those_of_the_pinned_commit(tmp_path, tiny, monkeypatch):
@@ -86,7 +87,7 @@ def test_weights_of_the_hub_are_those_of_the_pinned_commit(tmp_path, tiny, monke
         pretrained._PRETRAINED, "synaug-tiny", {"ours": {"hf_hub": "nobody/tiny/", "mean": (0.1, 0.2, 0.3)}}
     )
     settings = config(model="synaug-tiny", pretrained="ours", revision=commits[0])
-    assert resolve(settings).revision == commits[0]
+    assert resolve_clip(settings).revision == commits[0]
     loaded = open_clip_model(settings)
     assert all(bool((tensor == 0).all()) for tensor in loaded.model.state_dict().values())
     assert tuple(loaded.transform.transforms[-1].mean) == (0.1, 0.2, 0.3)

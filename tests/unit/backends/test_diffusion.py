@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from synaug.backends.diffusion import open_diffusion, resolve
+from synaug.backends.diffusion import open_diffusion
+from synaug.backends.resolve import resolve_diffusion
 from synaug.config import Config
 from synaug.config.images import Images
 from synaug.errors import ModelError, UsageError
@@ -76,7 +77,7 @@ def test_the_profile_sets_the_scheduler(model):
 
 def test_prompts_beyond_77_tokens_are_counted_as_truncated(model):
     long = "a photo of a cat " * 30
-    assert model.truncated([*PROMPTS, long]) == {long}
+    assert model.find_truncated([*PROMPTS, long]) == {long}
 
 
 def test_guidance_and_a_negative_prompt_change_the_picture(folders):
@@ -126,11 +127,11 @@ def test_a_folder_without_a_pipeline_is_a_model_error(tmp_path):
 
 
 def test_resolve_names_a_folder_by_its_contents(folders, tmp_path):
-    info = resolve(config("sd15", folders))
-    assert info.role == "diffusion" and info.revision == resolve(config("sd15", folders)).revision
-    assert info.revision != resolve(config("sdxl", folders)).revision
+    info = resolve_diffusion(config("sd15", folders))
+    assert info.role == "diffusion" and info.revision == resolve_diffusion(config("sd15", folders)).revision
+    assert info.revision != resolve_diffusion(config("sdxl", folders)).revision
 
 
 def test_resolve_refuses_an_ignored_setting(folders):
     with pytest.raises(UsageError, match="negative_prompt"):
-        resolve(config("sdxl-turbo", folders, negative_prompt="blurry"))
+        resolve_diffusion(config("sdxl-turbo", folders, negative_prompt="blurry"))

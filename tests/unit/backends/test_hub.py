@@ -9,7 +9,7 @@ from synaug.errors import ModelError, TransientError
 
 @pytest.fixture
 def answering(monkeypatch):
-    """answering(status, ...): a hub that answers with these in turn, the last one from then on. Returns what was asked."""
+    """answering(status, ...): a hub that answers with these in turn, then with the last one. Returns what was asked."""
     servers = []
 
     def start(*statuses: int) -> list[str]:
@@ -49,34 +49,34 @@ def test_a_hub_that_is_out_of_reach_is_transient(answering):
     with pytest.raises(
         TransientError, match=r"hub stays out of reach .*nobody/nothing at 'v1'.*run again.*images.model"
     ):
-        hub.resolve("nobody/nothing", "v1", role="diffusion")
+        hub.find_model("nobody/nothing", "v1", role="diffusion")
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_hub_is_asked_again_and_then_transient(answering, status):
     asked = answering(status)
     with pytest.raises(TransientError, match="hub stays out of reach"):
-        hub.resolve("nobody/nothing", None, role="llm")
+        hub.find_model("nobody/nothing", None, role="llm")
     assert len(asked) == 3
 
 
 def test_a_hub_that_was_busy_for_a_moment_is_believed(answering):
     answering(503, 429, 200)
-    assert hub.resolve("nobody/nothing", None, role="llm") == ("0123", "not stated")
+    assert hub.find_model("nobody/nothing", None, role="llm") == ("0123", "not stated")
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_token_is_a_matter_of_credentials(answering, status):
     asked = answering(status)
     with pytest.raises(ModelError, match=r"no right to it: nobody/nothing; set HF_TOKEN"):
-        hub.resolve("nobody/nothing", None, role="llm")
+        hub.find_model("nobody/nothing", None, role="llm")
     assert len(asked) == 1
 
 
 def test_a_model_that_the_hub_does_not_have_is_refused(answering):
     answering(404)
     with pytest.raises(ModelError, match=r"no such model or revision on the hub: nobody/nothing"):
-        hub.resolve("nobody/nothing", None, role="llm")
+        hub.find_model("nobody/nothing", None, role="llm")
 
 
 def test_a_hub_that_fails_while_weights_are_loaded_is_transient(answering):
@@ -116,11 +116,11 @@ def read_only(monkeypatch, folder):
 
 def test_a_cache_that_cannot_be_written_decides_before_the_hub(answering, cache, monkeypatch):
     asked = answering(200)
-    assert hub.resolve("nobody/nothing", None, role="llm") == ("0123", "not stated")
+    assert hub.find_model("nobody/nothing", None, role="llm") == ("0123", "not stated")
     read_only(monkeypatch, cache)
     del asked[:]
     for revision in (None, "main", COMMIT):
-        assert hub.resolve("nobody/nothing", revision, role="llm") == (COMMIT, "mit")
+        assert hub.find_model("nobody/nothing", revision, role="llm") == (COMMIT, "mit")
     assert asked == []
 
 
@@ -128,23 +128,23 @@ def test_a_cache_that_cannot_be_written_decides_before_the_hub(answering, cache,
 def test_what_such_a_cache_does_not_hold_is_asked_of_the_hub(answering, cache, monkeypatch, name, revision):
     answering(200)
     read_only(monkeypatch, cache)
-    assert hub.resolve(name, revision, role="llm")[0] == "0123"
+    assert hub.find_model(name, revision, role="llm")[0] == "0123"
 
 
 def test_offline_mode_asks_nobody(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="not in the local cache"):
-        hub.resolve("nobody/nothing", None, role="llm")
+        hub.find_model("nobody/nothing", None, role="llm")
 
 
 def test_what_is_no_name_at_all_is_refused():
     with pytest.raises(ModelError, match="neither a folder nor a hub name"):
-        hub.resolve("no such/folder/here", None, role="llm")
+        hub.find_model("no such/folder/here", None, role="llm")
 
 
 def test_a_folder_is_known_by_its_contents(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    before = hub.resolve(str(tmp_path), None, role="llm")
-    assert before == hub.resolve(str(tmp_path), None, role="llm")
+    before = hub.find_model(str(tmp_path), None, role="llm")
+    assert before == hub.find_model(str(tmp_path), None, role="llm")
     (tmp_path / "config.json").write_text('{"a": 1}')
-    assert before != hub.resolve(str(tmp_path), None, role="llm")
+    assert before != hub.find_model(str(tmp_path), None, role="llm")

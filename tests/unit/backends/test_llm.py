@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from synaug.backends.llm import open_llm, resolve
+from synaug.backends.llm import open_llm
+from synaug.backends.resolve import resolve_llm
 from synaug.config import Config
 from synaug.errors import ModelError
 
@@ -89,7 +90,7 @@ def test_a_small_model_is_known_as_one(llm):
 
 
 def test_a_folder_is_resolved_by_its_contents(folder):
-    assert resolve(config(folder)).revision.startswith("sha256:")
+    assert resolve_llm(config(folder)).revision.startswith("sha256:")
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

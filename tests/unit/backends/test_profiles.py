@@ -1,20 +1,20 @@
 import pytest
 
-from synaug.backends.profiles import PROFILES, sampling
+from synaug.backends.profiles import PROFILES, resolve_sampling
 from synaug.config.images import Images
 from synaug.errors import UsageError
 
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_the_defaults_of_every_profile_are_accepted(name):
-    chosen = sampling(Images(profile=name))
+    chosen = resolve_sampling(Images(profile=name))
     assert (chosen.width, chosen.num_inference_steps) == (PROFILES[name].native_size, PROFILES[name].steps)
     assert chosen.guidance_scale == chosen.guidance_scale_diversified == PROFILES[name].guidance_scale
 
 
 def test_sd15_is_guided_by_two_and_turbo_not_at_all():
-    assert sampling(Images(profile="sd15")).guidance_scale == 2.0
-    assert sampling(Images(profile="sdxl-turbo")).guidance_scale == 0.0
+    assert resolve_sampling(Images(profile="sd15")).guidance_scale == 2.0
+    assert resolve_sampling(Images(profile="sdxl-turbo")).guidance_scale == 0.0
 
 
 def test_only_restricted_licences_ask():
@@ -23,8 +23,8 @@ def test_only_restricted_licences_ask():
 
 def test_the_guidance_of_diversified_prompts_follows_unless_given():
     both, apart = (
-        sampling(Images(profile="sd15", guidance_scale=3.0)),
-        sampling(Images(profile="sd15", guidance_scale_diversified=4.0)),
+        resolve_sampling(Images(profile="sd15", guidance_scale=3.0)),
+        resolve_sampling(Images(profile="sd15", guidance_scale_diversified=4.0)),
     )
     assert (both.guidance_of("plain"), both.guidance_of("cd")) == (3.0, 3.0)
     assert (apart.guidance_of("plain"), apart.guidance_of("sd")) == (2.0, 4.0)
@@ -49,11 +49,11 @@ def test_the_guidance_of_diversified_prompts_follows_unless_given():
 )
 def test_a_setting_that_the_profile_would_ignore_is_refused(settings, named):
     with pytest.raises(UsageError, match=named.replace("(", "\\(")):
-        sampling(Images(**settings))
+        resolve_sampling(Images(**settings))
 
 
 def test_no_guidance_asked_of_turbo_is_no_mistake():
-    assert sampling(Images(profile="sdxl-turbo", guidance_scale=0.0)).guidance_scale == 0.0
+    assert resolve_sampling(Images(profile="sdxl-turbo", guidance_scale=0.0)).guidance_scale == 0.0
 
 
 def test_the_embedded_profile_takes_other_weights_from_a_folder_that_holds_them(tmp_path):
@@ -61,10 +61,10 @@ def test_the_embedded_profile_takes_other_weights_from_a_folder_that_holds_them(
     with pytest.raises(
         UsageError, match=r"images\.model=.* is no folder of generator weights \(unet/, scheduler/\)"
     ) as caught:
-        sampling(Images(profile="embedded", model=str(folder)))
+        resolve_sampling(Images(profile="embedded", model=str(folder)))
     assert "\n" not in str(caught.value)
     (folder / "unet").mkdir(parents=True)
     (folder / "unet" / "config.json").write_text("{}")
-    assert sampling(Images(profile="embedded", model=str(folder))).folder == folder
-    assert sampling(Images(profile="embedded")).folder == PROFILES["embedded"].folder
-    assert sampling(Images(profile="sd15", model="a/b")).folder is None
+    assert resolve_sampling(Images(profile="embedded", model=str(folder))).folder == folder
+    assert resolve_sampling(Images(profile="embedded")).folder == PROFILES["embedded"].folder
+    assert resolve_sampling(Images(profile="sd15", model="a/b")).folder is None

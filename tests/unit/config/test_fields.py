@@ -1,12 +1,18 @@
 """Every field is classified, documented, and in the reference."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from synaug.cli.config import markdown
+from synaug.config import Config
 from synaug.config.fields import fields, identity_values, kind_of
 from synaug.config.load import load_config
+from synaug.config.run import TestSet
+from synaug.config.training import Arm
 
 ROOT = Path(__file__).parents[3]
 IDENTITY_OUTSIDE_IMAGES_AND_PROMPTS = {
@@ -70,3 +76,30 @@ def test_identity_values_change_with_identity_only():
 
 def test_the_reference_is_fresh():
     assert (ROOT / "docs/configuration.md").read_text() == markdown(), "run `make docs`"
+
+
+def documented_defaults() -> dict[str, str]:
+    """The Default column of docs/configuration.md by field, as it is written there."""
+    lines = (ROOT / "docs/configuration.md").read_text().splitlines()
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if line.startswith("| `")]
+    return {cells[0].strip().strip("`"): cells[4].strip().strip("`").replace("\\|", "|") for cells in rows}
+
+
+def leaves(value: object, path: str) -> dict[str, object]:
+    """The plain values of a model, by dotted path."""
+    if not isinstance(value, BaseModel):
+        return {path: value}
+    parts = [leaves(getattr(value, name), f"{path}.{name}".lstrip(".")) for name in type(value).model_fields]
+    return {leaf: plain for part in parts for leaf, plain in part.items()}
+
+
+def test_the_references_defaults_are_the_values_of_a_new_configuration():
+    """Held against constructed models, not against what the reference is written from."""
+    expected = leaves(Config(), "") | leaves(Arm(kind="real"), "arms.NAME") | leaves(TestSet(split="val"), "tests.NAME")
+    del expected["arms"], expected["tests"]
+    documented = documented_defaults()
+    assert documented.keys() == expected.keys()
+    required = {path for path, text in documented.items() if text == "required"}
+    assert required == {"arms.NAME.kind", "tests.NAME.split"}
+    defaults = {path: json.loads(text) for path, text in documented.items() if path not in required}
+    assert {path: (default, expected[path]) for path, default in defaults.items() if default != expected[path]} == {}

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from synaug.backends.diffusion import open_diffusion, resolve
+from synaug.backends.diffusion import open_diffusion
+from synaug.backends.resolve import resolve_diffusion
 from synaug.config import Config
 from synaug.config.images import Images
+from synaug.embedded.generator import EmbeddedPipeline
 from synaug.errors import ModelError
 
 PROMPTS = [
@@ -18,9 +20,8 @@ PROMPTS = [
     "a line drawing of a t-shirt",
 ] * 2
 SEEDS = list(range(8))
-TOLERANCE = (
-    8 / 255
-)  # of one channel of a pixel; measured 2.3 at most, 0.11 in the mean, of 255: bfloat16 rounds by matrix shape
+# Of one channel of a pixel; measured 2.3 at most, 0.11 in the mean, of 255: bfloat16 rounds by matrix shape.
+TOLERANCE = 8 / 255
 ROOT = Path(__file__).parents[3]
 CONFIG = Config(images=Images(profile="embedded", num_inference_steps=6))
 
@@ -92,11 +93,9 @@ def test_another_process_gives_the_same_bits(model):
 
 
 def test_the_revision_follows_the_weights(model):
-    assert model.info == resolve(CONFIG) and model.info.revision.startswith("sha256:")
+    assert model.info == resolve_diffusion(CONFIG) and model.info.revision.startswith("sha256:")
 
 
 def test_missing_weights_are_a_model_error(tmp_path):
-    from synaug.embedded.generator import EmbeddedPipeline
-
-    with pytest.raises(ModelError, match="missing"):
+    with pytest.raises(ModelError, match=r"missing in .*python -m recipes\.generator --out"):
         EmbeddedPipeline.load(tmp_path)

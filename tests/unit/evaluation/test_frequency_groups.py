@@ -1,6 +1,7 @@
 import pytest
 
 from synaug.evaluation import frequency_groups
+from synaug.evaluation.frequency_groups import CountRange
 from synaug.run.results import Evaluation, Results, TestResult
 
 
@@ -13,10 +14,10 @@ def test_the_limits_of_the_field_hold_where_no_group_is_empty():
 def test_a_small_set_is_cut_into_thirds_by_real_count():
     counts = {"g": 1, "a": 50, "b": 32, "c": 20, "d": 13, "e": 5, "f": 3}
     assert frequency_groups.groups(counts) == {"many": ["a", "b"], "medium": ["c", "d", "e"], "few": ["g", "f"]}
-    assert frequency_groups.relative(counts) and frequency_groups.spans(counts) == {
-        "many": (32, 50),
-        "medium": (5, 20),
-        "few": (1, 3),
+    assert frequency_groups.relative(counts) and frequency_groups.count_ranges(counts) == {
+        "many": CountRange(32, 50),
+        "medium": CountRange(5, 20),
+        "few": CountRange(1, 3),
     }
 
 

@@ -99,9 +99,9 @@ def test_gain_is_against_a_real_arm_of_the_same_model():
 
 
 def test_class_gain_is_of_that_class():
-    found = Results([evaluation("real", "real", s, 0.7, a=0.6, b=0.8) for s in (0, 1)] + [
-        evaluation("mix", "naive", s, 0.8, a=0.9 + 0.01 * s, b=0.7) for s in (0, 1)
-    ])  # fmt: skip
+    real = [evaluation("real", "real", seed, 0.7, a=0.6, b=0.8) for seed in (0, 1)]
+    mix = [evaluation("mix", "naive", seed, 0.8, a=0.9 + 0.01 * seed, b=0.7) for seed in (0, 1)]
+    found = Results(real + mix)
     assert class_gain(found, "mix", "test", "a").mean == pytest.approx(0.305)
     assert class_gain(found, "mix", "test", "b").mean == pytest.approx(-0.1)
 

@@ -11,7 +11,7 @@ from synaug.data.manifest import Manifest
 from synaug.data.seeding import image_seed
 from synaug.data.store import open_store
 from synaug.errors import ModelError
-from synaug.generation.part import PartMaker, recipe
+from synaug.generation.part import PartMaker, request_part
 from tests.fakes import FakeCLIP, FakeDiffusion
 from tests.images_run import images_job, put_prompts
 
@@ -36,7 +36,7 @@ def make(job, diffusion=None, *, number=0, **arguments) -> Manifest:
     )
     part = job.plan.parts(job.config, 0, 1)[number]
     try:
-        maker.make(recipe(job.store, job.run, job.config, job.plan, part))
+        maker.make(request_part(job.store, job.run, job.config, job.plan, part))
     finally:
         maker.close()
     return manifest_of(job, number)
@@ -131,7 +131,7 @@ def test_above_a_fifth_of_rejects_the_part_stops_with_the_likely_cause(store):
 
 def test_a_fifth_of_rejects_is_still_accepted(store):
     job = images_job(store, images=40, part_images=100)
-    images = recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images
+    images = request_part(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images
     victims = [(image.class_id, image.index) for image in images[::8]]
     assert len(make(job, FakeDiffusion(fault=bad(*victims))).rejects) == len(victims)
 
@@ -160,7 +160,7 @@ def test_prompts_are_encoded_a_window_of_batches_at_a_time(store):
     job = images_job(store, images=20, part_images=60, batch_size=4, guidance_scale_diversified=1.0)
     diffusion, part = FakeDiffusion(), job.plan.parts(job.config, 0, 1)[0]
     make(job, diffusion)
-    texts = [image.prompt.text for image in recipe(store, "first", job.config, job.plan, part).images]
+    texts = [image.prompt.text for image in request_part(store, "first", job.config, job.plan, part).images]
     expected = [texts[:4], texts[4:20], texts[20:36], texts[36:52], texts[52:]]
     assert diffusion.windows == [list(dict.fromkeys(window)) for window in expected]
 
@@ -168,7 +168,7 @@ def test_prompts_are_encoded_a_window_of_batches_at_a_time(store):
 def test_truncated_prompts_are_counted_once(store):
     job = images_job(store)
     put_prompts(store, "bag", plain=["a photo of a bag" + " and a bag" * 40])
-    images = recipe(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images
+    images = request_part(job.store, job.run, job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]).images
     expected = sum(len(image.prompt.text) > 200 for image in images)
     victim = next((image.class_id, image.index) for image in images if len(image.prompt.text) > 200)
     assert make(job, FakeDiffusion(fault=bad(victim))).truncated_prompts == expected > 0
@@ -243,6 +243,6 @@ def test_memory_is_bounded_when_the_work_beside_the_model_is_slow(store):
         versions={},
         threads=1,
     )
-    maker.make(recipe(store, "first", job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]))
+    maker.make(request_part(store, "first", job.config, job.plan, job.plan.parts(job.config, 0, 1)[0]))
     maker.close()
     assert len(diffusion.calls) == 30 and max(ahead) <= 4

@@ -1,12 +1,10 @@
-import json
 from collections import Counter
 
 import pytest
 
 from synaug.config import Config
 from synaug.data.classes import ClassEntry
-from synaug.errors import DataError
-from synaug.prompts.compose import compose, load_prompts, parse_prompts, plain_prompts
+from synaug.prompts.compose import compose, plain_prompts
 from synaug.prompts.schema import ClassPrompts
 from synaug.run.plan import Plan
 
@@ -82,47 +80,6 @@ def test_the_context_replaces_the_photo():
 
 def test_own_prompts_replace_the_template():
     assert plain_prompts(config(), name="crane", chosen="a bird", own=["my crane"]) == ["my crane"]
-
-
-def broken(change):
-    text = json.dumps(json.loads(made().model_dump_json()), indent=2)
-    return change(text).encode()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            lambda text: text.replace('"pools": {', '"pools": {,'),
-            r"boot\.json is no JSON any more \(line \d+, column 13",
-        ),
-        (lambda text: text.replace('"chosen"', '"chosn"'), r"boot\.json line \d+, field chos"),
-        (lambda text: text.replace('"on a beach"', "3"), r"boot\.json line 13, field pools\.background\.0: .*string"),
-        (
-            lambda text: text.replace('"lighting"', '"light"'),
-            r"boot\.json line 16: pools has light; allowed: foreground",
-        ),
-        (lambda text: text.replace('"class_id": "boot"', '"class_id": "bag"'), r"boot\.json line 2: class_id is 'bag'"),
-        (lambda text: text.replace("a photo of an ankle boot", " "), r"plain holds no prompt"),
-    ],
-)
-def test_a_broken_edit_is_told_with_file_line_and_field(change, message):
-    with pytest.raises(DataError, match=message) as raised:
-        parse_prompts(broken(change), "boot.json", "boot")
-    assert "\n" not in str(raised.value)
-
-
-def test_an_edit_is_respected_and_changes_the_digest(tmp_path):
-    from synaug.data import layout
-    from synaug.data.store import open_store
-
-    (tmp_path / "store").mkdir()
-    store = open_store(str(tmp_path / "store"))
-    store.put(layout.prompts("run", "boot"), broken(lambda text: text))
-    before = load_prompts(store, "run", "boot")
-    store.put(layout.prompts("run", "boot"), broken(lambda text: text.replace("on a beach", "on the moon")))
-    after = load_prompts(store, "run", "boot")
-    assert after[0].pools["background"] == ["on the moon"] and before[1] != after[1]
 
 
 def test_a_definition_enters_without_its_parentheses_and_only_its_first_clause():

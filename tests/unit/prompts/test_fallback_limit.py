@@ -6,7 +6,7 @@ from synaug.config.prompts import Prompts
 from synaug.data import layout
 from synaug.data.store import open_store
 from synaug.errors import DataError
-from synaug.prompts.fallback_limit import fallen_classes, refuse_fallbacks
+from synaug.prompts.fallback_limit import find_fallen_classes, refuse_fallbacks
 from synaug.stages import images, index, prompts
 from tests.images_run import images_job, put_prompts
 
@@ -20,11 +20,11 @@ def fallen(tmp_path):
 
 
 def test_what_fell_back_is_read_from_the_files_as_they_are_now(fallen):
-    assert fallen_classes(fallen) == ["bag"]
+    assert find_fallen_classes(fallen) == ["bag"]
     fallen.store.delete(layout.prompts(fallen.run, "boot"))
-    assert fallen_classes(fallen) == ["bag"]
+    assert find_fallen_classes(fallen) == ["bag"]
     put_prompts(fallen.store, "bag")
-    assert fallen_classes(fallen) == []
+    assert find_fallen_classes(fallen) == []
 
 
 @pytest.mark.parametrize("stage", [prompts, images], ids=["prompts", "images"])

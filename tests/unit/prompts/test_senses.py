@@ -7,13 +7,15 @@ from torch.nn.functional import normalize
 from synaug.config import Config
 from synaug.data.classes import ClassEntry
 from synaug.prompts.schema import Sense
-from synaug.prompts.senses import candidates, choose, parse_senses
+from synaug.prompts.senses import choose_sense, list_senses, parse_senses
 from tests.fakes import Answers
 
 CRANE = ClassEntry(id="crane", names=["crane"])
 BIRD, MACHINE = Sense(sense="bird", definition="a wading bird"), Sense(sense="machine", definition="a lifting machine")
-RECORDED = "Sure! ```json\n"
-RECORDED += '[{"sense": "bird", "visual_definition": "a tall wading bird"},\n{"sense": "machine", "visual_definition": "lifts loads"}]\n```'
+RECORDED = (
+    'Sure! ```json\n[{"sense": "bird", "visual_definition": "a tall wading bird"},\n'
+    '{"sense": "machine", "visual_definition": "lifts loads"}]\n```'
+)
 
 
 class Texts:
@@ -31,7 +33,7 @@ OWN, OTHERS = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]])
 
 
 def chosen(listed=(MACHINE, BIRD), **places):
-    return choose(Texts(**places), CRANE, list(listed), OWN, OTHERS, Config())
+    return choose_sense(Texts(**places), CRANE, list(listed), OWN, OTHERS, Config())
 
 
 def test_the_sense_of_the_real_images_is_chosen_with_its_margin():
@@ -80,11 +82,11 @@ def test_an_answer_of_another_shape_is_none(answer):
 
 def test_a_bad_answer_is_asked_again_with_another_seed_and_not_for_ever():
     llm = Answers("hm", RECORDED)
-    assert [sense.definition for sense in candidates(llm, CRANE, Config())] == ["a tall wading bird", "lifts loads"]
+    assert [sense.definition for sense in list_senses(llm, CRANE, Config())] == ["a tall wading bird", "lifts loads"]
     assert len(set(llm.seeds)) == 2
-    assert candidates(Answers(*["hm"] * 3), CRANE, Config()) == []
+    assert list_senses(Answers(*["hm"] * 3), CRANE, Config()) == []
 
 
 def test_no_more_than_max_senses_are_kept():
     answer = json.dumps([{"sense": str(n), "visual_definition": f"thing {n}"} for n in range(9)])
-    assert len(candidates(Answers(answer), CRANE, Config())) == Config().prompts.max_senses
+    assert len(list_senses(Answers(answer), CRANE, Config())) == Config().prompts.max_senses

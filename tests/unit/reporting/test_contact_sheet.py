@@ -2,7 +2,7 @@ import io
 
 from PIL import Image
 
-from synaug.reporting.contact_sheet import CELL, GAP, LINE, SheetRow, contact_sheet
+from synaug.reporting.contact_sheet import CELL, GAP, LINE, PromptedImage, SheetRow, contact_sheet
 
 
 def picture(colour, size=(32, 32)):
@@ -11,7 +11,7 @@ def picture(colour, size=(32, 32)):
 
 def test_real_and_synthetic_images_stand_side_by_side():
     rows = [
-        SheetRow("boot", [picture("red")] * 2, [(picture("blue"), "a photo of a boot")] * 3),
+        SheetRow("boot", [picture("red")] * 2, [PromptedImage(picture("blue"), "a photo of a boot")] * 3),
         SheetRow("bag", [], []),
     ]
     sheet = Image.open(io.BytesIO(contact_sheet(rows)))

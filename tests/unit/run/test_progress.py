@@ -40,11 +40,25 @@ def test_argo_reads_n_of_total_from_its_file(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, "unmeasured"), (3.2, "3 s"), (125, "2 min 05 s"), (3 * 3600 + 600, "3 h 10 min"), (100 * 3600, "4.2 days")],
+    [
+        (None, "unmeasured"),
+        (0, "0 s"),
+        (0.44, "0.4 s"),
+        (0.96, "1 s"),
+        (3.2, "3 s"),
+        (125, "2 min 05 s"),
+        (3 * 3600 + 600, "3 h 10 min"),
+        (100 * 3600, "4.2 days"),
+    ],
 )
 def test_durations_are_for_people(seconds, text):
     assert duration(seconds) == text
 
 
 def test_plurals():
-    assert [plural(unit) for unit in ("class", "image", "index")] == ["classes", "images", "indexes"]
+    assert [plural(unit) for unit in ("class", "image", "index", "batch")] == [
+        "classes",
+        "images",
+        "indexes",
+        "batches",
+    ]

@@ -12,6 +12,7 @@ import pytest
 from synaug.config.load import dump_config
 from synaug.data import layout
 from synaug.runner import torchrun
+from synaug.runner.torchrun import RankError
 from tests.unit.training import helpers
 from tests.weed import free_ports
 
@@ -27,10 +28,8 @@ def planned(store, **training):
 
 
 def started(store, *more: str, processes: int = 2, stderr=subprocess.PIPE, **environment: str) -> subprocess.Popen:
-    command = [
-        sys.executable, "-m", "synaug", "train", "--nproc-per-node", str(processes), "--store", store.url, "--run", "r", "--arm", "auxbn",
-        "--seed", "0", *more,
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "synaug", "train", "--nproc-per-node", str(processes)]
+    command += ["--store", store.url, "--run", "r", "--arm", "auxbn", "--seed", "0", *more]
     return subprocess.Popen(command, env=ENVIRONMENT | environment, cwd=ROOT, stderr=stderr, text=True)
 
 
@@ -118,16 +117,16 @@ def test_a_machine_that_is_gone_is_170_for_the_other(disk, victim):
 
 
 def test_a_permanent_error_outweighs_the_lost_peers_that_it_causes():
-    said = {0: {"code": 170, "line": "lost its peers"}, 1: {"code": 4, "line": "no such model"}}
-    made = torchrun.verdict({0: 170, 1: 4}, said, out_of_memory=False)
-    assert (made.exit_code, str(made)) == (4, "no such model")
+    errors = {0: RankError(170, "lost its peers"), 1: RankError(4, "no such model")}
+    failure = torchrun.explain_failure({0: 170, 1: 4}, errors, out_of_memory=False)
+    assert (failure.exit_code, str(failure)) == (4, "no such model")
 
 
 def test_a_rank_that_the_kernel_killed_for_memory_is_137(tmp_path):
     events = tmp_path / "memory.events"
     events.write_text("low 0\nmax 12\noom 1\noom_kill 2\noom_group_kill 0\n")
     assert (torchrun.out_of_memory_kills(events), torchrun.out_of_memory_kills(tmp_path / "none")) == (2, 0)
-    assert torchrun.verdict({0: -9}, {}, out_of_memory=True).exit_code == 137
-    assert torchrun.verdict({0: -9}, {}, out_of_memory=False).exit_code == 170
-    assert torchrun.verdict({0: -6}, {}, out_of_memory=False).exit_code == 170
-    assert torchrun.verdict({1: -11}, {0: {"code": 170, "line": "lost"}}, out_of_memory=False).exit_code == 139
+    assert torchrun.explain_failure({0: -9}, {}, out_of_memory=True).exit_code == 137
+    assert torchrun.explain_failure({0: -9}, {}, out_of_memory=False).exit_code == 170
+    assert torchrun.explain_failure({0: -6}, {}, out_of_memory=False).exit_code == 170
+    assert torchrun.explain_failure({1: -11}, {0: RankError(170, "lost")}, out_of_memory=False).exit_code == 139

@@ -1,4 +1,4 @@
-"""Worker processes: several tasks, failures and deaths, and nobody left over."""
+"""Worker processes: several tasks, failures and deaths, nobody left over; and a crew that makes a call each at once."""
 
 import os
 import select
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from synaug.runner.worker_pool import MALLOC, QUIET, THREAD_VARIABLES, Workers
+from synaug.errors import DataError
+from synaug.runner.worker_pool import MALLOC, QUIET, THREAD_VARIABLES, WorkerCrew, WorkerFailed, Workers
 
 TESTS = Path(__file__).parent
 
@@ -118,9 +119,37 @@ if __name__ == "__main__":
 def test_no_worker_outlives_a_runner_that_is_killed(tmp_path):
     script = tmp_path / "runner.py"
     script.write_text(RUNNER.format(tests=str(TESTS)))
-    runner = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, cwd=TESTS.parents[2])
+    here = os.environ | {"PYTHONPATH": str(TESTS.parents[2])}
+    runner = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=here)
     pids = [int(runner.stdout.readline()) for _ in range(2)]
     assert not any(await_end(pid, 0) for pid in pids)
     runner.kill()
     runner.wait()
     assert all(await_end(pid) for pid in pids)
+
+
+def who(argument: int, report) -> tuple[int, int]:
+    report(argument)
+    return argument, os.getpid()
+
+
+def broken(argument: int, report) -> None:
+    raise DataError(f"the tar {argument} is broken")
+
+
+@pytest.mark.slow
+def test_each_call_has_a_process_of_its_own():
+    heard = []
+    with WorkerCrew(2, threads=1) as crew:
+        (first, a), (second, b) = crew.map(who, [1, 2], heard.append)
+        assert (
+            (first, second) == (1, 2) and len({a, b, os.getpid()}) == 3 and sorted(heard) == [1, 2] and crew.start > 0
+        )
+        with pytest.raises(WorkerFailed, match="the tar 7 is broken") as caught:
+            crew.map(broken, [7])
+        assert caught.value.exit_code == DataError.exit_code
+
+
+def test_one_call_is_made_here():
+    with WorkerCrew(1, threads=1) as crew:
+        assert crew.map(who, [1]) == [(1, os.getpid())]

@@ -15,8 +15,7 @@ from synaug.embedded.datasets import jpeg, pictures
 from synaug.errors import DataError
 from synaug.prompts import attributes
 from synaug.prompts.builder import ClassPromptsBuilder
-from synaug.prompts.compose import load_prompts
-from synaug.prompts.schema import ATTRIBUTES, ClassPrompts
+from synaug.prompts.schema import ATTRIBUTES, ClassPrompts, load_prompts
 from synaug.run.job import Job
 from synaug.run.plan import Plan
 from synaug.stages import prompts
@@ -125,11 +124,11 @@ def test_a_second_call_opens_no_model_and_leaves_an_edit_alone(finished, monkeyp
     [
         (
             lambda text: text[:-4],
-            r".*prompts/sandal\.json is no JSON any more \(line \d+, .*\); mend it, or delete it .*",
+            r".*prompts/sandal\.json is no JSON any more \(line \d+, .*\); repair it, or delete it .*",
         ),
         (
             lambda text: text.replace('"plain"', '"plane"'),
-            r".*prompts/sandal\.json line \d+, field pla(ne|in): .*; mend it, or .*",
+            r".*prompts/sandal\.json line \d+, field pla(ne|in): .*; repair it, or .*",
         ),
     ],
 )

@@ -107,12 +107,10 @@ def test_numbers_are_those_of_evaluates_json(chromium, page, job):
     )
     assert len(cells) == 6 * 3
     for arm, test, mean, shown in cells:
-        evaluations = [
-            json.loads(job.store.get(layout.evaluation(job.run, arm, seed)))["tests"] for seed in job.config.seeds
-        ]
-        found = [tests[test]["top1"] for tests in evaluations]
-        assert float(mean) == pytest.approx(statistics.mean(found), abs=1e-12)
-        assert shown == f"{100 * statistics.mean(found):.1f} ± {100 * statistics.stdev(found):.1f}"
+        keys = [layout.evaluation(job.run, arm, seed) for seed in job.config.seeds]
+        top1 = [json.loads(job.store.get(key))["tests"][test]["top1"] for key in keys]
+        assert float(mean) == pytest.approx(statistics.mean(top1), abs=1e-12)
+        assert shown == f"{100 * statistics.mean(top1):.1f} ± {100 * statistics.stdev(top1):.1f}"
 
 
 def test_many_test_sets_do_not_widen_the_page(chromium, job, tmp_path):
@@ -147,10 +145,8 @@ def test_page_is_one_file_without_references_and_the_same_again(job):
 def test_what_the_images_are_like_is_shown_where_it_was_measured(job, tmp_path):
     said = text(html(job)).split("What the images are like ")[1].split("What it was tested on")[0]
     assert "synthetic, plain 80.0 80" in said and "real, test 81.2 40" in said
-    assert (
-        "In classifier features against train at 2x: 20 / 180 images of each set, 5 neighbours. "
-        "Left out, too few images: t-s" in said
-    )
+    left_out = "Left out, too few images: t-s"
+    assert f"In classifier features against train at 2x: 20 / 180 images of each set, 5 neighbours. {left_out}" in said
     assert said.count("other real images 0.75 / 0.75 0.50 / 0.50 1.25 / 1.25 0.38 / 0.38") == 2
     assert "before it changed" not in said
     store = open_store(str(tmp_path / "store"), create=True)

@@ -35,7 +35,10 @@ def black(label: int, seed: int) -> Image.Image:
 def add_synthetic(
     store: Store, of_kind: dict[str, Callable[[int, int], Image.Image]], *, per_kind: int, multiple: int = 1
 ) -> None:
-    """per_kind images of each kind and class in x{multiple}; images: of_kind[kind](label, number). The index lists this part alone."""
+    """Write per_kind images of each kind and class in x{multiple}: of_kind[kind](label, number).
+
+    The index lists this part alone.
+    """
     rows = [(kind, label, n) for n in range(per_kind) for label in range(CLASSES) for kind in of_kind]
     file = io.BytesIO()
     with TarWriter(file) as writer:

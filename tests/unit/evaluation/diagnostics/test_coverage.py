@@ -1,4 +1,4 @@
-"""Of real images drawn in one way: plain ones drawn in the same way, cd ones that are black, sd ones that are all alike."""
+"""Coverage of real images drawn in one way: by plain ones drawn alike, black cd ones, sd ones that hardly vary."""
 
 import pytest
 

@@ -26,7 +26,7 @@ def test_features_come_in_the_order_of_the_tables(one):
     together = embedded(one, "classifier")
     alone = image_sets.sample_tables(one, image_sets.real(one, "test"), lambda rank, label: label == 3)
     space = open_features(one, "classifier", find_classifier(one, None))
-    assert torch.allclose(torch.cat(list(space.batches(image_sets.held(alone)))), together[[3]], atol=1e-5)
+    assert torch.allclose(torch.cat(list(space.batches(image_sets.not_empty(alone)))), together[[3]], atol=1e-5)
 
 
 def test_the_classifiers_features_are_what_its_last_layer_sees(one):

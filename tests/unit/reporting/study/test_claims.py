@@ -7,7 +7,7 @@ from tests import made_outcome as made
 
 
 def said(statements) -> list[tuple[str, str, list[str]]]:
-    return [(one.subject, one.verdict, [test for test, _ in one.found]) for one in statements]
+    return [(one.subject, one.verdict, [on.test for on in one.differences]) for one in statements]
 
 
 def two_arms(**differences) -> made.Table:

@@ -11,9 +11,8 @@ from safetensors.torch import save
 from synaug.config import arms
 from synaug.data import layout
 from synaug.errors import DataError
-from synaug.reporting.study.compute import outcome, shot_accuracies
+from synaug.reporting.study.compute import outcome, record_machine, shot_accuracies
 from synaug.reporting.study.definition import load_study
-from synaug.reporting.study.machine import record
 from synaug.run.results import Evaluation, TestResult, load_results
 from synaug.stages import plan as planning
 from tests.planned import CLASSES, INFO, put_manifests, put_real
@@ -132,7 +131,7 @@ def test_what_tells_a_run_from_the_base_is_listed(finished, study):
     assert found.tables[0].tests == {"val": "in", "ood": "out"}
 
 
-def test_many_medium_and_few_shot_classes_stand_apart_where_the_real_counts_differ(finished, study):
+def test_many_medium_and_few_shot_classes_are_apart_where_the_real_counts_differ(finished, study):
     results = load_results(finished, "one", study.configs["one"])
     for seed in range(5):
         results.evaluations["mix", seed].tests["val"].per_class.update(zip(CLASSES, (0.9, 0.6, 0.8, 0.1), strict=True))
@@ -156,7 +155,7 @@ def test_an_unfinished_run_is_named_with_what_is_left(finished, study):
         measured(finished, study)
 
 
-def test_a_test_set_that_was_imported_anew_between_two_evaluations_is_refused(finished, study):
+def test_a_test_set_that_was_imported_again_between_two_evaluations_is_refused(finished, study):
     for seed in study.configs["one"].seeds:
         key = layout.evaluation("one", "mix", seed)
         one = json.loads(finished.get(key))
@@ -175,7 +174,7 @@ def test_the_machines_are_those_that_made_the_runs_not_the_one_that_draws(finish
         monkeypatch.setattr(
             "synaug.run.environment.versions", lambda version=torch_version: {"torch": version, "cuda": None}
         )
-        record(finished, "one")
+        record_machine(finished, "one")
     found = measured(finished, study)
     assert (found.machine, found.versions) == ("a machine; another", {"torch": "1, 2"})
 

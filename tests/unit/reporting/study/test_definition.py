@@ -147,13 +147,18 @@ def test_no_file_and_a_base_that_is_a_list_are_refused(tmp_path):
         load_study([file])
 
 
+def compared(key: str) -> dict:
+    """A study's file whose one comparison has this key."""
+    return {"comparisons": {"one": {"title": "t", key: []}}}
+
+
 @pytest.mark.parametrize(("change", "says"), [
     ({"titel": "t"}, r"study\.yaml: unknown key titel; did you mean title\?"),
     ({"classes": []}, r"unknown key classes; a study has title, text, base, runs, comparisons, diagnose"),
-    ({"comparisons": {"one": {"title": "t", "arm": []}}}, r"unknown key comparisons\.one\.arm; did you mean comparisons\.one\.arms\?"),
-    ({"comparisons": {"one": {"title": "t", "x": []}}}, r"comparisons\.one\.x; a comparison has title, text, arms, real, differences"),
+    (compared("arm"), r"unknown key comparisons\.one\.arm; did you mean comparisons\.one\.arms\?"),
+    (compared("x"), r"comparisons\.one\.x; a comparison has title, text, arms, real, differences"),
 ])  # fmt: skip
-def test_an_unknown_key_is_told_with_those_that_a_study_has(tmp_path, change, says):
+def test_an_unknown_key_is_reported_with_those_that_a_study_has(tmp_path, change, says):
     file = written(tmp_path)
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | change))
     with pytest.raises(UsageError, match=says):

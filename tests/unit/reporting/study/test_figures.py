@@ -5,8 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from synaug.reporting.study.figures import figures
-from synaug.reporting.study.scale import curves
+from synaug.reporting.study.figures import curves, figures
 from synaug.reporting.svg import KIND_COLOURS, VARIABLES, standalone
 from tests import made_outcome as made
 
@@ -35,10 +34,16 @@ def test_each_comparison_has_the_figure_it_asks_for_and_its_differences(drawn):
 
 def test_figures_say_the_same_in_words(drawn):
     for one in drawn.values():
-        assert ET.fromstring(one.svg).get("aria-label") == one.says
-    assert "main/naive-6x 85.0% (84." in drawn["scale-scale"].says and "On test" not in drawn["scale-scale"].says
-    assert "On test: naive-1x 0.0 points [−0.5, +0.5]; auxbn-1x −1.0 points [−1.5, −0.6]" in drawn["kinds-gains"].says
-    assert "second generation seed over the first, 6x −0.3 points [" in drawn["scale-differences"].says
+        assert ET.fromstring(one.svg).get("aria-label") == one.description
+    assert (
+        "main/naive-6x 85.0% (84." in drawn["scale-scale"].description
+        and "On test" not in drawn["scale-scale"].description
+    )
+    assert (
+        "On test: naive-1x 0.0 points [−0.5, +0.5]; auxbn-1x −1.0 points [−1.5, −0.6]"
+        in drawn["kinds-gains"].description
+    )
+    assert "second generation seed over the first, 6x −0.3 points [" in drawn["scale-differences"].description
 
 
 def test_lines_are_named_beside_them_and_a_second_run_is_thin(drawn):
@@ -89,4 +94,4 @@ def test_without_real_rows_or_scales_there_is_nothing_to_draw():
 
 def test_one_seed_is_drawn_without_bars():
     one = made.table(("main/real", "main/naive-1x", "main/naive-6x"), seeds=1)
-    assert "(8" not in figures(made.outcome(one))["scale-scale"].says
+    assert "(8" not in figures(made.outcome(one))["scale-scale"].description

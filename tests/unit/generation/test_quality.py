@@ -1,6 +1,6 @@
 import torch
 
-from synaug.generation.checks import faults
+from synaug.generation.quality import find_faults
 
 
 def test_each_fault_is_named_and_good_images_pass():
@@ -9,10 +9,10 @@ def test_each_fault_is_named_and_good_images_pass():
     pixels[2, 2, 7, 7] = float("inf")
     pixels[3] = 0
     pixels[4] = 2 / 255  # what an overflowing VAE leaves after rounding
-    assert faults(pixels, [False] * 5 + [True]) == [None, "not finite", "not finite", "black", "black", "flagged"]
+    assert find_faults(pixels, [False] * 5 + [True]) == [None, "not finite", "not finite", "black", "black", "flagged"]
 
 
 def test_a_dark_picture_with_one_bright_spot_is_no_black_one():
     pixels = torch.zeros(1, 3, 8, 8)
     pixels[0, :, 4, 4] = 0.1
-    assert faults(pixels, [False]) == [None]
+    assert find_faults(pixels, [False]) == [None]

@@ -2,14 +2,16 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
-from synaug.reporting.study.files import write
-from synaug.reporting.study.outcome import RunFacts, StudyOutcome
+from synaug.reporting.study.outcome import RunOutcome, StudyOutcome
+from synaug.reporting.study.pages import write
 from tests import browser
 from tests import made_outcome as made
 
+DOCS = Path(__file__).parents[4] / "docs"
 VOID = {"meta", "link", "br", "img"}
 LAYER = {"name": "bn1", "channels": 16, "mean": 0.5, "variance": -0.25, "divergence": 1.0, "weight": 0.1, "bias": 0.1}
 MEASURES = {"precision": 0.8, "recall": 0.4, "density": 0.9, "coverage": 0.5}
@@ -60,7 +62,7 @@ def outcome() -> StudyOutcome:
     )
     few = {"test": {group: made.interval(0.5, 0.6, 0.7) for group in ("many", "medium", "few")}}
     rows = [table.rows[0].model_copy(update={"shots": few}), *table.rows[1:]]
-    facts = RunFacts(
+    main = RunOutcome(
         digest="f" * 64,
         real_images=500,
         synthetic_images=3000,
@@ -69,7 +71,7 @@ def outcome() -> StudyOutcome:
     )
     table = table.model_copy(update={"rows": rows})
     again = made.table(("again/naive-6x",), real=(), name="no-real", figure=None)
-    return made.outcome(table, again, runs={"main": facts}, diagnostics={"main": DIAGNOSTICS})
+    return made.outcome(table, again, runs={"main": main}, diagnostics={"main": DIAGNOSTICS})
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +101,22 @@ def test_equal_outcomes_give_equal_bytes(folder, tmp_path):
     again = write(read, tmp_path)
     names = [str(path.relative_to(tmp_path)) for path in again]
     assert names == [
-        "results.md", "study/report.html", "study/outcome.json", "study/figures/scale-scale.svg", "study/figures/scale-differences.svg",
+        "results.md",
+        "study/report.html",
+        "study/outcome.json",
+        "study/figures/scale-scale.svg",
+        "study/figures/scale-differences.svg",
         "study/figures/headline.svg",
-    ]  # fmt: skip
+    ]
     assert [path.read_bytes() for path in again] == [(folder / name).read_bytes() for name in names]
+
+
+def test_the_docs_are_drawn_from_the_outcome_beside_them(tmp_path):
+    written = write(StudyOutcome.model_validate_json((DOCS / "study/outcome.json").read_text()), tmp_path)
+    names = {path.relative_to(tmp_path) for path in written}
+    assert {path.relative_to(DOCS) for path in DOCS.glob("study/figures/*")} <= names
+    other = [str(name) for name in names if (DOCS / name).read_bytes() != (tmp_path / name).read_bytes()]
+    assert not other, "draw them again: `synaug study docs/study/*.yaml --store work/study --out docs --draw`"
 
 
 def test_bold_only_where_shown(results):
@@ -114,7 +128,7 @@ def test_bold_only_where_shown(results):
     assert real.count("±") == 4 and "[" not in real
 
 
-def test_claimed_and_not_shown_stand_beside_each_other(results):
+def test_claimed_and_not_shown_are_beside_each_other(results):
     claimed, not_shown = re.findall(
         r'<td valign="top">(.*?)</td>', results.split("## Invented: no-real")[0], flags=re.S
     )
@@ -139,7 +153,7 @@ def test_comparison_without_real_rows_claims_nothing(results):
     assert section.count("<li>nothing</li>") == 2 and "Gains are" not in section
 
 
-def test_shots_diagnostics_runs_and_the_command_are_told(results):
+def test_shots_diagnostics_runs_and_the_command_are_reported(results):
     assert "| `real` | 60.0 ± 10.0 | 60.0 ± 10.0 | 60.0 ± 10.0 |" in results
     assert "| synthetic, cd | 40.0 | 500 |" in results
     assert "| synthetic, all | 0.80 / 0.80 | 0.40 / 0.40 | 0.90 / 0.90 | 0.50 / 0.50 |" in results

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from synaug.generation.encode import to_image, to_jpeg
+from synaug.generation.postprocess import to_image, to_jpeg
 
 
 @pytest.mark.parametrize(

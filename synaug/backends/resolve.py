@@ -1,0 +1,89 @@
+"""From the configuration to the exact models of a run: name, revision and licence. No weights are loaded.
+
+Plan and the control image pass through here: only the lists of open_clip import torch, where a run uses them.
+"""
+
+import hashlib
+from pathlib import Path
+
+from synaug.backends import hub
+from synaug.backends.profiles import resolve_sampling
+from synaug.config import Config, prompts
+from synaug.config.suggest import did_you_mean
+from synaug.embedded import DATA, smollm2
+from synaug.errors import ModelError
+from synaug.run.plan import ModelInfo
+
+HUB_PREFIX = "hf-hub:"  # open_clip's
+
+
+def resolve_llm(config: Config) -> ModelInfo:
+    """Resolve the run's LLM. Raises ModelError, TransientError."""
+    settings = config.prompts.llm
+    if settings.model == "embedded":
+        name = "SmolLM2-135M-Instruct (Q4_1)"
+        return ModelInfo(role="llm", name=name, revision=smollm2.revision(), license="Apache-2.0")
+    found = hub.find_model(settings.model, settings.revision, role="llm")
+    return ModelInfo(role="llm", name=settings.model, revision=found.revision, license=found.license)
+
+
+def resolve_clip(config: Config) -> ModelInfo:
+    """Resolve the run's CLIP. Raises ModelError, TransientError."""
+    settings = config.prompts.clip
+    if settings.model == "embedded":
+        revision = _file_digest(DATA / "clip" / "model.safetensors")
+        return ModelInfo(role="clip", name="synaug embedded CLIP", revision=revision, license="Apache-2.0")
+    name = settings.model if settings.pretrained is None else f"{settings.model} {settings.pretrained}"
+    found = _find_open_clip(settings)
+    return ModelInfo(role="clip", name=name, revision=found.revision, license=found.license)
+
+
+def resolve_diffusion(config: Config) -> ModelInfo:
+    """Resolve the run's diffusion model.
+
+    Raises UsageError for a setting that it would ignore, ModelError, TransientError.
+    """
+    sampling = resolve_sampling(config.images)
+    profile = sampling.profile
+    if sampling.folder:
+        found = hub.FoundModel(f"sha256:{hub.folder_digest(sampling.folder)[:16]}", profile.license)
+    else:
+        found = hub.find_model(sampling.model, sampling.revision, role="diffusion")
+    return ModelInfo(
+        role="diffusion",
+        name=sampling.model,
+        revision=found.revision,
+        license=found.license if config.images.model else profile.license,
+        restricted=profile.restricted,
+    )
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+
+
+def _find_open_clip(settings: prompts.CLIP) -> hub.FoundModel:
+    if settings.model.startswith(HUB_PREFIX):
+        return hub.find_model(settings.model.removeprefix(HUB_PREFIX), settings.revision, role="clip")
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+
+    if settings.model not in open_clip.list_models():
+        near = did_you_mean(settings.model, open_clip.list_models())
+        raise ModelError(
+            f"prompts.clip.model: open_clip has no {settings.model!r}{near}; "
+            "give one of open_clip.list_models(), or `embedded`"
+        )
+    if settings.pretrained and Path(settings.pretrained).is_file():
+        return hub.FoundModel(_file_digest(Path(settings.pretrained)), "see the file")
+    tags = open_clip.list_pretrained_tags_by_model(settings.model)
+    weights = get_pretrained_cfg(settings.model, settings.pretrained) if settings.pretrained in tags else None
+    if not weights:
+        raise ModelError(
+            f"prompts.clip.pretrained: {settings.model} has no weights {settings.pretrained!r}; give a file or one of "
+            f"{', '.join(tags)}"
+        )
+    if weights.get("hf_hub"):
+        return hub.find_model(weights["hf_hub"].rstrip("/"), settings.revision, role="clip")
+    return hub.FoundModel(f"open_clip {open_clip.__version__} {settings.pretrained}", "see open_clip")
