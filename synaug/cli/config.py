@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    """Print the reference, or a configuration with all defaults filled in. Raises UsageError."""
     if args.config or args.preset:
         print(dump_config(load_config(args.preset or args.config, args.overrides)), end="")
     else:

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises what `diagnose` raises."""
+    """Write what is missing of the diagnostics and print all of it. Raises what `diagnose` raises."""
     from rich.console import Console
 
     from synaug.evaluation.diagnostics.diagnose import diagnose

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    """Write both files. Raises UsageError where one would be overwritten, DataError where no images are found."""
     from synaug.cli import init_files
 
     folder = Path(args.into)

@@ -77,7 +77,7 @@ compute:
 
 @dataclass(frozen=True)
 class FoundSplit:
-    """A split that lies at `source`: pairs of class name (as its folder or label has it) and image file."""
+    """A split that is at `source`: pairs of class name (as its folder or label has it) and image file."""
 
     name: str
     source: Path
@@ -85,7 +85,7 @@ class FoundSplit:
 
 
 def find_splits(source: Path) -> list[FoundSplit]:
-    """`train` first, then test splits. Raises DataError when nothing is there to be read."""
+    """Find the splits of a folder or CSV file, `train` first. Raises DataError when nothing is there to be read."""
     if source.is_file() and source.suffix.lower() == ".csv":
         return [FoundSplit("train", source, read_csv(source))]
     if not source.is_dir():
@@ -97,12 +97,12 @@ def find_splits(source: Path) -> list[FoundSplit]:
         for path in sorted(source.iterdir())
         if path.is_dir() and path.name.lower() in TEST_SPLITS
     }
-    found = {"train": source / "train"} | dict(sorted(tests.items(), reverse=True))
-    return [FoundSplit(name, path, read_folder(path)) for name, path in found.items()]
+    folders = {"train": source / "train"} | dict(sorted(tests.items(), reverse=True))
+    return [FoundSplit(name, path, read_folder(path)) for name, path in folders.items()]
 
 
 def propose_classes(splits: list[FoundSplit]) -> list[ClassEntry]:
-    """An entry for each class of any split, numbers in the order of their value.
+    """Propose an entry for each class of any split, numbers in the order of their value.
 
     Raises DataError for a name that gives no id, and for two that give the same.
     """
@@ -126,6 +126,7 @@ def propose_classes(splits: list[FoundSplit]) -> list[ClassEntry]:
 
 
 def classes_yaml(classes: list[ClassEntry], splits: list[FoundSplit]) -> str:
+    """Write classes.yaml, with the number of training images under each class."""
     counts = Counter(slug(name) for name, _ in splits[0].images)
     lines = []
     for entry in classes:
@@ -144,6 +145,7 @@ def classes_yaml(classes: list[ClassEntry], splits: list[FoundSplit]) -> str:
 
 
 def run_yaml(source: str, splits: list[FoundSplit]) -> str:
+    """Write run.yaml. source: the folder or CSV file as it was given, for the head of the file."""
     images, batch = len(splits[0].images), 64
     steps = min(50_000, max(1_000, round(60 * images / (batch / 2), -2)))
     rows = "".join(f"  {split.name}: {{split: {split.name}, domain: in}}\n" for split in splits[1:])
@@ -155,7 +157,7 @@ def run_yaml(source: str, splits: list[FoundSplit]) -> str:
 
 
 def next_steps(splits: list[FoundSplit], classes: list[ClassEntry], folder: Path) -> list[str]:
-    """Lines to print: what was found, and the commands that follow."""
+    """List the lines to print: what was found, and the commands that follow."""
     counts = ", ".join(f"{len(split.images):,} images in {split.name}" for split in splits)
     run, listed = shlex.quote(str(folder / "run.yaml")), shlex.quote(str(folder / "classes.yaml"))
     lines = [f"wrote {run} and {listed}: {len(classes)} classes, {counts}"]

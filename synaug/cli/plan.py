@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    """Plan a run and print the plan. Raises what `make_plan` raises."""
     tail = LogTail("plan", args.store, layout.log(check_name(args.run, "run"), "plan", "all"))
     with log_tail_on_failure(tail):
         config = configured(args)

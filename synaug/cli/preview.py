@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Raises UsageError for an unknown class or a number of images below 1."""
+    """Make a preview. Raises UsageError for an unknown class or a number of images below 1."""
     if args.images < 1:
         raise UsageError(f"--images {args.images}: give 1 or more")
     tail = LogTail("preview", args.store, layout.log(args.run, "preview", "all"), beside=layout.plan(args.run))
@@ -52,18 +52,18 @@ def main(args: argparse.Namespace) -> None:
             _preview(job, classes, args.images, args.overrides)
 
 
-def chosen(plan: Plan, seed: int, given: str | None, images: int) -> list[str]:
+def chosen(plan: Plan, seed: int, listed: str | None, images: int) -> list[str]:
     """Choose the classes of a preview, ids in label order. Raises UsageError for one that the run has not."""
     every = list(plan.real_counts)
-    if given is None:
+    if listed is None:
         picked = draws("preview", seed).sample(every, min(CLASSES, len(every), images))
     else:
-        picked = [class_id.strip() for class_id in given.split(",")]
+        picked = [class_id.strip() for class_id in listed.split(",")]
     for class_id in picked:
         if class_id not in every:
-            some = ", ".join(every[:3])
             raise UsageError(
-                f"--classes {class_id}: the run has no such class id; its {len(every)} classes begin with {some}"
+                f"--classes {class_id}: the run has no such class id; "
+                f"its {len(every)} classes begin with {', '.join(every[:3])}"
             )
     return [class_id for class_id in every if class_id in picked]
 

@@ -49,6 +49,7 @@ class Failed(SynaugError):
 
 
 def main(args: argparse.Namespace) -> None:
+    """Plan and do a run. Raises what `make_plan` raises, UsageError beyond limits.cost, Failed when tasks failed."""
     from synaug.runner.display import Display, closing
     from synaug.runner.local_executor import run_locally
 
@@ -75,7 +76,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def refuse_cost(job: Job) -> None:
-    """Raises UsageError when what is left costs more than limits.cost, or nobody can say what it costs."""
+    """Refuse to spend more than limits.cost. Raises UsageError, also when nobody can say what is left to pay."""
     limit = job.config.limits.cost
     if limit is None:
         return

@@ -71,8 +71,8 @@ def _show(job: Job, stored: "StoredImage", args: argparse.Namespace) -> None:
         pixels = regenerate.generate_exactly(diffusion, job.config, original, stored.key)
     else:
         pixels = regenerate.generate_alone(diffusion, job.config, image)
-    made = to_image(pixels, shortest_edge=images.shortest_edge)
-    jpeg = to_jpeg(made, quality=images.jpeg_quality)
+    again = to_image(pixels, shortest_edge=images.shortest_edge)
+    jpeg = to_jpeg(again, quality=images.jpeg_quality)
     row = stored.manifest.key.index(stored.key)
     before = np.asarray(decode_rgb(stored.jpeg, job.store, stored.manifest, row), np.int16)
     after = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"), np.int16)

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    """Print how far a run is. Raises DataError for a run that is not planned."""
     store = open_store(args.store)
     state = read_state(store, args.run, *open_run(store, args.run))
     if args.json:

@@ -116,8 +116,8 @@ def _tell(store: Store, study: "Study", runs: list[str]) -> None:
     from synaug.reporting.study.forecast import forecasts, lines
 
     planned = [run for run in study.configs if store.exists(layout.plan(run))]
-    found = forecasts(store, planned)
-    print("\n".join(lines({run: found[run] for run in runs})), flush=True)
+    by_run = forecasts(store, planned)
+    print("\n".join(lines({run: by_run[run] for run in runs})), flush=True)
 
 
 def _do(args: argparse.Namespace, store: Store, runs: list[str], overrides: list[str]) -> None:

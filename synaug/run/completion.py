@@ -1,6 +1,6 @@
 """What of a run is done and current: the one answer for status, the local runner and the stages alike.
 
-Done is what lies in the store; current is what was made by the settings, models and data that the run has now.
+Done is what is in the store; current is what was made by the settings, models and data that the run has now.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class Completion:
         self._split_digests: dict[str, str | None] = {}
 
     def count(self, task: Task) -> Count:
-        """Count the units of a task. A report is counted as if all before it were done, which its reader looks at."""
+        """Count the units of a task; of a report as if all before it were done."""
         counters: dict[Proof, Callable[[Task], Count]] = {
             Proof.RECORD: self._record,
             Proof.PROMPTS: self._prompts,

@@ -127,7 +127,7 @@ def open_job(
 
 
 def refuse_planned(overrides: list[str] | tuple[str, ...]) -> None:
-    """Raises UsageError for a setting that stages take from the plan."""
+    """Refuse settings that stages take from the plan. Raises UsageError."""
     for override in overrides:
         path = override.partition("=")[0]
         kind = kind_of(path)

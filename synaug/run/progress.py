@@ -5,12 +5,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from synaug.run.job import Progress
 
 
 def duration(seconds: float | None) -> str:
-    """3 s, 2 min 5 s, 4 h 10 min; `unmeasured` for None."""
+    """Write seconds for people: `3 s`, `2 min 05 s`, `4 h 10 min`; `unmeasured` for None."""
     if seconds is None:
         return "unmeasured"
     if seconds < 90:
@@ -23,7 +24,7 @@ def duration(seconds: float | None) -> str:
 
 
 class Meter:
-    """Rate and time left of one task since it was first heard of; what was done before then is not counted as speed."""
+    """Rate and time left of one task since its first update; what was done before then is not counted as speed."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self.clock = clock
@@ -31,7 +32,7 @@ class Meter:
         self.rate: float | None = None
 
     def update(self, done: float, total: float) -> float | None:
-        """Seconds left, None while unknown."""
+        """Take note of progress and return the seconds left, None while unknown."""
         now = self.clock()
         if self.start is None:
             self.start = (now, done)
@@ -44,7 +45,9 @@ class Meter:
 class LineReporter:
     """A line at a rhythm and at the end, and `n/N` in the file that ARGO_PROGRESS_FILE names."""
 
-    def __init__(self, *, every: float = 15.0, stream=None, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, *, every: float = 15.0, stream: IO[str] | None = None, clock: Callable[[], float] = time.monotonic
+    ):
         self.every, self.stream, self.clock = every, stream or sys.stderr, clock
         self.meter, self.shown = Meter(clock), float("-inf")
         self.argo = os.environ.get("ARGO_PROGRESS_FILE")
@@ -61,11 +64,12 @@ class LineReporter:
 
 
 def plural(unit: str) -> str:
+    """Write a unit as its plural: `images`, `classes`, `indexes`."""
     return unit + ("es" if unit.endswith(("s", "x")) else "s")
 
 
 def line(progress: Progress, rate: float | None, left: float | None) -> str:
-    """images-017: 320/1000 images, 12.1 images/s, 56 s left, batch 16"""
+    """Write progress as a line: `images-017: 320/1000 images, 12.1 images/s, 56 s left, batch 16`."""
     facts = [f"{progress.done}/{progress.total} {plural(progress.unit)}"]
     if rate:
         facts.append(f"{rate:.3g} {plural(progress.unit)}/s")

@@ -5,6 +5,7 @@ from random import Random
 
 
 def proportional(real: dict[str, int], scale: int) -> dict[str, int]:
+    """Give each class `scale` synthetic images for each real one."""
     return {class_id: scale * count for class_id, count in real.items()}
 
 
@@ -29,7 +30,7 @@ def balanced(real: dict[str, int], scale: int) -> dict[str, int]:
 
 
 def quotas(real: dict[str, int], counts: str, scale: int) -> dict[str, int]:
-    """Synthetic images of each class at `scale`: {class_id: images}. counts: proportional | balanced."""
+    """Count the synthetic images of each class at `scale`: {class_id: images}. counts: proportional | balanced."""
     return (proportional if counts == "proportional" else balanced)(real, scale) if scale else dict.fromkeys(real, 0)
 
 
@@ -53,7 +54,7 @@ def parts(
     part_images: int,
     seed: int,
 ) -> list[Part]:
-    """The parts of one class shard in x{multiple}: the indices between the quotas of multiple - 1 and multiple.
+    """List the parts of one class shard in x{multiple}: the indices between the quotas of multiple - 1 and multiple.
 
     Interleaved by a seeded shuffle, so that every part holds about every class of the shard.
     """

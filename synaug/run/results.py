@@ -46,28 +46,29 @@ class Results:
         self.tests = list(dict.fromkeys(name for e in evaluations for name in e.tests))
 
     def first(self, arm: str) -> Evaluation:
+        """Return an arm's evaluation of its first seed."""
         return next(e for e in self.evaluations.values() if e.arm == arm)
 
     def accuracies(self, arm: str, test: str, measure: str = "top1") -> dict[int, float]:
-        """{training seed: top1 or top5} of an arm on a test set."""
-        found = {seed: e.tests[test] for (name, seed), e in self.evaluations.items() if name == arm and test in e.tests}
-        return {seed: getattr(result, measure) for seed, result in found.items()}
+        """Return {training seed: top1 or top5} of an arm on a test set."""
+        return {seed: getattr(result, measure) for seed, result in self._of(arm, test).items()}
 
     def class_accuracies(self, arm: str, test: str, class_id: str) -> dict[int, float]:
-        found = {
-            seed: e.tests[test].per_class
-            for (name, seed), e in self.evaluations.items()
-            if name == arm and test in e.tests
-        }
-        return {seed: per_class[class_id] for seed, per_class in found.items() if class_id in per_class}
+        """Return {training seed: top-1} of an arm on the images of one class, without the seeds that have none."""
+        by_seed = {seed: result.per_class for seed, result in self._of(arm, test).items()}
+        return {seed: per_class[class_id] for seed, per_class in by_seed.items() if class_id in per_class}
+
+    def _of(self, arm: str, test: str) -> dict[int, TestResult]:
+        return {seed: e.tests[test] for (name, seed), e in self.evaluations.items() if name == arm and test in e.tests}
 
     def test(self, name: str) -> TestResult:
+        """Return some result of a test set, for what all of them share."""
         return next(e.tests[name] for e in self.evaluations.values() if name in e.tests)
 
 
 def load_results(store: Store, run: str, config: Config) -> Results:
-    """What there is so far, arms, seeds and tests in the order of the configuration."""
-    written = set(store.list(layout.run_folder(run) + "evaluate/"))
+    """Load the evaluations that there are, arms, seeds and tests in the order of the configuration."""
+    written = set(store.list(layout.evaluations_folder(run)))
     wanted = [layout.evaluation(run, arm, seed) for arm in config.arms for seed in config.seeds]
     evaluations = [Evaluation.model_validate_json(store.get(key)) for key in wanted if key in written]
     return Results(

@@ -42,7 +42,7 @@ class Stage:
     )  # the stage that it waits for: of the same scope its own task there, else all of them; None: the plan alone
     proof: Proof = Proof.RECORD
     renewed_by: str | None = None  # a stage of the same scope: a task with work left there is to be done again here
-    counted: str | None = None  # where a timing says how many units its seconds made; None: one
+    counted: str | None = None  # the key of a timing with the units that its seconds made; None: one unit
     rated: str | None = None  # what the `rate` of a timing counts, for the report; None: nothing to show
     fan_out: str | None = None  # the list of what is left that a plan writes for a workflow's fan-out; None: one pod
     takes_hours: bool = True  # counts in the forecast; False: seconds
@@ -109,7 +109,7 @@ class Task:
 
     @property
     def unit(self) -> str:
-        """`017` of a class shard, `auxbn-2x-0` of a training, `all` of what is done once."""
+        """Name what the task is of: `017` a class shard, `auxbn-2x-0` a training, `all` what is done once."""
         if self.shard is not None:
             return f"{self.shard:03d}"
         return f"{self.arm}-{self.seed}" if self.arm is not None else "all"
@@ -120,7 +120,7 @@ class Task:
 
     @property
     def arguments(self) -> str:
-        """As on the command line: `images --shard 17`."""
+        """Write the task as on the command line: `images --shard 17`."""
         options = {"shard": self.shard, "arm": self.arm, "seed": self.seed}
         return " ".join([self.stage, *(f"--{name} {value}" for name, value in options.items() if value is not None)])
 

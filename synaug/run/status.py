@@ -107,7 +107,7 @@ def read_state(store: Store, run: str, config: Config, plan: Plan) -> State:
             for count in [completion.count(task)]
         ]
         if stage.proof is Proof.REPORT and any(before.left for before in states.values()):
-            counted = [TaskState(state.task, 0, state.total) for state in counted]  # it tells of less than is planned
+            counted = [TaskState(state.task, 0, state.total) for state in counted]  # it is of less than is planned
         states[stage.name] = _stage_state(completion, stage, counted)
     return State(run, plan.scale, states)
 

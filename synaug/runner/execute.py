@@ -22,7 +22,7 @@ READ_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class StageCall:
-    """A task of a run, as a worker process is told of it. overrides: execution settings, FIELD=VALUE."""
+    """A task of a run, as a worker process gets it. overrides: execution settings, FIELD=VALUE."""
 
     task: Task
     store_url: str

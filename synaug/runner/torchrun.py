@@ -14,7 +14,7 @@ from typing import NamedTuple
 from synaug.errors import FAILURES, INTERNAL, TERMINATED, SynaugError, TransientError, UsageError
 from synaug.run.job import open_job
 from synaug.run.stages import Task
-from synaug.stages.train import finished
+from synaug.stages import train as train_stage
 
 OUT_OF_MEMORY = 128 + signal.SIGKILL
 PERMANENT = (2, 3, 4, INTERNAL)
@@ -44,7 +44,7 @@ def train(task: Task, store: str, run: str, overrides: list[str], processes: int
     if processes < 1:
         raise UsageError(f"--nproc-per-node {processes}: give 1 or more, one process a GPU")
     job = open_job(store, run, arm=task.arm, seed=task.seed, overrides=overrides)
-    if not finished(job):
+    if not train_stage.finished(job):
         launch([*task.arguments.split(), "--store", store, "--run", run, *overrides], processes)
 
 

@@ -118,13 +118,13 @@ def _with_shards(draft: Plan, config: Config, rate: ImagesRate, frozen: Before |
 
 def _pool(run: str, config: Config, frozen: Before | None) -> str | None:
     """The GPU pool that the run is made on: of the first plan that names one. Raises DataError for another."""
-    given, recorded = config.compute.pool, frozen.plan.pool if frozen else None
-    if given and recorded and given != recorded:
+    pool, recorded = config.compute.pool, frozen.plan.pool if frozen else None
+    if pool and recorded and pool != recorded:
         raise DataError(
-            f"run {run!r} is made on the GPU pool {recorded!r}, compute.pool={given} is another: other hardware gives "
+            f"run {run!r} is made on the GPU pool {recorded!r}, compute.pool={pool} is another: other hardware gives "
             f"other bytes; go on with compute.pool={recorded}, or take another --run"
         )
-    return recorded or given
+    return recorded or pool
 
 
 def _resolvers() -> list[Callable[[Config], ModelInfo]]:

@@ -14,7 +14,7 @@ HELP = "write the report, one self-contained HTML page"
 EPILOG = """\
 reads    everything of the run that is there: plan, prompts, manifests, trainings, evaluations, timings; some images
 writes   runs/RUN/report/index.html, which opens without network; it replaces the one before
-needs    a planned run; what is not done yet is left out and said so
+needs    a planned run; what is not done yet is left out, and the page says so
 example  synaug report --store ./store --run demo
          synaug report --store ./store --run demo --join senses-off   (results of a second run beside these)
 """
