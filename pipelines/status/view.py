@@ -7,6 +7,7 @@ from datetime import datetime
 from pipelines.status import explanations, pods
 from pipelines.status.argo_nodes import NodeTask, nodes_of
 from pipelines.status.run_progress import RUN_STAGES, RunProgress, StageCount
+from synaug.run.progress import duration
 from synaug.run.stages import STAGES, Scope
 
 BAR = 10
@@ -42,21 +43,6 @@ class Line:
 
     kind: str
     text: str
-
-
-def span(seconds: float | None) -> str:
-    """Spell a time: 40 s, 9 m, 6 h 12 m, 3 d 4 h."""
-    if seconds is None:
-        return "?"
-    minutes = round(seconds / 60)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if minutes < 60:
-        return f"{minutes} m"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 72:
-        return f"{hours} h {minutes:02d} m" if minutes else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def amount(number: float) -> str:
@@ -95,17 +81,19 @@ def head(progress: RunProgress) -> str:
     state = STATES.get(phase, phase)
     if progress.workflow["spec"].get("shutdown") and phase != "Succeeded":
         state = "stopped" if state == "failed" and not progress.failed() else "stopping" if state != "failed" else state
-    facts = [progress.workflow["metadata"]["name"], f"{state} {span(progress.elapsed)}"]
+    facts = [progress.workflow["metadata"]["name"], f"{state} {duration(progress.elapsed)}"]
     estimate = progress.estimate or {}
-    planned = f" (plan {span(estimate['seconds'])})" if estimate.get("seconds") else ""
+    planned = f" (plan {duration(estimate['seconds'])})" if estimate.get("seconds") else ""
     left = progress.images_left() if phase == "Running" else None
     if left:
-        facts.append(f"images left {span(left)}{planned}")
+        facts.append(f"images left {duration(left)}{planned}")
     elif planned:
-        facts.append(f"images plan {span(estimate['seconds'])}")
+        facts.append(f"images plan {duration(estimate['seconds'])}")
     if phase == "Running" and not left and (training := progress.training_left()):
         planned = estimate.get("whole", {}).get("seconds", {}).get("train")
-        facts.append(f"training left {span(training)}" + (f" (plan {span(planned)} on one GPU)" if planned else ""))
+        facts.append(
+            f"training left {duration(training)}" + (f" (plan {duration(planned)} on one GPU)" if planned else "")
+        )
     if (spent := progress.spent()) is not None and estimate["images_left"]:
         planned = f" of {price(estimate['cost'])}" if estimate.get("cost") is not None else ""
         facts.append(f"images cost {price(spent)}{planned}")
@@ -224,7 +212,7 @@ def waiting(progress: RunProgress, snapshot: Snapshot) -> list[str]:
             begun = datetime.fromisoformat(node["startedAt"])
             grouped.setdefault(reason, []).append((snapshot.now - begun).total_seconds())
     most = sorted(grouped.items(), key=lambda item: -len(item[1]))
-    return [f"pending {len(ages)} for {span(max(ages))}   {reason}" for reason, ages in most[:3]]
+    return [f"pending {len(ages)} for {duration(max(ages))}   {reason}" for reason, ages in most[:3]]
 
 
 def failure(task: NodeTask) -> list[Line]:

@@ -11,7 +11,7 @@ from synaug.run.job import Progress
 
 
 def duration(seconds: float | None) -> str:
-    """Write a duration for people: 0.4 s, 56 s, 2 min 05 s, 4 h 10 min, 3.5 days; `unmeasured` for None."""
+    """Write a duration for people: 0.4 s, 56 s, 2 min 05 s, 9 min, 4 h 10 min, 3.5 days; `unmeasured` for None."""
     if seconds is None:
         return "unmeasured"
     if 0.05 <= seconds < 0.95:
@@ -19,10 +19,12 @@ def duration(seconds: float | None) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
-    if minutes < 90:
-        return f"{minutes} min {rest:02d} s"
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
     hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours < 72 else f"{hours / 24:.1f} days"
+    if hours < 72:
+        return f"{hours} h {minutes:02d} min" if minutes else f"{hours} h"
+    return f"{hours / 24:.1f} days"
 
 
 class Meter:

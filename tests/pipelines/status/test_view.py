@@ -15,12 +15,12 @@ from tests.pipelines.imagenet_run import NOW, STARTED, event, pod, running, unsc
 from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
 
 FIGURE = """\
-imagenet-6x-4f2a   running 6 h 12 m   images left 11 h 57 m (plan 19 h)   images cost 965 of 3,100
+imagenet-6x-4f2a   running 6 h 12 min   images left 11 h 57 min (plan 19 h)   images cost 965 of 3,100
 prompts ##########  500/500
 images  ###.......  170/500 shards  2.19 M/6.41 M  98.2 img/s (1.61 a GPU, plan 1.47)  61 of 64 GPUs
 index waiting   train 0/2   evaluate 0/2   report -
 rejects 1,231 (0.056 %): flagged 893, black 338     retries 37: preempted 33, store 4
-pending 3 for 9 m   0/71 nodes: insufficient nvidia.com/gpu (autoscaler: max size reached)
+pending 3 for 9 min   0/71 nodes: insufficient nvidia.com/gpu (autoscaler: max size reached)
 FAILED  images-088: exit 4, n02012849 crane: model "x": the hub refuses the token in Secret hf-token
         fix: a model, licence or token that can be used (models.tokenSecret of the chart), then make submit   log: \
 make logs SHARD=88
@@ -66,7 +66,7 @@ def test_packed_nodes_show_the_same():
 def test_before_plan_is_done_it_says_so():
     nodes = Nodes("first-4f2a").add("plan", "Running", attempt())
     assert shown(view.Snapshot(workflow("first-4f2a", "Running", nodes), NOW)) == (
-        "first-4f2a   running 6 h 12 m\nplan    running\n"
+        "first-4f2a   running 6 h 12 min\nplan    running\n"
         "prompts waiting   images waiting   index waiting   train 0/?   evaluate 0/?   report -\n"
     )
 
@@ -100,12 +100,12 @@ def test_training_left_takes_the_arms_to_come_for_as_long_as_the_one_that_runs()
     workers = [
         running(f"worker-{n}", STARTED + HOUR, container="pytorch", created=STARTED, labels=labels) for n in range(2)
     ]
-    assert "running 1 h 10 m   training left 1 h 10 m\n" in shown(view.Snapshot(run, later, [launcher, *workers]))
+    assert "running 1 h 10 min   training left 1 h 10 min\n" in shown(view.Snapshot(run, later, [launcher, *workers]))
     # all were lost and one is back: how long they waited at first is not known any more, so rather too much than too
     # little
     back = running("worker-0", later, container="pytorch", created=later, labels=labels)
     waits = pod("worker-1", "Pending", labels=labels)
-    assert "training left 8 h 10 m\n" in shown(view.Snapshot(run, later, [launcher, back, waits]))
+    assert "training left 8 h 10 min\n" in shown(view.Snapshot(run, later, [launcher, back, waits]))
 
 
 def test_what_was_made_before_counts_as_done_and_not_as_speed():
@@ -143,12 +143,12 @@ def test_pods_that_wait_for_a_node_cost_nothing_and_slow_nothing():
     )
     text = shown(view.Snapshot(run, STARTED + 2 * HOUR, pods))
     assert "0/3 shards  10,800/30,000  2 img/s (1 a GPU)  2 of 2 GPUs\n" in text  # 19,200 images at 2 a second
-    assert text.startswith("first-4f2a   running 2 h   images left 2 h 40 m   images cost 10.80 of 30.00\n")
+    assert text.startswith("first-4f2a   running 2 h   images left 2 h 40 min   images cost 10.80 of 30.00\n")
 
 
 def test_a_run_whose_images_were_there_says_nothing_of_their_hours_and_cost():
     _, run = small(seconds=0.0, price=3.6, cost=0.0, images_left=0)
-    assert shown(view.Snapshot(run, NOW)).startswith("first-4f2a   running 6 h 12 m\n")
+    assert shown(view.Snapshot(run, NOW)).startswith("first-4f2a   running 6 h 12 min\n")
 
 
 def test_before_a_gpu_is_there_the_time_left_is_the_plan_s():
@@ -201,7 +201,7 @@ def test_a_store_that_does_not_answer_is_said_while_it_is_tried_again():
         (
             [pod("a", "Pending", age=timedelta(minutes=3))],
             [event("a", "FailedMount", 'MountVolume failed: secret "store" not found')],
-            'pending 1 for 3 m   MountVolume failed: secret "store" not found',
+            'pending 1 for 3 min   MountVolume failed: secret "store" not found',
         ),
         (
             [
@@ -227,7 +227,7 @@ def test_a_used_up_quota_is_pending_with_its_reason():
     nodes.add("images", "Pending", attempt("Pending", message=message), inputs={"shard": "000"})
     text = shown(view.Snapshot(run, NOW))
     assert (
-        "pending 1 for 6 h 12 m   exceeded quota: team, requested: requests.nvidia.com/gpu=1, used: 8, limited: 8\n"
+        "pending 1 for 6 h 12 min   exceeded quota: team, requested: requests.nvidia.com/gpu=1, used: 8, limited: 8\n"
         in text
     )
     assert "FAILED" not in text
@@ -308,7 +308,7 @@ def test_a_retry_is_counted_under_what_caused_it(code, message, cause):
 def test_a_run_that_is_being_stopped_says_so():
     _, run = small()
     run["spec"]["shutdown"] = "Stop"
-    assert shown(view.Snapshot(run, NOW)).startswith("first-4f2a   stopping 6 h 12 m")
+    assert shown(view.Snapshot(run, NOW)).startswith("first-4f2a   stopping 6 h 12 min")
 
 
 def test_what_a_stop_ended_is_no_failure():
@@ -335,7 +335,7 @@ def test_many_failures_are_counted_and_not_listed():
 def test_a_run_as_argo_3_7_18_left_it():
     """Recorded on the development cluster: at 1x; the launcher and the exit handler ended with 2 and left no line."""
     assert shown(view.Snapshot(recorded("failed-training"), NOW)) == (
-        "lead-8693   failed 5 m\n"
+        "lead-8693   failed 4 min 41 s\n"
         "prompts ##########  2/2\n"
         "images  ##########  2/2 shards  160/160  7.5 img/s a GPU\n"
         "index done   train 0/1   evaluate 0/1   report -\n"
@@ -348,7 +348,7 @@ def test_a_run_as_argo_3_7_18_left_it():
 
 def test_a_run_that_succeeded_as_argo_3_7_18_left_it():
     assert shown(view.Snapshot(recorded("succeeded"), NOW)) == (
-        "first-8693   done 7 m\n"
+        "first-8693   done 7 min 19 s\n"
         "prompts ##########  2/2\n"
         "images  ##########  2/2 shards  160/160  4.13 img/s a GPU\n"
         "index done   train 1/1   evaluate 1/1   report done\n"
@@ -362,4 +362,4 @@ def test_the_cost_of_a_real_run_is_that_of_its_stages_not_of_its_nodes():
         for parameter in node.get("outputs", {}).get("parameters", []):
             if parameter["name"] == "estimate":
                 parameter["value"] = json.dumps(json.loads(parameter["value"]) | {"price": 3600.0})
-    assert shown(view.Snapshot(run, NOW)).startswith("first-8693   done 7 m   images cost 38.75\n")
+    assert shown(view.Snapshot(run, NOW)).startswith("first-8693   done 7 min 19 s   images cost 38.75\n")
