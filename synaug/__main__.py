@@ -1,4 +1,7 @@
-"""The command line, `python -m synaug STAGE --store URL ...`: the one entry everywhere (docs/design.md §3)."""
+"""The command line, `python -m synaug STAGE --store URL ...`: the one entry everywhere (docs/design.md §3).
+
+torchrun is imported where it starts: it loads torch, and --help, as most commands, does without.
+"""
 
 import argparse
 import importlib
@@ -24,7 +27,6 @@ from synaug.run.outputs import leave_line
 from synaug.run.progress import LineReporter
 from synaug.run.stages import STAGES, Task
 from synaug.runner.execute import execute
-from synaug.runner.torchrun import train
 
 COMMANDS = ("init", "import", "preview", "run", "study", "status", "show", "diagnose", "config")
 PLAN = "plan"  # a stage to people, and the one that makes the run that the others are of
@@ -144,6 +146,8 @@ def _run_stage(name: str, args: argparse.Namespace) -> None:
         join=tuple(getattr(args, "join", ())),
     )
     if (processes := getattr(args, "nproc_per_node", None)) is not None:
+        from synaug.runner.torchrun import train
+
         train(task, args.store, args.run, args.overrides, processes)
         return
     telemetry.serve()
