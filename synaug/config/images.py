@@ -6,6 +6,8 @@ from synaug.config.settings import FrozenModel, execution, identity
 
 
 class Images(FrozenModel):
+    """`images:` how the synthetic images are made."""
+
     profile: str = identity("sd15", "Diffusion model: embedded, sd15, sdxl, sdxl-turbo")
     model: str | None = identity(None, "Hub name or folder in place of the profile's own; same architecture")
     revision: str | None = identity(None, "Branch, tag or commit on the hub; plan resolves it to a commit")

@@ -9,6 +9,8 @@ from synaug.config.settings import FrozenModel, execution, identity
 
 
 class LLM(FrozenModel):
+    """`prompts.llm:` the model that writes definitions, scenes and styles."""
+
     model: str = identity(
         "embedded", "`embedded` (SmolLM2-135M, CPU) or a chat model of transformers: a hub name or a folder"
     )
@@ -25,12 +27,16 @@ class LLM(FrozenModel):
 
 
 class CLIP(FrozenModel):
+    """`prompts.clip:` the model that compares images and texts."""
+
     model: str = identity("embedded", "`embedded` (a small CLIP on MiniLM, CPU) or a model name of open_clip")
     pretrained: str | None = identity(None, "open_clip's tag of the weights, or a file")
     revision: str | None = identity(None, "Digest of the weights; resolved by plan")
 
 
 class Mix(FrozenModel):
+    """`prompts.mix:` shares of the prompt kinds, which add up to 1."""
+
     plain: float = identity(1 / 3, "Share of images made from the plain prompt", ge=0)
     cd: float = identity(1 / 3, "Share with contextualized diversification", ge=0)
     sd: float = identity(1 / 3, "Share with stylized diversification", ge=0)
@@ -43,6 +49,8 @@ class Mix(FrozenModel):
 
 
 class Prompts(FrozenModel):
+    """`prompts:` what each class name means, and the texts that the images are made from."""
+
     llm: LLM = LLM()
     clip: CLIP = CLIP()
     senses: bool = identity(True, "Let LLM and CLIP settle what each name means; false: the unchanged name")

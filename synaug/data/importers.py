@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from braceexpand import braceexpand
 
@@ -22,13 +23,23 @@ from synaug.errors import DataError, UsageError
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 
 
-def read_folder(folder: Path) -> list[tuple[str, Path]]:
-    """List (class folder's name, image file) of an ImageFolder, sorted by path. Raises UsageError and DataError."""
+class LabelledFile(NamedTuple):
+    """An image file with what its source calls its class: a folder's name, or a CSV's label."""
+
+    label: str
+    path: Path
+
+
+def read_folder(folder: Path) -> list[LabelledFile]:
+    """List the images of an ImageFolder, labelled by their class folder and sorted by path.
+
+    Raises UsageError for a folder of splits, DataError for one without images.
+    """
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    images = [(path.name, file) for path in classes for file in _images(path)]
+    images = [LabelledFile(path.name, file) for path in classes for file in _images(path)]
     if not images:
         raise DataError(f"{folder} holds no images in sub-folders of classes ({', '.join(sorted(SUFFIXES))} are read)")
-    nested = [path for path in classes if not any(file.parent == path for name, file in images if name == path.name)]
+    nested = [path for path in classes if not any(file.parent == path for label, file in images if label == path.name)]
     splits = [path.name for path in nested if path.name.lower() in ("train", "val", "valid", "validation", "test")]
     if splits and len(nested) == len(classes):
         raise UsageError(
@@ -38,11 +49,8 @@ def read_folder(folder: Path) -> list[tuple[str, Path]]:
     return images
 
 
-def read_csv(path: Path) -> list[tuple[str, Path]]:
-    """(label, image file) of a CSV with the columns path and label, in its order.
-
-    Raises DataError naming line and file.
-    """
+def read_csv(path: Path) -> list[LabelledFile]:
+    """List the images of a CSV with the columns path and label, in its order. Raises DataError naming line and file."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if not {"path", "label"} <= set(reader.fieldnames or ()):
@@ -56,8 +64,8 @@ def read_csv(path: Path) -> list[tuple[str, Path]]:
                 raise DataError(f"{path}, line {reader.line_num}: path or label is empty")
             if not image.is_file():
                 raise DataError(f"{path}, line {reader.line_num}: no file {image}")
-            rows.append((row["label"], image))
-    twice = [image for image, count in Counter(image for _, image in rows).items() if count > 1]
+            rows.append(LabelledFile(row["label"], image))
+    twice = [path for path, count in Counter(file.path for file in rows).items() if count > 1]
     if twice:
         raise DataError(f"{path} lists {twice[0]} more than once; list each image once")
     if not rows:
@@ -66,14 +74,15 @@ def read_csv(path: Path) -> list[tuple[str, Path]]:
 
 
 def to_samples(
-    images: list[tuple[str, Path]], base: Path, *, labels: bool, classes: list[ClassEntry] | None
+    images: list[LabelledFile], base: Path, *, labels: bool, classes: list[ClassEntry] | None
 ) -> tuple[list[Sample], list[str] | None]:
-    """Samples and the class ids by label (None: those of the run's list).
+    """Make samples of labelled files, and return them and the class ids by label (None: those of the run's list).
 
-    labels: the first of each pair is an integer label. Otherwise it is a class id or the name that its slug is made
-    from, and what order such names sort in plays no part beyond the split's own list.
+    base: what the samples' names are relative to. labels: the files' labels are integers; otherwise each is a class id,
+    or the name that an id is the slug of, and what order such names sort in plays no part beyond the split's own list.
+    Raises DataError for a label that is out of range or of no class.
     """
-    names = sorted({name for name, _ in images})
+    names = sorted({image.label for image in images})
     if labels:
         label_of = {name: _integer(name, classes) for name in names}
         ids = [entry.id for entry in classes] if classes else None
@@ -83,9 +92,9 @@ def to_samples(
         label_of = {name: ids.index(class_id) for name, class_id in id_of.items()}
     taken: set[str] = set()
     samples = []
-    for name, path in images:
+    for label, path in images:
         relative = path.relative_to(base) if path.is_relative_to(base) else path
-        samples.append(Sample(unique_key(str(relative.with_suffix("")), taken), label_of[name], path, str(relative)))
+        samples.append(Sample(unique_key(str(relative.with_suffix("")), taken), label_of[label], path, str(relative)))
     return samples, ids
 
 
@@ -98,7 +107,11 @@ def reference_tars(
     skip_broken: bool,
     report: Callable[[int, int], None],
 ) -> Packed:
-    """Scan the tars and publish their tables; the tars stay where they are. Every image is decoded once."""
+    """Scan the tars and publish their tables; the tars stay where they are. Every image is decoded once.
+
+    urls: of the tars. report(done, total): in tars. Raises DataError for a tar that is missing or broken, an image that
+    does not decode (and broken ones are not to be skipped), and another split of this name.
+    """
     check_split(split)
     tables, broken = [], []
     report(0, len(urls))

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from synaug.run.job import Progress
 
@@ -50,7 +50,7 @@ class LineReporter:
     """A line at a rhythm and at the end, and `n/N` in the file that ARGO_PROGRESS_FILE names."""
 
     def __init__(
-        self, *, every: float = 15.0, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+        self, *, every: float = 15.0, stream: IO[str] | None = None, clock: Callable[[], float] = time.monotonic
     ):
         self.every, self.stream, self.clock = every, stream or sys.stderr, clock
         self.meter, self.shown = Meter(clock), float("-inf")

@@ -1,7 +1,7 @@
 """One command that trains with several processes: it starts torchrun and ends as the rank that failed first.
 
 torchrun turns every failure of a rank into its own exit 1. Which code a rank had, and its one line, come through a file
-of each.
+of each. torch is imported when ranks are started: the command line names this module.
 """
 
 import json
@@ -11,16 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import distributed as dist
-from torch.distributed import run as torchrun
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.elastic.rendezvous.api import RendezvousError
-
 from synaug.errors import FAILURES, INTERNAL, TERMINATED, SynaugError, TransientError, UsageError
 from synaug.run.job import open_job
 from synaug.run.stages import Task
-from synaug.stages.train import finished
+from synaug.stages import train as train_stage
 
 OUT_OF_MEMORY = 128 + signal.SIGKILL
 PERMANENT = (2, 3, 4, INTERNAL)
@@ -50,7 +44,7 @@ def train(task: Task, store: str, run: str, overrides: list[str], processes: int
     if processes < 1:
         raise UsageError(f"--nproc-per-node {processes}: give 1 or more, one process a GPU")
     job = open_job(store, run, arm=task.arm, seed=task.seed, overrides=overrides)
-    if not finished(job):
+    if not train_stage.finished(job):
         launch([*task.arguments.split(), "--store", store, "--run", run, *overrides], processes)
 
 
@@ -60,6 +54,12 @@ def launch(arguments: list[str], processes: int) -> None:
     The training operator sets those; SIGTERM goes to all ranks. Raises RankFailed; TransientError when a rank was
     killed, the rendezvous failed or a peer's machine is gone.
     """
+    from torch import distributed as dist
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous.api import RendezvousError
+
     command = torchrun.parse_args(["--nproc-per-node", str(processes), "--module", "--", "synaug", *arguments])
     kills = out_of_memory_kills()
     with tempfile.TemporaryDirectory(prefix="synaug-ranks-") as folder:

@@ -184,7 +184,7 @@ def test_a_file_that_a_twin_of_this_pod_wrote_first_stays(tmp_path, monkeypatch)
     )
 
     class Overtaken(ClassPromptsBuilder):
-        def make(self, class_id):
+        def build(self, class_id):
             job.store.put(layout.prompts("first", class_id), kept.replace(b"sandal", class_id.encode()))
             return ClassPrompts(class_id=class_id, name="late", senses=[], chosen="", pools={}, plain=[])
 
