@@ -91,9 +91,8 @@ def head(progress: RunProgress) -> str:
         facts.append(f"images plan {duration(estimate['seconds'])}")
     if phase == "Running" and not left and (training := progress.training_left()):
         planned = estimate.get("whole", {}).get("seconds", {}).get("train")
-        facts.append(
-            f"training left {duration(training)}" + (f" (plan {duration(planned)} on one GPU)" if planned else "")
-        )
+        on_one_gpu = f" (plan {duration(planned)} on one GPU)" if planned else ""
+        facts.append(f"training left {duration(training)}{on_one_gpu}")
     if (spent := progress.spent()) is not None and estimate["images_left"]:
         planned = f" of {price(estimate['cost'])}" if estimate.get("cost") is not None else ""
         facts.append(f"images cost {price(spent)}{planned}")
