@@ -32,9 +32,9 @@ def run(job: Job) -> None:
     from synaug.reporting.report.page import render
 
     started = time.monotonic()
-    facts = gather(job.store, job.run, job.config, job.plan, join=job.join)
+    data = gather(job.store, job.run, job.config, job.plan, join=job.join)
     job.report(Progress("report", "report", 0, 1, "report"))
-    job.store.put(layout.report(job.run), render(facts).encode())
+    job.store.put(layout.report(job.run), render(data).encode())
     job.report(Progress("report", "report", 1, 1, "report"))
     timing = {"seconds": round(time.monotonic() - started, 3), "phases": {}, "rate": None}
     job.store.put(layout.timing(job.run, "report", "all"), json.dumps(timing).encode())
