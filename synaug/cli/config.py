@@ -62,13 +62,13 @@ def markdown() -> str:
         "",
     ]
     lines += [f"- *{kind}*: {meaning}." for kind, meaning in KINDS.items()]
-    section = None
+    sections: dict[str, list[ConfigField]] = {"": []}
     for field in fields():
-        head = field.path.split(".")[0] if "." in field.path else ""
-        if head != section:
-            title = f"## `{head}:`" if head else "## Top level"
-            lines += ["", title, "", "| Field | Kind | Type | Unit | Default | Meaning |", "|---|---|---|---|---|---|"]
-            section = head
-        cells = [f"`{field.path}`", field.kind, field.type, field.unit, f"`{default_text(field)}`", field.description]
-        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+        sections.setdefault(field.path.split(".")[0] if "." in field.path else "", []).append(field)
+    for name, section in sections.items():
+        title = f"## `{name}:`" if name else "## Top level"
+        lines += ["", title, "", "| Field | Kind | Type | Unit | Default | Meaning |", "|---|---|---|---|---|---|"]
+        for field in section:
+            cells = [f"`{field.path}`", field.kind, field.type, field.unit, f"`{default_text(field)}`", field.description]
+            lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
