@@ -69,6 +69,7 @@ def markdown() -> str:
         title = f"## `{name}:`" if name else "## Top level"
         lines += ["", title, "", "| Field | Kind | Type | Unit | Default | Meaning |", "|---|---|---|---|---|---|"]
         for field in section:
-            cells = [f"`{field.path}`", field.kind, field.type, field.unit, f"`{default_text(field)}`", field.description]
+            default = f"`{default_text(field)}`"
+            cells = [f"`{field.path}`", field.kind, field.type, field.unit, default, field.description]
             lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
