@@ -38,7 +38,8 @@ def run(job: Job) -> None:
     completion = Completion(job.store, job.run, job.config, job.plan)
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
     for shard in shards:
-        parts, missing = job.plan.shard_parts(job.config, shard), completion.missing_parts(shard)
+        parts = job.plan.shard_parts(job.config, shard)
+        missing = completion.missing_parts(parts)
         total = sum(len(part.images) for part in parts)
         if missing:
             find_device(job.config.compute.device)
