@@ -184,7 +184,7 @@ class DiffusersModel:
             "guidance_scale": guidance_scale,
             "num_inference_steps": self.sampling.num_inference_steps,
         }
-        if self.sampling.folder:
+        if self.sampling.embedded:
             return self.pipeline.__call__(**arguments, **common)
         size = {"width": self.sampling.width, "height": self.sampling.height}
         common |= size | {"output_type": "latent", "callback_on_step_end": _beat_each_step}
@@ -192,7 +192,7 @@ class DiffusersModel:
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents to pixels, not clamped: diffusers' own post-processing would turn an overflow into plain white."""
-        if self.sampling.folder:
+        if self.sampling.embedded:
             return self.pipeline.decode(latents)
         vae = self.pipeline.vae
         return vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0] / 2 + 0.5

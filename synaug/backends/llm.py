@@ -12,6 +12,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from synaug.backends import hub
 from synaug.backends.devices import find_device
+from synaug.backends.protocols import LLM
 from synaug.backends.resolve import resolve_llm
 from synaug.config import Config
 from synaug.embedded import smollm2
@@ -38,7 +39,7 @@ class CausalModel(Protocol):
     def __call__(self, input_ids: torch.Tensor, **settings) -> CausalLMOutputWithPast: ...
 
 
-def open_llm(config: Config) -> "ChatLLM":
+def open_llm(config: Config) -> LLM:
     """Open the run's LLM at its configured revision, once a process.
 
     Raises ModelError; UsageError for a device that is not there.

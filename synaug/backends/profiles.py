@@ -118,6 +118,11 @@ class Sampling:
     height: int
     safety_checker: bool
 
+    @property
+    def embedded(self) -> bool:
+        """Say whether it is a generator of the embedded kind, in place of a pipeline of diffusers."""
+        return self.folder is not None
+
     def guidance_of(self, kind: str) -> float:
         """Return the guidance of a prompt; kind: plain, cd or sd."""
         return self.guidance_scale if kind == "plain" else self.guidance_scale_diversified

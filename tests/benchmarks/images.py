@@ -106,7 +106,7 @@ def measure(title: str, *, images: int, batch: int, rounds: int, **settings) -> 
     shares: dict[str, list[float]] = {phase: [] for phase in PHASES}
     with bench(images=images, batch=batch, **settings) as at:
         bare = at.bare()
-        plain = None if at.diffusion.sampling.profile.folder else PlainLoop(at.job.config, at.device, at.part.images)
+        plain = None if at.diffusion.sampling.embedded else PlainLoop(at.job.config, at.device, at.part.images)
         for loop in (lambda: stage(at), bare.run, *([plain.warm_up] if plain else [])):  # warm-up
             loop()
         for _ in range(rounds):
@@ -174,7 +174,7 @@ class Bare:
     def batches(self) -> Iterator[torch.Tensor]:
         """Decoded, (n, 3, H, W), as the pipeline scales them."""
         pipeline, sampling = self.diffusion.pipeline, self.diffusion.sampling
-        embedded = sampling.profile.folder is not None
+        embedded = sampling.embedded
         size = {} if embedded else {"width": sampling.width, "height": sampling.height, "output_type": "latent"}
         for arguments, seeds, guidance_scale in self.inputs:
             output = pipeline.__call__(
