@@ -15,7 +15,7 @@ from pipelines.api import wait, workflow_request
 from pipelines.api.client import Cluster
 from pipelines.operations import one_pod_workflow
 from pipelines.status.argo_nodes import tasks
-from pipelines.status.snapshot import ARGO_LABEL, pod_of
+from pipelines.status.read_snapshot import ARGO_LABEL, pod_of
 from synaug.data import layout
 from synaug.errors import DataError, SynaugError, TransientError, UsageError
 

@@ -8,7 +8,7 @@ from pipelines.api import submission, wait
 from pipelines.api.client import Cluster
 from pipelines.operations import log_transfer
 from pipelines.status import argo_nodes
-from pipelines.status.snapshot import ARGO_LABEL, pod_of
+from pipelines.status.read_snapshot import ARGO_LABEL, pod_of
 from synaug.errors import DataError, SynaugError, UsageError
 from synaug.run.stages import STAGES, Scope
 

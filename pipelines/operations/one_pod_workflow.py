@@ -9,8 +9,8 @@ from pipelines.api.client import Cluster
 from pipelines.api.run_reference import RunReference
 from pipelines.status import argo_nodes, explanations, view
 from pipelines.status.argo_nodes import NodeTask
+from pipelines.status.read_snapshot import read_snapshot
 from pipelines.status.run_progress import RunProgress
-from pipelines.status.snapshot import read_snapshot
 from synaug.errors import INTERNAL, DataError, SynaugError, TransientError
 
 
@@ -95,6 +95,6 @@ def _succeeded(workflow: dict) -> dict:
         return workflow
     failed = RunProgress(workflow, wait.now()).failed()
     if failed:
-        raise StageFailed(failed[0], "" if failed[0].code in (2, 3, 4) else f"; {explanations.fix(failed[0])}")
+        raise StageFailed(failed[0], "" if failed[0].code in (2, 3, 4) else f"; {explanations.advise(failed[0])}")
     message = status.get("message") or "no reason given"
     raise Refused(f"Argo could not run {workflow['metadata']['name']}: {message}")

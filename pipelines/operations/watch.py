@@ -13,8 +13,8 @@ from pipelines.api.client import Cluster
 from pipelines.api.run_reference import make_variables
 from pipelines.operations.one_pod_workflow import Refused, StageFailed
 from pipelines.status import view
+from pipelines.status.read_snapshot import read_snapshot
 from pipelines.status.run_progress import RunProgress
-from pipelines.status.snapshot import read_snapshot
 from pipelines.status.view import Snapshot
 from synaug.errors import DataError, TransientError
 

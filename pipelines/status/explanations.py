@@ -1,18 +1,20 @@
-"""Why pods wait, fail and are tried again, in words."""
+"""Why pods wait, fail and are tried again, in words, and what to do about it. Pure."""
 
 import re
 
 from pipelines.status.argo_nodes import LOST, Attempt, NodeTask
 
-CAUSES: dict[int | None, str] = {LOST: "preempted", 143: "preempted", 137: "killed", 64: "Argo's executor"}
-PASSING = [  # exit 170: what the stage's line has -> the cause; the first that is found
+# What ended an attempt, in a word or two: by its exit code, and for exit 170 (transient) by the stage's own line.
+CAUSES_BY_CODE: dict[int | None, str] = {LOST: "preempted", 143: "preempted", 137: "killed", 64: "Argo's executor"}
+TRANSIENT_CAUSES = [  # pattern in the line -> cause; the first that matches
     (r"\bthe hub\b", "hub"),
     (r"\b(s3|file)://|\bthe store\b|stayed (out of reach after|busy or broken)", "store"),
     (r"\bAPI server\b", "API server"),
     (r"\bno progress\b", "stalled"),
     (r"\b(ranks?|peers?|workers?|PyTorchJob)\b", "lost peer"),
 ]
-COME_BACK: dict[str | None, str] = {  # where it does not pass by itself
+# What to do about a failed task.
+TRANSIENT_FIXES: dict[str | None, str] = {  # exit 170 on every attempt, by the cause; None: of no known cause
     "hub": "bring the hub into reach of the pods, or have the models in a claim (models.claim of the chart), then make "
     "submit",
     "store": "bring the store or endpoint back (store.url, store.endpoint of the chart), then make submit",
@@ -25,7 +27,7 @@ COME_BACK: dict[str | None, str] = {  # where it does not pass by itself
 }
 NODES = re.compile(r"(\d+)/(\d+) nodes are available: (.*?)(?: preemption: .*|$)", re.DOTALL)
 SCALING = re.compile(r"pod didn't trigger scale-up[^:]*: (.*)", re.DOTALL)
-WAITING = {  # a container's waiting reason that does not pass by itself -> what to do
+WAITING_REASONS = {  # a container's waiting reason that does not pass by itself -> what to do
     "ImagePullBackOff": "the image cannot be pulled: image.repository, image.tag and imagePullSecrets of the chart",
     "ErrImagePull": "the image cannot be pulled: image.repository, image.tag and imagePullSecrets of the chart",
     "InvalidImageName": "image.repository or image.tag of the chart is no image's name",
@@ -33,7 +35,7 @@ WAITING = {  # a container's waiting reason that does not pass by itself -> what
     "models.tokenSecret",
     "CrashLoopBackOff": "the container ends at once; its log says why",
 }
-FIXES: dict[int | None, str] = {
+FIXES_BY_CODE: dict[int | None, str] = {  # all other exit codes
     2: "repair the configuration, then make submit",
     3: "do what the line says, then make submit: what is done stays done",
     4: "a model, licence or token that can be used (models.tokenSecret of the chart), then make submit",
@@ -46,48 +48,48 @@ FIXES: dict[int | None, str] = {
 }
 
 
-def cause(attempt: Attempt) -> str:
+def name_cause(attempt: Attempt) -> str:
     """Name an attempt's end in a word or two."""
     if attempt.out_of_memory:
         return "out of memory"
-    passing = _passing(attempt.line) if attempt.code == 170 else None
-    return passing or CAUSES.get(attempt.code, f"exit {attempt.code}")
+    transient = _transient_cause(attempt.line) if attempt.code == 170 else None
+    return transient or CAUSES_BY_CODE.get(attempt.code, f"exit {attempt.code}")
 
 
-def _passing(line: str) -> str | None:
-    return next((name for pattern, name in PASSING if re.search(pattern, line)), None)
+def _transient_cause(line: str) -> str | None:
+    return next((name for pattern, name in TRANSIENT_CAUSES if re.search(pattern, line)), None)
 
 
-def fix(task: NodeTask) -> str:
+def advise(task: NodeTask) -> str:
     """Say what to do about a failed task."""
     if task.out_of_memory:
         return f"more memory: pods.{task.stage}.resources.limits.memory of the chart, helm upgrade, then make submit"
-    if overdue(task):
+    if is_overdue(task):
         return f"more time: pods.{task.stage}.deadlineHours of the chart, helm upgrade, then make submit: it goes on"
-    if refused(task):
+    if is_refused(task):
         return (
             "the cluster does not admit the pod: repair the chart's values by that line, helm upgrade, then make submit"
         )
     if task.code == 170:
-        return COME_BACK[_passing(task.line)]
-    return FIXES.get(task.code, "the log says more; then make submit")
+        return TRANSIENT_FIXES[_transient_cause(task.line)]
+    return FIXES_BY_CODE.get(task.code, "the log says more; then make submit")
 
 
-def end(task: NodeTask) -> str:
+def describe_end(task: NodeTask) -> str:
     """Say how a failed task ended: `exit 4`, or what happened to its pod."""
-    if overdue(task):
+    if is_overdue(task):
         return "out of time"
     if task.code in (None, LOST):
-        return "no pod" if refused(task) else "its pod is gone"
+        return "no pod" if is_refused(task) else "its pod is gone"
     return f"exit {task.code}"
 
 
-def overdue(task: NodeTask) -> bool:
+def is_overdue(task: NodeTask) -> bool:
     """Say whether the activeDeadlineSeconds of its pod are over."""
     return "DeadlineExceeded" in task.message or "longer than the specified deadline" in task.line
 
 
-def refused(task: NodeTask) -> bool:
+def is_refused(task: NodeTask) -> bool:
     """Say whether the API server did not take its pod."""
     return re.search(r"is (forbidden|invalid)", task.message + task.line) is not None
 
@@ -103,25 +105,25 @@ def log_command(task: NodeTask) -> str:
     return f"make logs STAGE={task.stage}"
 
 
-def pending(pod: dict, events: list[dict], autoscaler: str | None = None) -> str | None:
+def explain_pending(pod: dict, events: list[dict], autoscaler: str | None = None) -> str | None:
     """Say why a pod that should run does not; None while it is only starting. autoscaler: why no node is added."""
     scheduled: dict = next((c for c in pod["status"].get("conditions", []) if c["type"] == "PodScheduled"), {})
     of_pod = [e for e in events if e["involvedObject"].get("uid") == pod["metadata"].get("uid")]
     if scheduled.get("status") == "False":
         message = scheduled.get("message") or _last(of_pod, "FailedScheduling") or "no node yet"
-        return unschedulable(message) + (f" (autoscaler: {autoscaler})" if autoscaler else "")
+        return shorten_unschedulable(message) + (f" (autoscaler: {autoscaler})" if autoscaler else "")
     status = pod["status"]
     for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
         waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason") in WAITING:
-            return f"{_short(waiting.get('message') or waiting['reason'])}: {WAITING[waiting['reason']]}"
+        if waiting.get("reason") in WAITING_REASONS:
+            return f"{_short(waiting.get('message') or waiting['reason'])}: {WAITING_REASONS[waiting['reason']]}"
     for reason in ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"):
         if message := _last(of_pod, reason):
             return _short(message)
     return None
 
 
-def unschedulable(message: str) -> str:
+def shorten_unschedulable(message: str) -> str:
     """Shorten the scheduler's message.
 
     `0/71 nodes are available: 64 Insufficient nvidia.com/gpu, 7 ...` -> `0/71 nodes: insufficient nvidia.com/gpu`
@@ -133,7 +135,7 @@ def unschedulable(message: str) -> str:
     return f"{found[1]}/{found[2]} nodes: {_short(rest[:1].lower() + rest[1:])}"
 
 
-def autoscaler(events: list[dict]) -> str | None:
+def explain_autoscaler(events: list[dict]) -> str | None:
     """Say why the cluster autoscaler adds no node, by its last event of any of the pods."""
     message = _last(events, "NotTriggerScaleUp")
     if message is None:
@@ -143,7 +145,7 @@ def autoscaler(events: list[dict]) -> str | None:
     return _short(reason.replace("max node group size reached", "max size reached"))
 
 
-def quota(message: str) -> str | None:
+def shorten_quota(message: str) -> str | None:
     """Shorten the message of a node that waits because the namespace's quota is used up; None for others."""
     if "exceeded quota" not in message:
         return None

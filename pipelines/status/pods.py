@@ -8,8 +8,8 @@ NODE_ANNOTATION = "workflows.argoproj.io/node-id"
 WORKING = ("main", "pytorch")  # the container that does the work: Argo's name for it, the training operator's
 
 
-def node(pod: dict) -> str | None:
-    """Read the id of the Workflow's node that a pod of Argo's belongs to."""
+def argo_node_id(pod: dict) -> str | None:
+    """Read the id of the Workflow's node that a pod of Argo's belongs to; the machine is `spec.nodeName`."""
     return pod["metadata"].get("annotations", {}).get(NODE_ANNOTATION)
 
 

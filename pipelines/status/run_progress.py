@@ -72,7 +72,7 @@ class RunProgress:
     def __init__(self, workflow: dict, now: datetime, found: Iterable[dict] = ()):
         self.workflow, self.now = workflow, now
         self.tasks, self.pods = argo_nodes.tasks(workflow), list(found)
-        self.by_node = {pods.node(pod): pod for pod in self.pods}
+        self.by_node = {pods.argo_node_id(pod): pod for pod in self.pods}
         self.estimate: dict[str, Any] | None = argo_nodes.output(workflow, "plan", "estimate")
         self.left: dict[str, list] = {
             name: argo_nodes.output(workflow, "plan", name) or [] for name in dict.fromkeys(FANNED.values())

@@ -1,4 +1,4 @@
-"""From a run's Workflow, its pods and their events to the lines that a person sees. Pure."""
+"""The lines that `make watch` shows, written from a Snapshot of a run: Workflow, pods, events, logs. Pure."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ STATES = {
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What `watch` read.
+    """What `make watch` read of a run at one moment (read_snapshot.py).
 
     logs: the newest line of each running launcher, by the task's name; read: when pods, events and logs were read.
     """
@@ -181,7 +181,7 @@ def counts(progress: RunProgress) -> list[str]:
         kinds = ", ".join(f"{reason} {number:,}" for reason, number in Counter(rejects.reasons).most_common())
         facts.append(f"rejects {total:,} ({100 * total / (rejects.images + total):.2g} %): {kinds}")
     if retried:
-        causes = Counter(explanations.cause(retry.attempt) for retry in retried)
+        causes = Counter(explanations.name_cause(retry.attempt) for retry in retried)
         facts.append(
             f"retries {len(retried)}: " + ", ".join(f"{name} {number}" for name, number in causes.most_common())
         )
@@ -201,13 +201,13 @@ def waiting(progress: RunProgress, snapshot: Snapshot) -> list[str]:
     pending = [pod for pod in snapshot.pods if pod["status"].get("phase") == "Pending"]
     uids = {pod["metadata"]["uid"] for pod in pending}
     events = [event for event in snapshot.events if event["involvedObject"].get("uid") in uids]
-    autoscaler = explanations.autoscaler(events)
+    autoscaler = explanations.explain_autoscaler(events)
     for pod in pending:
-        if reason := explanations.pending(pod, events, autoscaler):
+        if reason := explanations.explain_pending(pod, events, autoscaler):
             begun = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
             grouped.setdefault(reason, []).append((snapshot.now - begun).total_seconds())
     for node in nodes_of(progress.workflow).values():
-        if node.get("phase") == "Pending" and (reason := explanations.quota(node.get("message", ""))):
+        if node.get("phase") == "Pending" and (reason := explanations.shorten_quota(node.get("message", ""))):
             begun = datetime.fromisoformat(node["startedAt"])
             grouped.setdefault(reason, []).append((snapshot.now - begun).total_seconds())
     most = sorted(grouped.items(), key=lambda item: -len(item[1]))
@@ -217,6 +217,6 @@ def waiting(progress: RunProgress, snapshot: Snapshot) -> list[str]:
 def failure(task: NodeTask) -> list[Line]:
     """Make the lines of a failed task: how it ended, what to do."""
     return [
-        Line("failure", f"FAILED  {task.name}: {explanations.end(task)}, {task.line or 'no reason given'}"),
-        Line("fix", f"        fix: {explanations.fix(task)}   log: {explanations.log_command(task)}"),
+        Line("failure", f"FAILED  {task.name}: {explanations.describe_end(task)}, {task.line or 'no reason given'}"),
+        Line("fix", f"        fix: {explanations.advise(task)}   log: {explanations.log_command(task)}"),
     ]

@@ -9,7 +9,7 @@ from pipelines import names
 from pipelines.commands import fetch
 from pipelines.operations import log_transfer
 from pipelines.status.pods import NODE_ANNOTATION
-from pipelines.status.snapshot import ARGO_LABEL
+from pipelines.status.read_snapshot import ARGO_LABEL
 from synaug.config.load import load_config
 from synaug.data.store import open_store
 from synaug.errors import DataError, UsageError

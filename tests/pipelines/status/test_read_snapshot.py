@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.api.client import connect
 from pipelines.status import argo_nodes, view
-from pipelines.status.snapshot import ARGO_LABEL, read_snapshot
+from pipelines.status.read_snapshot import ARGO_LABEL, read_snapshot
 from tests.pipelines.imagenet_run import NOW, running
 from tests.pipelines.made_workflow import Nodes, attempt, estimate, plan_outputs, workflow
 

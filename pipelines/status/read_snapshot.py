@@ -1,4 +1,4 @@
-"""Reading what `view` shows: the Workflow's pods, their events, the launchers' last lines."""
+"""Reads what `view` shows: the pods of a Workflow, their events, the last lines of launchers. Asks the cluster."""
 
 from pipelines import names
 from pipelines.api import wait
@@ -53,4 +53,4 @@ def pod_of(task: argo_nodes.NodeTask, found: list[dict]) -> dict | None:
     """Find the pod of a task's last attempt, while it exists."""
     if not task.attempts:
         return None
-    return next((pod for pod in found if pods.node(pod) == task.attempts[-1].id), None)
+    return next((pod for pod in found if pods.argo_node_id(pod) == task.attempts[-1].id), None)
