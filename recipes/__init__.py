@@ -1,0 +1,1 @@
+"""How the embedded weights and data were made; run in a checkout, not installed."""

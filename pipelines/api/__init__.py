@@ -1,0 +1,1 @@
+"""The client's side of the cluster: connecting, asking, waiting, making and submitting Workflow objects."""

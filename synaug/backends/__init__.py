@@ -1,0 +1,1 @@
+"""Models behind protocols: how a name is resolved to revision and licence, how LLM, CLIP and diffusion are opened."""

@@ -1,0 +1,1 @@
+"""What people read of results: report, study, terminal tables, dataset card. Measures nothing itself."""
