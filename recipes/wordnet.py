@@ -1,8 +1,8 @@
 """Make the noun dictionary: python -m recipes.wordnet --out synaug/embedded/data/wordnet
 
 From WordNet 3.0 as Debian's `wordnet-base` installs it: every noun, its senses in WordNet's order, each with its
-definition. Writes nouns.txt.xz (a line a synset: `lexical file|lemma:sense number,...|definition`), exceptions.txt.xz
-(irregular plurals) and LICENSE.
+definition. Writes nouns.txt.xz (one line per synset: `lexical file|lemma:sense number,...|definition`),
+exceptions.txt.xz (irregular plurals) and LICENSE.
 """
 
 import argparse

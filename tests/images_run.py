@@ -67,7 +67,7 @@ def write_plan(job: Job) -> None:
 
 
 def write_photos(store, per_class: int = 5) -> None:
-    """The split `train`: photos of one colour, a colour a class."""
+    """The split `train`: photos of one colour, one colour per class."""
     from PIL import Image
 
     from synaug.data.split_writer import Sample, pack

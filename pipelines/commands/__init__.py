@@ -1,1 +1,1 @@
-"""The commands of `python -m pipelines`, a module each: HELP, add_arguments(parser), main(args)."""
+"""The commands of `python -m pipelines`, one module per command: HELP, add_arguments(parser), main(args)."""

@@ -20,7 +20,7 @@ BATCH = 256
 
 
 def open_clip_model(config: Config) -> CLIP:
-    """Open the run's CLIP, once a process; the embedded one runs on the CPU.
+    """Open the run's CLIP, once per process; the embedded one runs on the CPU.
 
     Raises ModelError; UsageError for a device that is not there.
     """

@@ -141,7 +141,7 @@ class DiffusersModel:
     def generate(
         self, prompts: list[str], seeds: list[int], *, guidance_scale: list[float], encoded: dict | None = None
     ) -> Generated:
-        """Generate one image a prompt, each from its own CPU generator.
+        """Generate one image per prompt, each from its own CPU generator.
 
         guidance_scale: one value for the batch, repeated; 1 and below: none. encoded: of `encode`; None encodes the
         batch's own. Raises torch.OutOfMemoryError, also for the CPU's allocator.

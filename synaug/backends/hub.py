@@ -1,6 +1,6 @@
-"""A model's name to what it is: a commit of the hub, or the digest of a local folder.
+"""Resolve a model's name to a commit of the hub, or to the digest of a local folder.
 
-Nothing heavy is loaded. The hub's client is imported where it is asked: a run with embedded models goes without it.
+No weights are loaded. The hub's client is imported where it is needed: a run with embedded models never needs it.
 """
 
 import hashlib

@@ -40,7 +40,7 @@ class CausalModel(Protocol):
 
 
 def open_llm(config: Config) -> LLM:
-    """Open the run's LLM at its configured revision, once a process.
+    """Open the run's LLM at its configured revision, once per process.
 
     Raises ModelError; UsageError for a device that is not there.
     """
@@ -70,7 +70,7 @@ def _load(source: str, commit: str | None, dtype: str, device: str) -> tuple[Pre
 class ChatLLM:
     """A causal model of transformers, behind `protocols.LLM`.
 
-    Sampling by torch's generator, seeded a call: equal on equal hardware, threads, dtype and n.
+    Sampling by torch's generator, seeded at each call: equal on equal hardware, threads, dtype and n.
     """
 
     def __init__(

@@ -72,7 +72,7 @@ class Diffusion(Protocol):
     def generate(
         self, prompts: list[str], seeds: list[int], *, guidance_scale: list[float], encoded: Any = None
     ) -> Generated:
-        """Generate one image a prompt, each from its own CPU generator. Raises torch.OutOfMemoryError.
+        """Generate one image per prompt, each from its own CPU generator. Raises torch.OutOfMemoryError.
 
         guidance_scale: one value for the batch, repeated. encoded: of `encode`, with all the prompts; None encodes them
         now.

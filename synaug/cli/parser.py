@@ -1,4 +1,4 @@
-"""Parsers of commands: one of a command's module, the arguments that several share, the answer to an unknown name.
+"""Command-line parsers: how one is made from a command's module, shared arguments, the message for an unknown name.
 
 `python -m pipelines` makes its parsers here too.
 """
@@ -22,7 +22,7 @@ EXECUTION_SETTING = "execution setting of this command, like compute.device=cuda
 
 
 class Parser(argparse.ArgumentParser):
-    """Mistakes are raised, for the one place that prints them."""
+    """A parser that raises UsageError for a mistake, so that errors are printed in one place only."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; `{self.prog} --help` shows what is needed")

@@ -68,7 +68,7 @@ def as_dict(state: State, workers: int = 1) -> dict[str, Any]:
 
 
 def table(state: State, workers: int = 1) -> "Table":
-    """Return what a person sees, a row a stage."""
+    """Return what a person sees, one row per stage."""
     from rich.table import Table
 
     shown = Table(title=f"run {state.run}, scale {state.scale}x", title_justify="left", box=None, pad_edge=False)

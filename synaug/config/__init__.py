@@ -1,4 +1,4 @@
-"""run.yaml, typed and validated: a file a section, `Config` in run.py is the whole."""
+"""run.yaml, typed and validated: one file per section; `Config` in run.py is all of it."""
 
 from synaug.config.run import Config
 

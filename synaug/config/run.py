@@ -55,7 +55,7 @@ class Compute(FrozenModel):
     """`compute:` where a run is carried out, and what the estimate knows of it."""
 
     device: str = execution("auto", "auto, cpu, cuda or cuda:N")
-    workers: int = execution(0, "Processes of the local runner; 0: one a core on a CPU, one on a GPU", ge=0)
+    workers: int = execution(0, "Processes of the local runner; 0: one per core on a CPU, one on a GPU", ge=0)
     loader_threads: int = execution(4, "Threads that decode images for training", ge=1)
     gpus: int = execution(1, "GPUs that the estimate assumes", ge=1)
     gpu_name: str | None = execution(None, "GPU that the estimate assumes, for its printed lines")

@@ -31,7 +31,11 @@ def identity(default: Any, description: str, *, unit: str = "", **limits) -> Any
 
 
 def growable(default: Any, description: str, *, unit: str = "", **limits) -> Any:
-    """Declare a field that may be added to: a larger scale, another arm, another seed, another test set."""
+    """Declare a field that a later plan may change: a larger scale, another arm, another seed, another test set.
+
+    So are the fields of `training:`, like lr: a run's images do not depend on them, and new arms may use new values.
+    What is trained stays as it is, because an arm freezes its own settings at its first checkpoint.
+    """
     return _setting("growable", default, description, unit, **limits)
 
 

@@ -76,11 +76,12 @@ def read_csv(path: Path) -> list[LabelledFile]:
 def to_samples(
     images: list[LabelledFile], base: Path, *, labels: bool, classes: list[ClassEntry] | None
 ) -> tuple[list[Sample], list[str] | None]:
-    """Make samples of labelled files, and return them and the class ids by label (None: those of the run's list).
+    """Make samples of labelled files, and return them with the split's class ids, in label order.
 
-    base: what the samples' names are relative to. labels: the files' labels are integers; otherwise each is a class id,
-    or the name that an id is the slug of, and what order such names sort in plays no part beyond the split's own list.
-    Raises DataError for a label that is out of range or of no class.
+    The ids are None where integer labels come without a class list: they are then labels of the run's list. base: the
+    folder that the samples' names are relative to. labels: the files' labels are integers; otherwise each is a class id
+    or a name whose slug is one. classes: the class list; None: the ids of the names themselves, sorted. Raises
+    DataError for a label that is out of range or of no class.
     """
     names = sorted({image.label for image in images})
     if labels:

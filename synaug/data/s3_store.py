@@ -247,7 +247,7 @@ class S3Store:
                 raise
 
     def _abort_left_over(self, key: str) -> None:
-        """Abort the uploads in parts of this key that a killed process left: unlisted, they would be paid for for ever.
+        """Abort the uploads in parts of this key that a killed process left: they are paid for and never listed.
 
         Only those that nobody can be busy with: another pod may be uploading this key, presumed lost but alive.
         """

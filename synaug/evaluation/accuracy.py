@@ -1,4 +1,4 @@
-"""Accuracy of an exported model on a split: one forward pass, images decoded once a process where they fit."""
+"""Accuracy of an exported model on a split: one forward pass, each image decoded once per process where they fit."""
 
 import hashlib
 from collections import OrderedDict
@@ -101,7 +101,7 @@ def decoded_bytes(images: int, settings: TrainingSettings) -> int:
 def decoded(
     store: Store, tables: list[TarTable], settings: TrainingSettings, *, threads: int = 1, batch_size: int = BATCH
 ) -> Generator[tuple[Tensor, Tensor], None, None]:
-    """Read any tables as `batches` reads a split, and keep nothing.
+    """Read the images of some tars as `batches` reads those of a split, without keeping them in memory.
 
     Raises DataError for a damaged tar or a broken image.
     """

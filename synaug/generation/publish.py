@@ -1,8 +1,9 @@
-"""A part's tar and manifest put so that they belong together, though a pod presumed lost may be making the same part.
+"""Publishes a part: first its tar, then the manifest that names the tar.
 
-Neither is ever replaced. The manifest that comes first is the part and names the tar with its bytes; who comes second
-discards its own. Where another tar lies at the part's key (of a killed pod, made from a prompts file that was edited
-since) this one gets its digest in its name; the other goes once the manifest is there.
+Two pods may make the same part, when one is presumed lost and still runs. So nothing is ever replaced: the first
+manifest in the store decides which tar is the part, and the second pod discards its own. Where a different tar is
+already at the part's key (left by a killed pod, from a prompts file that was edited since), the new tar gets its digest
+in its name, and the old one is deleted once the manifest is there.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ def publish(store: Store, path: Path, manifest: Manifest) -> bool:
         return False
     tar = _put_tar(store, path, manifest)
     data = to_json(manifest.model_copy(update={"tar": tar}))
-    # equal: of a twin, or ours though the answer was lost
+    # equal: by another pod with equal bytes, or by this one, where the server's answer was lost
     if store.put(key, data, if_absent=True) or store.get(key) == data:
         if tar != plain:
             store.delete(plain)
@@ -37,7 +38,7 @@ def publish(store: Store, path: Path, manifest: Manifest) -> bool:
 
 
 def _put_tar(store: Store, path: Path, manifest: Manifest) -> str:
-    """Put the tar; returns the key that it is at."""
+    """Put the tar, and return the key that it has in the store."""
     if store.put(manifest.tar, path, if_absent=True) or _holds(store, manifest):
         return manifest.tar
     own = f"{manifest.tar.removesuffix('.tar')}-{manifest.sha256[:12]}.tar"
@@ -46,7 +47,7 @@ def _put_tar(store: Store, path: Path, manifest: Manifest) -> str:
 
 
 def _holds(store: Store, manifest: Manifest) -> bool:
-    """Whether these very bytes are at the part's key, as after a kill between tar and manifest."""
+    """Tell whether the same bytes are at the part's key, as after a kill between tar and manifest."""
     if store.size(manifest.tar) != manifest.bytes:
         return False
     digest = hashlib.sha256()

@@ -26,7 +26,9 @@ def load_styles(config: Config) -> list[str]:
         or not styles
         or not all(isinstance(style, str) and style.strip() for style in styles)
     ):
-        raise UsageError("prompts.styles holds no list of texts; write one style a line, like `- watercolour painting`")
+        raise UsageError(
+            "prompts.styles holds no list of texts; write one style per line, like `- watercolour painting`"
+        )
     if doubled := sorted({style for style in styles if styles.count(style) > 1}):
         raise UsageError(f"prompts.styles has {doubled[0]!r} twice; each style once")
     return list(styles)

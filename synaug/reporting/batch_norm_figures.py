@@ -11,7 +11,7 @@ MEASURES = {  # label of the axis, title
 
 
 def branch_figures(branches: Branches | None, number: int) -> list[Figure]:
-    """Draw auxiliary against main batch norms along the network: a figure a measure, a line an arm.
+    """Draw auxiliary against main batch norms along the network: one figure per measure, one line per arm.
 
     Values are means over seeds. number: of the first figure; each of a page needs its own.
     """

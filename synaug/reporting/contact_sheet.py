@@ -1,4 +1,4 @@
-"""Real beside synthetic images on one PNG, a row a class."""
+"""Real beside synthetic images on one PNG, one row per class."""
 
 import io
 import textwrap

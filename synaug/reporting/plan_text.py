@@ -8,7 +8,7 @@ GIB = 1024**3
 
 
 def plan_text(run: str, config: Config, plan: Plan, notes: list[str]) -> str:
-    """Write what a person reads of a plan, a fact a line; notes come last."""
+    """Write what a person reads of a plan, one fact per line; notes come last."""
     assert plan.estimate is not None  # a plan that was just made has one
     counts, estimate, whole = plan.real_counts.values(), plan.estimate, plan.estimate.whole
     shards = [len(shard) for shard in plan.class_shards]

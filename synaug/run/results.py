@@ -1,4 +1,4 @@
-"""What evaluate found: the JSON of one trained model, and those of a run together."""
+"""Results of the evaluate stage: the JSON file of one trained model, and all those of a run together."""
 
 from pydantic import Field
 

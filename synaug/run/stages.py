@@ -37,15 +37,15 @@ class Stage:
     name: str
     unit: str  # what its progress counts
     scope: Scope
-    follows: (
-        str | None
-    )  # the stage that it waits for: of the same scope its own task there, else all of them; None: the plan alone
+    # The stage that it waits for. Where that has the same scope, a task waits for its own task there; otherwise for all
+    # tasks of it. None: it waits for the plan alone.
+    follows: str | None
     proof: Proof = Proof.RECORD
-    renewed_by: str | None = None  # a stage of the same scope: a task with work left there is to be done again here
-    counted: str | None = None  # the key of a timing with the units that its seconds made; None: one unit
-    rated: str | None = None  # what the `rate` of a timing counts, for the report; None: nothing to show
-    fan_out: str | None = None  # the list of what is left that a plan writes for a workflow's fan-out; None: one pod
-    takes_hours: bool = True  # counts in the forecast; False: seconds
+    renewed_by: str | None = None  # stage of the same scope: a task is repeated while its task there still has work
+    counted: str | None = None  # key in the timing file that holds the number of units; None: one unit
+    rated: str | None = None  # unit of the `rate` in the timing file, which the report shows; None: it shows no rate
+    fan_out: str | None = None  # name of plan's list of unfinished tasks, one pod for each; None: one pod
+    takes_hours: bool = True  # part of the forecast; False: done in seconds, left out of it
 
 
 STAGES: dict[str, Stage] = {

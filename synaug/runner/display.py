@@ -1,4 +1,4 @@
-"""What a person sees of a local run: a bar a stage at a terminal, plain lines elsewhere."""
+"""What a person sees of a local run: one bar per stage at a terminal, plain lines elsewhere."""
 
 import sys
 

@@ -126,7 +126,7 @@ def _run_group(
 
 
 def worker_count(config: Config) -> int:
-    """Count the worker processes: as configured, else one on a GPU, which stages share badly, or one a core.
+    """Count the worker processes: as configured, else one on a GPU, which stages share badly, or one per core.
 
     Each has `threads` threads.
     """

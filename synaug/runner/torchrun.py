@@ -42,7 +42,7 @@ def train(task: Task, store: str, run: str, overrides: list[str], processes: int
     Raises as `launch`, UsageError, DataError.
     """
     if processes < 1:
-        raise UsageError(f"--nproc-per-node {processes}: give 1 or more, one process a GPU")
+        raise UsageError(f"--nproc-per-node {processes}: give 1 or more, one process per GPU")
     job = open_job(store, run, arm=task.arm, seed=task.seed, overrides=overrides)
     if not train_stage.finished(job):
         launch([*task.arguments.split(), "--store", store, "--run", run, *overrides], processes)

@@ -27,7 +27,7 @@ PET_RDZV_ENDPOINT set."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--nproc-per-node", type=int, metavar="N", help="train with N processes here, one a GPU, by torchrun"
+        "--nproc-per-node", type=int, metavar="N", help="train with N processes here, one per GPU, by torchrun"
     )
 
 

@@ -47,7 +47,7 @@ class Ranks:
 
 
 def device_of(name: str, local_rank: int, processes: int) -> torch.device:
-    """Find the device of a process by `compute.device`, one GPU a process.
+    """Find the device of a process by `compute.device`, one GPU per process.
 
     Raises UsageError for a GPU that is not there.
     """

@@ -89,8 +89,8 @@ class Trainer:
         losses = F.cross_entropy(
             logits.float(), targets, reduction="none", label_smoothing=self.settings.label_smoothing
         )
-        # A mean a slice over all ranks: with one mean over the batch, gradients of main BN would scale with the share
-        # of real images.
+        # One mean per slice, over all ranks: with one mean over the batch, gradients of main BN would scale with the
+        # share of real images.
         real = losses[: self.n_real].sum() / self.arm.n_real
         synthetic = losses[self.n_real :].sum() / max(1, self.arm.n_synthetic)
         w = self.settings.synthetic_weight if self.arm.n_synthetic else 0.0

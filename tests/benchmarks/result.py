@@ -13,7 +13,7 @@ class Result:
     """One figure of a benchmark."""
 
     name: str
-    values: list[float]  # one a repeat; the median counts; none: not yet measured, for want of the hardware
+    values: list[float]  # one per repeat; the median counts; none: not yet measured, for want of the hardware
     target: str = ""  # like ">= 0.95" or "within 15%" of a ratio of 1; empty: reported only
     unit: str = "ratio"
     details: dict = field(default_factory=dict)

@@ -101,7 +101,7 @@ def lost_rows(photos, rng):
 
 
 def dither(photos, rng):
-    """Leave one bit a pixel, ordered by a 4x4 Bayer matrix, on grey levels 0.1 and 0.9."""
+    """Leave one bit per pixel, ordered by a 4x4 Bayer matrix, on grey levels 0.1 and 0.9."""
     bayer = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) / 16 + 0.06
     return 0.1 + 0.8 * (photos > np.tile(bayer, (EDGE // 4, EDGE // 4)))
 

@@ -34,7 +34,7 @@ class ArmAccuracy:
 
 
 def scale_figures(data: ReportData) -> list[Figure]:
-    """Draw accuracy against scale, a figure a test set: arms by kind, real-only arms as lines across."""
+    """Draw accuracy against scale, one figure per test set: arms by kind, real-only arms as lines across."""
     return [_against_scale(data, test, 10 + n) for n, test in enumerate(data.results.tests)]
 
 
@@ -109,7 +109,7 @@ def _forest(marks: list[Mark], number: int, title: str, *, label: str) -> Figure
 
 
 def gain_figures(data: ReportData) -> list[Figure]:
-    """Draw differences to the better real-only arm, a figure a test set; filled where the interval excludes 0."""
+    """Draw differences to the better real-only arm, one figure per test set; filled where the interval excludes 0."""
     results, figures = data.results, []
     for n, test in enumerate(results.tests):
         marks = [kind_mark(arm, results.first(arm).kind, gain(results, arm, test)) for arm in results.arms]

@@ -36,7 +36,7 @@ def together(several: list[Rates]) -> Rates:
 
 
 def lines(by_run: dict[str, Forecast]) -> list[str]:
-    """Write a line a run with something left, and the sum; what is unmeasured is named."""
+    """Write one line per run with something left, and the sum; what is unmeasured is named."""
     left = {run: estimate for run, estimate in by_run.items() if estimate.unmeasured or estimate.wall_seconds}
     text = [f"{run:<20} {_line(estimate)}" for run, estimate in left.items()]
     if not left:

@@ -92,7 +92,7 @@ def _now(device: torch.device) -> float:
 
 @torch.inference_mode()
 def _time_evaluation(job: Job, arm: ResolvedArm, network: torch.nn.Module, device: torch.device) -> Pace | None:
-    """each: of all test sets; cold: of decoding them, once a process where they are kept."""
+    """each: of all test sets; cold: of decoding them, once per process where they are kept."""
     settings, classes, splits = arm.settings, job.plan.classes, {test.split for test in job.config.tests.values()}
     if not all(job.store.exists(layout.real_split(split)) for split in splits):
         return None

@@ -1,4 +1,4 @@
-"""A bar a stage at a terminal; plain lines elsewhere."""
+"""One bar per stage at a terminal; plain lines elsewhere."""
 
 import io
 

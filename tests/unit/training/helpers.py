@@ -56,7 +56,7 @@ def add_split(
 
 
 def add_synthetic(store: Store, *, per_multiple: int = 32, scale: int = 2) -> None:
-    """x1 ... x{scale} of run r, indexed: a part a multiple; prompt kinds in turn."""
+    """x1 ... x{scale} of run r, indexed: one part per multiple; prompt kinds in turn."""
     parts = []
     for multiple in range(1, scale + 1):
         file = io.BytesIO()
