@@ -15,6 +15,7 @@ PAGES = [
 ]
 FOLDERS = ("synaug", "pipelines", "recipes", "tests", "docs", "helm", "images", "k8s", ".ci")
 README_BYTES = 9 * 1024
+FILES = (".py", ".yaml", ".toml", ".txt")
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 
 
@@ -47,7 +48,7 @@ def test_what_a_recipe_names_is_in_a_file_that_it_names():
     for recipe in recipes:
         spans = code_spans(recipe)
         there = "\n".join(path.read_text() for span in spans if (path := ROOT / span).is_file())
-        dotted = [span for span in spans if re.fullmatch(r"\w+(\.\w+)*", span) and not span.endswith((".py", ".yaml"))]
+        dotted = [span for span in spans if re.fullmatch(r"\w+(\.\w+)*", span) and not span.endswith(FILES)]
         names = [span.rpartition(".")[2] for span in dotted]
         assert [name for name in names if not re.search(rf"\b{name}\b", there)] == [], recipe.splitlines()[0]
 
