@@ -85,7 +85,7 @@ def run(
 
 
 def _without_age(line: str) -> str:
-    """`pending 1 for 9 m   reason` -> `pending: reason`, so that each reason is noted once."""
+    """`pending 1 for 9 min   reason` -> `pending: reason`, so that each reason is noted once."""
     return f"pending: {line.split('   ', 1)[1]}" if line.startswith("pending ") else line
 
 

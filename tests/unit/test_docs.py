@@ -92,6 +92,15 @@ def test_the_readme_takes_two_minutes():
     assert len((ROOT / "README.md").read_bytes()) <= README_BYTES
 
 
+def test_readme_and_contributing_agree_on_the_tests():
+    """Their number and minutes; the number is of the day of a release."""
+    readme = re.search(r"make test +# the ([\d,]+) tests, about (\d+) minutes", (ROOT / "README.md").read_text())
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    contributing = re.search(r"`make test` takes about (\d+) minutes \(([\d,]+) tests\)", text)
+    assert readme and contributing
+    assert (readme[1], readme[2]) == (contributing[2], contributing[1])
+
+
 def test_the_list_of_pages_is_complete():
     listed = re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs" / "README.md").read_text())
     assert {path.name for path in (ROOT / "docs").glob("*.md")} - {*listed, "README.md"} == set()
