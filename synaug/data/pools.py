@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from synaug.config import Config
@@ -68,10 +69,10 @@ def synthetic_pool(
     for part in index.parts:
         if part.multiple <= scale:
             manifest = load_manifest(store, part.manifest, part.manifest_sha256)
-            rows = enumerate(manifest.rows())
+            rows = enumerate(zip(manifest.kind, manifest.clip_score, strict=True))
             tables.append(
                 manifest.select(
-                    n for n, row in rows if (kinds is None or row.kind in kinds) and index.keeps(row.clip_score)
+                    n for n, (kind, score) in rows if (kinds is None or kind in kinds) and index.keeps(score)
                 )
             )
     if pool_images is not None:
@@ -112,19 +113,14 @@ def real_quota(
     return quota
 
 
-class _Place(NamedTuple):
-    """An image of a pool; compared by its draw, then its key."""
-
-    draw: int
-    key: str
-    table: int
-    row: int
-
-
 class _Ranked(NamedTuple):
+    """An image of a pool."""
+
     rank: int  # within the class, from 0
     label: int
-    place: _Place
+    draw: int
+    table: int
+    row: int
 
 
 def _ranked(tables: list[TarTable], purpose: str, seed: int) -> list[_Ranked]:
@@ -132,18 +128,21 @@ def _ranked(tables: list[TarTable], purpose: str, seed: int) -> list[_Ranked]:
 
     How the images lie in tars plays no part.
     """
-    by_label: dict[int, list[_Place]] = defaultdict(list)
+    by_label: dict[int, list[tuple[int, str, int, int]]] = defaultdict(list)  # draw, key, table, row: plain for speed
     for t, table in enumerate(tables):
         for n, (key, label) in enumerate(zip(table.key, table.label, strict=True)):
-            by_label[label].append(_Place(derive(purpose, seed, key), key, t, n))
+            by_label[label].append((derive(purpose, seed, key), key, t, n))
     ranked = [
-        _Ranked(rank, label, place) for label, places in by_label.items() for rank, place in enumerate(sorted(places))
+        _Ranked(rank, label, draw, table, row)
+        for label, places in by_label.items()
+        for rank, (draw, _, table, row) in enumerate(sorted(places))
     ]
-    return sorted(ranked, key=lambda image: (image.rank, image.place.draw))
+    ranked.sort(key=itemgetter(0, 2))  # by rank, then draw
+    return ranked
 
 
 def _select(tables: list[TarTable], images: Iterable[_Ranked]) -> list[TarTable]:
     chosen: list[list[int]] = [[] for _ in tables]
     for image in images:
-        chosen[image.place.table].append(image.place.row)
+        chosen[image.table].append(image.row)
     return [table.select(sorted(rows)) for table, rows in zip(tables, chosen, strict=True)]

@@ -53,9 +53,9 @@ class Completion:
         """List the classes of a class shard that have no prompts file, by id."""
         return [class_id for class_id in self.plan.class_shards[shard] if class_id not in self._prompts_files]
 
-    def missing_parts(self, shard: int) -> list[Part]:
-        """List the parts of a class shard, up to the planned scale, that have no manifest."""
-        return [part for part in self.plan.shard_parts(self.config, shard) if self.manifest(part) not in self.manifests]
+    def missing_parts(self, parts: list[Part]) -> list[Part]:
+        """List those of some planned parts that have no manifest."""
+        return [part for part in parts if self.manifest(part) not in self.manifests]
 
     def manifest(self, part: Part) -> str:
         """Return the key of a part's manifest."""
@@ -176,8 +176,9 @@ class Completion:
 
     def _images(self, task: Task) -> Count:
         assert task.shard is not None
-        total = _images_of(self.plan.shard_parts(self.config, task.shard))
-        return Count(total - _images_of(self.missing_parts(task.shard)), total)
+        parts = self.plan.shard_parts(self.config, task.shard)
+        total = _images_of(parts)
+        return Count(total - _images_of(self.missing_parts(parts)), total)
 
     def _training(self, task: Task) -> Count:
         assert task.arm is not None and task.seed is not None

@@ -38,7 +38,7 @@ def run(job: Job) -> None:
     shards = range(len(plan.class_shards))
     planned = [part for m in range(1, plan.scale + 1) for shard in shards for part in plan.parts(job.config, shard, m)]
     refuse_fallbacks(job)
-    _refuse_gaps(job, [part for shard in shards for part in completion.missing_parts(shard)], len(planned))
+    _refuse_gaps(job, completion.missing_parts(planned), len(planned))
     known = {part["manifest"]: part["manifest_sha256"] for part in completion.index.get("parts", ())}
     index = IndexBuilder(job)
     for done, part in enumerate(planned):
@@ -82,13 +82,13 @@ class IndexBuilder:
         _check_rows(part, manifest, key, remake)
         _check_tar(store, manifest, known.get(key) == digest, remake)
         kept = 0
-        for row in manifest.rows():
-            if least is None or row.clip_score >= least:
-                self.images[f"x{part.multiple}"][row.class_id][row.kind] += 1
+        for class_id, kind, score in zip(manifest.class_id, manifest.kind, manifest.clip_score, strict=True):
+            if least is None or score >= least:
+                self.images[f"x{part.multiple}"][class_id][kind] += 1
                 kept += 1
             else:
-                self.left_out[row.class_id][row.kind] += 1
-            self.prompts[row.class_id][manifest.prompts_sha256[row.class_id]] += 1
+                self.left_out[class_id][kind] += 1
+            self.prompts[class_id][manifest.prompts_sha256[class_id]] += 1
         self.rejects.update(reject.reason for reject in manifest.rejects)
         self.lost += manifest.lost
         self.truncated += manifest.truncated_prompts
