@@ -161,7 +161,8 @@ def resolve_sampling(images: Images) -> Sampling:
     if folder and not (folder / "unet" / "config.json").is_file():
         raise UsageError(
             f"images.model={str(folder)!r} is no folder of generator weights (unet/, scheduler/), which profile "
-            f"{profile.name} takes; `python -m recipes.generator --out FOLDER` writes one, or leave it out"
+            f"{profile.name} takes; in a checkout, `python -m recipes.generator --out FOLDER` writes "
+            "one, or leave it out"
         )
     for setting in ("width", "height"):
         value = getattr(images, setting)

@@ -1,6 +1,7 @@
 """The classes: keyed on the id, never on a name (two classes may share one).
 
-timm is imported where ImageNet's tables are read: it loads torch, which the control image has not.
+timm is imported where ImageNet's tables are read: it loads torch, which the control image has not. slugify is imported
+where an id is made: the client of a cluster reads classes without it.
 """
 
 from collections import Counter
@@ -9,7 +10,6 @@ from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
-from slugify import slugify
 
 from synaug.config import Config
 from synaug.config.settings import FrozenModel
@@ -108,4 +108,6 @@ def imagenet_classes(subset: str = IMAGENET) -> list[ClassEntry]:
 
 def slug(name: str) -> str:
     """Make an id of a folder's or label's name, of ASCII letters, digits, - and _: `Café (big)` -> `Cafe-big`."""
+    from slugify import slugify
+
     return slugify(name, lowercase=False, regex_pattern=r"[^A-Za-z0-9_]+").lstrip("_-")

@@ -9,18 +9,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from synaug.config import Config
-from synaug.data.store import Store
 from synaug.evaluation import statistics
 from synaug.evaluation.diagnostics.schema import REAL, CoverageMeasures, Fidelity, Findings, Layer, View, seed_mean
 from synaug.evaluation.statistics import MeanWithInterval
 from synaug.reporting.formatting import count, points
-from synaug.run.results import Results, load_results
+from synaug.run.results import Results
 
 
-def summary(store: Store, run: str, config: Config) -> Group:
+def summary(results: Results) -> Group:
     """Show what a finished run found; parts without anything to show are left out."""
-    results = load_results(store, run, config)
     parts: list[RenderableType] = []
     if results.evaluations and results.tests:
         parts.append(accuracy_table(results))

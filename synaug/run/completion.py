@@ -17,7 +17,7 @@ from synaug.data import layout
 from synaug.data.store import Store
 from synaug.run.plan import Plan, active_arms
 from synaug.run.quotas import Part
-from synaug.run.results import Evaluation, TestResult
+from synaug.run.results import Evaluation, Results, TestResult
 from synaug.run.stages import STAGES, Proof, Task
 
 
@@ -91,6 +91,21 @@ class Completion:
             for name, test in self.config.tests.items()
             if not result_is_current(results.get(name), test, self.split_digest(test.split))
         }
+
+    def results(self) -> Results:
+        """Gather all results that are current, arms, seeds and tests in the order of the configuration.
+
+        What was measured of another training, or of a test set that is another one now, is left out: it is missing.
+        """
+        evaluations = []
+        for arm in self.config.arms:
+            for seed in self.config.seeds:
+                if evaluation := self.evaluation(arm, seed):
+                    unmeasured = self.unmeasured_tests(evaluation)
+                    tests = {name: evaluation.tests[name] for name in self.config.tests if name not in unmeasured}
+                    if tests or not unmeasured:
+                        evaluations.append(evaluation.model_copy(update={"tests": tests}))
+        return Results(evaluations)
 
     def training_digest(self, arm: str, seed: int) -> str | None:
         """Return the SHA-256 of a training's done.json, which its evaluation records; None where there is none."""
@@ -187,11 +202,11 @@ def training_is_current(done: dict[str, Any] | None, arm: ResolvedArm) -> bool:
 def result_is_current(result: TestResult | None, test: TestSet, split_digest: str | None) -> bool:
     """Tell whether a result is of a test set as it is asked for and imported now.
 
-    split_digest: of the split's list; None, the split is no longer imported: then the result is all that can be had.
+    split_digest: of the split's list; None, the split is no longer imported: no result is of it.
     """
     if result is None or (result.split, result.subset, result.domain) != (test.split, test.subset, test.domain):
         return False
-    return split_digest is None or result.data == split_digest
+    return result.data == split_digest
 
 
 def _images_of(parts: list[Part]) -> int:

@@ -1,7 +1,9 @@
 """What a stage is called with, and how it is opened from a store."""
 
 import hashlib
+import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,6 +16,8 @@ from synaug.errors import DataError, UsageError
 from synaug.run.plan import Plan
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+PATIENCE = 10.0  # seconds that a plan may be under way, between its two puts, before a stage refuses the run
+PAUSE = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,38 +57,74 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
-def open_run(store: Store, run: str) -> tuple[Config, Plan]:
-    """Read the frozen configuration and plan. Raises DataError when the run was not planned, or not to the end."""
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """run.yaml and plan.json as they are in the store; `run_yaml` is the SHA-256 of the bytes that `config` is of."""
+
+    config: Config
+    plan: Plan
+    run_yaml: str
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether the two belong together; plans from before they recorded a digest show it by the scale."""
+        return self.plan.run_yaml in (None, self.run_yaml) and self.plan.scale == self.config.multiple
+
+
+def open_run(store: Store, run: str, *, pause: Callable[[float], None] = time.sleep) -> tuple[Config, Plan]:
+    """Read the frozen configuration and plan.
+
+    A plan that is being written is waited for, PATIENCE seconds, with `pause`. Raises DataError when the run was not
+    planned, or not to the end.
+    """
     check_name(run, "run")
     planning = f"synaug plan --config run.yaml --store {store.url} --run {run}"
     if not (store.exists(layout.plan(run)) and store.exists(layout.run_yaml(run))):
         raise DataError(f"run {run!r} is not planned in {store.url}; do `{planning}` first")
-    config, plan = read_run(store, run)
-    belongs = plan.run_yaml is None or plan.run_yaml == _digest(store.get(layout.run_yaml(run)))
-    if not belongs or plan.scale != config.multiple:
+    planned = read_run(store, run)
+    for _ in range(round(PATIENCE / PAUSE)):
+        if planned.whole:
+            break
+        pause(PAUSE)
+        planned = read_run(store, run)
+    if not planned.whole:
         raise DataError(
             f"{layout.run_yaml(run)} in {store.url} is not the one of its plan.json: planning was interrupted, "
             f"or it was edited there; do `{planning}` again"
         )
-    return config, plan
+    return planned.config, planned.plan
 
 
-def read_run(store: Store, run: str) -> tuple[Config, Plan]:
-    """Read run.yaml and plan.json as they are, also where planning was interrupted between them: to plan again."""
-    config = parse_config(store.get(layout.run_yaml(run)).decode(), name=layout.run_yaml(run))
-    return config, Plan.model_validate_json(store.get(layout.plan(run)))
+def read_run(store: Store, run: str) -> PlannedRun:
+    """Read run.yaml and plan.json once each, also where planning was interrupted between them: to plan again."""
+    run_yaml = store.get(layout.run_yaml(run))
+    config = parse_config(run_yaml.decode(), name=layout.run_yaml(run))
+    plan = Plan.model_validate_json(store.get(layout.plan(run)))
+    return PlannedRun(config=config, plan=plan, run_yaml=_digest(run_yaml))
 
 
 def publish_run(store: Store, run: str, config: Config, plan: Plan) -> Plan:
     """Put run.yaml and then plan.json; returns the plan as it was put.
 
-    The plan says of which run.yaml it is, so that open_run notices a kill between the two.
+    The plan says of which run.yaml it is, so that open_run notices a kill between the two; a plan in the store that
+    does not say so yet is first put again with it.
     """
     run_yaml = dump_config(config).encode()
     plan = plan.model_copy(update={"run_yaml": _digest(run_yaml)})
+    _bind_earlier_plan(store, run)
     store.put(layout.run_yaml(run), run_yaml)
     store.put(layout.plan(run), plan.model_dump_json(indent=1).encode())
     return plan
+
+
+def _bind_earlier_plan(store: Store, run: str) -> None:
+    """Record in a plan from before it held the digest of its run.yaml that of the one that is there."""
+    if not store.exists(layout.plan(run)):
+        return
+    earlier = json.loads(store.get(layout.plan(run)))
+    if earlier.get("run_yaml") is None:
+        earlier["run_yaml"] = _digest(store.get(layout.run_yaml(run)))
+        store.put(layout.plan(run), json.dumps(earlier, indent=1, ensure_ascii=False).encode())
 
 
 def open_job(

@@ -1,6 +1,8 @@
 """plan.json: what the first plan froze, and what the latest one estimates of all that is left."""
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from synaug.config import Config
 from synaug.config.settings import FrozenModel
@@ -71,11 +73,24 @@ class Plan(FrozenModel):
     styles: list[str]
     scale: int = Field(description="Of the latest plan; growable")
     pool: str | None = Field(None, description="GPU pool that the images are made on, once a plan named one")
-    estimate: Estimate | None = Field(None, description="Null only while the plan is being made")
+    estimate: Estimate | None = Field(
+        None, description="Null while the plan is being made, and read as null where another version wrote other fields"
+    )
     versions: dict[str, str]
     run_yaml: str | None = Field(
         None, description="SHA-256 of the run.yaml that belongs to it; null in plans from before it was recorded"
     )
+
+    @field_validator("estimate", mode="wrap")
+    @classmethod
+    def _estimate_of_this_version(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Estimate | None:
+        """Read an estimate of other fields as none: it is of a moment, and planning again makes it."""
+        try:
+            return validate(value)
+        except ValidationError:
+            if isinstance(value, dict):
+                return None
+            raise
 
     def parts(self, config: Config, shard: int, multiple: int) -> list[quotas.Part]:
         """List the parts of one class shard in x{multiple}."""

@@ -2,10 +2,7 @@
 
 from pydantic import Field
 
-from synaug.config import Config
 from synaug.config.settings import FrozenModel
-from synaug.data import layout
-from synaug.data.store import Store
 
 
 class TestResult(FrozenModel):
@@ -38,7 +35,7 @@ class Evaluation(FrozenModel):
 
 
 class Results:
-    """Every evaluation of a run, by arm and seed."""
+    """Evaluations of a run, by arm and seed; Completion.results gathers those that are current."""
 
     def __init__(self, evaluations: list[Evaluation]):
         self.evaluations = {(e.arm, e.seed): e for e in evaluations}
@@ -64,16 +61,3 @@ class Results:
     def test(self, name: str) -> TestResult:
         """Return some result of a test set, for what all of them share."""
         return next(e.tests[name] for e in self.evaluations.values() if name in e.tests)
-
-
-def load_results(store: Store, run: str, config: Config) -> Results:
-    """Load the evaluations that there are, arms, seeds and tests in the order of the configuration."""
-    written = set(store.list(layout.evaluations_folder(run)))
-    wanted = [layout.evaluation(run, arm, seed) for arm in config.arms for seed in config.seeds]
-    evaluations = [Evaluation.model_validate_json(store.get(key)) for key in wanted if key in written]
-    return Results(
-        [
-            e.model_copy(update={"tests": {name: e.tests[name] for name in config.tests if name in e.tests}})
-            for e in evaluations
-        ]
-    )

@@ -9,6 +9,7 @@ from rich.progress import Progress as Bars
 from synaug.data import layout
 from synaug.data.store import Store
 from synaug.reporting.tables import summary
+from synaug.run.completion import Completion
 from synaug.run.job import Progress, open_run
 from synaug.run.progress import LineReporter, Meter, duration, plural
 from synaug.run.stages import STAGES, Task
@@ -80,7 +81,7 @@ class Display:
 def closing(store: Store, run: str, stage_seconds: dict[str, float], seconds: float) -> None:
     """Print the last lines of a run on stdout: the results, the seconds of each stage and where the report is."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-    console.print(summary(store, run, open_run(store, run)[0]))
+    console.print(summary(Completion(store, run, *open_run(store, run)).results()))
     spent = "  ".join(f"{stage} {stage_seconds[stage]:.0f} s" for stage in STAGES if stage in stage_seconds)
     console.print(
         f"This run: {spent}  all {duration(seconds)}"

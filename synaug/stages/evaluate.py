@@ -46,6 +46,11 @@ def run(job: Job) -> None:
     wanted = completion.unmeasured_tests(earlier)
     if earlier is not None and not wanted:
         return
+    for test in wanted.values():
+        if completion.split_digest(test.split) is None:
+            raise DataError(
+                f"test split {test.split!r} is not in {job.store.url}; `synaug import` it, or take it out of `tests:`"
+            )
     frozen = json.loads(job.store.get(layout.training(job.run, job.arm, job.seed, "settings.json")))
     results = (earlier.tests if earlier else {}) | _measure(job, job.arm, job.seed, frozen, wanted, completion)
     evaluation = Evaluation(
@@ -70,11 +75,6 @@ def _measure(
 
     from synaug.evaluation import accuracy
 
-    for test in wanted.values():
-        if completion.split_digest(test.split) is None:
-            raise DataError(
-                f"test split {test.split!r} is not in {job.store.url}; `synaug import` it, or take it out of `tests:`"
-            )
     settings = TrainingSettings.model_validate(frozen["settings"])
     classes, device = job.plan.classes, find_device(job.config.compute.device)
     weights = job.store.get(layout.training(job.run, arm, seed, "model.safetensors"))

@@ -35,9 +35,9 @@ example  synaug images --store file:///data/store --run first --shard 0
 def run(job: Job) -> None:
     """Make what is missing; a second call does nothing. Raises ModelError, DataError, UsageError, TransientError."""
     timing: dict[str, Any] = {}
-    completion = Completion(job.store, job.run, job.config, job.plan)
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
     for shard in shards:
+        completion = Completion(job.store, job.run, job.config, job.plan)  # as it is now: others may work on this run
         parts = job.plan.shard_parts(job.config, shard)
         missing = completion.missing_parts(parts)
         total = sum(len(part.images) for part in parts)

@@ -40,7 +40,8 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     _check_arms(config)
     published = {key for key in store.list(layout.synthetic_folder(run)) if key.endswith(".json")}
     begun = bool(published) or next(iter(store.list(layout.prompts_folder(run))), None) is not None
-    before = Before(*read_run(store, run), begun) if store.exists(layout.plan(run)) else None
+    planned = read_run(store, run) if store.exists(layout.plan(run)) else None
+    before = Before(planned.config, planned.plan, begun) if planned else None
     frozen = before if before and before.begun else None
     if before:
         config = _keep_revisions(config, before.config)

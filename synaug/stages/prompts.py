@@ -30,8 +30,8 @@ def run(job: Job) -> None:
     """
     shards = range(len(job.plan.class_shards)) if job.shard is None else [job.shard]
     began, files = time.perf_counter(), []
-    completion = Completion(job.store, job.run, job.config, job.plan)
     for shard in shards:
+        completion = Completion(job.store, job.run, job.config, job.plan)  # as it is now: others may work on this run
         classes, missing = job.plan.class_shards[shard], completion.missing_prompts(shard)
         for class_id in classes:
             if class_id not in missing:  # an edit that does not parse is reported before the models are loaded

@@ -8,7 +8,6 @@ import argparse
 from synaug.config.arms import resolve_arm
 from synaug.data import layout
 from synaug.errors import UsageError
-from synaug.run.completion import training_is_current
 from synaug.run.job import Job
 from synaug.run.stages import Task
 
@@ -64,10 +63,4 @@ def finished(job: Job) -> bool:
     from synaug.training.checkpoint import TrainingFolder
 
     assert job.arm is not None
-    arm = resolve_arm(job.config, job.arm)
-    folder = TrainingFolder(job, arm)
-    folder.refuse_changes()
-    if not training_is_current(folder.done(), arm):
-        return False
-    folder.clear()
-    return True
+    return TrainingFolder(job, resolve_arm(job.config, job.arm)).finished()

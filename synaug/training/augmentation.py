@@ -90,7 +90,7 @@ def resized(image: Image.Image, size: int) -> np.ndarray:
 def random_resized(image: Image.Image, size: int, augmentation: Augmentation, draw: np.ndarray) -> np.ndarray:
     """Crop a random area and aspect (3/4 to 4/3), as Inception and timm do it, and resize it: (size, size, 3) uint8.
 
-    draw: 5 uniforms.
+    draw: 4 uniforms or more.
     """
     width, height = image.size
     area = width * height * (augmentation.min_scale + draw[0] * (1 - augmentation.min_scale))
@@ -102,7 +102,7 @@ def random_resized(image: Image.Image, size: int, augmentation: Augmentation, dr
     image = image.convert("RGB").resize(
         (size, size), Image.Resampling.BICUBIC, box=(left * x, top * y, (left + w) * x, (top + h) * y)
     )
-    return auto_augmented(np.asarray(image), augmentation, draw)
+    return np.asarray(image)
 
 
 def auto_augmented(image: np.ndarray, augmentation: Augmentation, draw: np.ndarray) -> np.ndarray:

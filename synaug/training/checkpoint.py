@@ -12,6 +12,7 @@ from synaug.config import arms
 from synaug.config.arms import ResolvedArm
 from synaug.data import layout
 from synaug.errors import DataError
+from synaug.run.completion import training_is_current
 from synaug.run.job import Job
 
 LONGEST = 600.0  # seconds between checkpoints, the most that a kill can cost
@@ -47,9 +48,19 @@ class TrainingFolder:
                     frozen, json.loads(json.dumps(self.arm.frozen())), where=self.key("settings.json", seed)
                 )
 
-    def done(self) -> dict | None:
-        """Load done.json; None where the training is not finished."""
-        return self._json("done.json")
+    def finished(self) -> bool:
+        """Tell whether the training is finished and current, and clear what it no longer needs.
+
+        Raises DataError when the arm has other settings now than were frozen, or than done.json was made with.
+        """
+        self.refuse_changes()
+        done = self._json("done.json")
+        if not training_is_current(done, self.arm):
+            if done is not None:
+                arms.refuse_changes(done, self.arm.frozen(), where=self.key("done.json"))
+            return False
+        self.clear()
+        return True
 
     def load(self, pools: dict[str, str]) -> dict[str, Any] | None:
         """Load the checkpoint; None where there is none.

@@ -151,8 +151,10 @@ class Source:
                 return augmentation.resized(image, size)
             assert draw is not None, "what is drawn for each image comes with its task"
             if settings.crop == "random-resized":
-                return augmentation.random_resized(image, size, settings, draw)
-            return augmentation.auto_augmented(augmentation.resized(image, size), settings, draw)
+                pixels = augmentation.random_resized(image, size, settings, draw)
+            else:
+                pixels = augmentation.resized(image, size)
+        return augmentation.auto_augmented(pixels, settings, draw)  # outside: its faults are not the image's
 
 
 class Loader:

@@ -22,15 +22,13 @@ from synaug.training.trainer import Trainer, learning_rate
 
 
 def train(job: Job, arm: ResolvedArm, ranks: Ranks) -> None:
-    """Train to the end, from the checkpoint where there is one, and publish; nothing happens where done.json exists.
+    """Train to the end, from the checkpoint where there is one, and publish; nothing happens where it is finished.
 
     Raises UsageError for a batch that the ranks cannot share, DataError for pools, settings or a checkpoint that do not
     fit, ModelError for a model that cannot be made or diverges.
     """
     folder = TrainingFolder(job, arm)
-    folder.refuse_changes()
-    if folder.done():
-        folder.clear()
+    if folder.finished():
         return
     started = time.monotonic()
     if ranks.size > 1 and min(n for n in (arm.n_real, arm.n_synthetic) if n) < ranks.size:

@@ -1,25 +1,19 @@
 """images/control.txt holds what the pods without torch import: run for real where nothing else can be imported."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 from synaug.data import layout
 from synaug.data.store import open_store
 from tests import small_run
+from tests.distributions import closure, foreign_modules, normal
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def required() -> list[str]:
@@ -27,30 +21,12 @@ def required() -> list[str]:
     return [normal(line) for line in lines if line and not line.startswith("#")]
 
 
-def closure(names: list[str]) -> set[str]:
-    """These distributions and all that they require here."""
-    found, left = set(), list(names)
-    while left:
-        name = left.pop()
-        if name not in found:
-            found.add(name)
-            wanted = [Requirement(line) for line in metadata.requires(name) or ()]
-            left += [normal(each.name) for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})]
-    return found
-
-
 @pytest.fixture(scope="module")
 def only_control(tmp_path_factory):
     """Runs Python with nothing but control.txt's packages and the code."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copy(Path(__file__).with_name("refuse.py"), folder / "sitecustomize.py")
-    held = closure(required())
-    held.add("synaug")
-    refused = " ".join(
-        name
-        for name, owners in metadata.packages_distributions().items()
-        if not held & {normal(owner) for owner in owners}
-    )
+    refused = " ".join(module for module in foreign_modules(required()) if module not in ("synaug", "pipelines"))
 
     def run(*arguments: str) -> subprocess.CompletedProcess:
         environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "REFUSED": refused}

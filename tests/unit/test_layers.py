@@ -1,5 +1,7 @@
 """The layers that pyproject.toml states, and what a person waits for at `synaug --help`."""
 
+import ast
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +41,41 @@ def test_help_is_quick_and_complete(arguments):
     assert result.returncode == 0, result.stderr
     expected = [*stage_names(), *COMMANDS] if arguments == ["--help"] else ["reads", "writes", "needs", "example"]
     assert [word for word in expected if word not in result.stdout.lower()] == []
+
+
+def cpu_seconds(*arguments: str) -> float:
+    """User and system time of a Python process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def test_help_takes_at_most_300_ms_more_than_bare_python():
+    """Of CPU time, the best of some tries: the machine may be busy, and compiles the modules once."""
+    bare = min(cpu_seconds("-c", "pass") for _ in range(3))
+    best = min(cpu_seconds("-m", "synaug", "--help") for _ in range(8))
+    assert best - bare < 0.3
+
+
+def late_imports(path: Path) -> list[str]:
+    """What is imported inside functions."""
+    functions = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef))
+    inside = [node for function in functions for node in ast.walk(function)]
+    return [ast.unparse(node) for node in inside if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def test_a_file_that_imports_inside_functions_says_why_once():
+    """In its docstring, or in a comment near its top."""
+    silent = {}
+    for path in sorted([*(ROOT / "synaug").rglob("*.py"), *(ROOT / "pipelines").rglob("*.py")]):
+        if late := late_imports(path):
+            text = path.read_text()
+            comments = [line for line in text.splitlines()[:30] if line.lstrip().startswith("#")]
+            said = " ".join([ast.get_docstring(ast.parse(text)) or "", *comments])
+            if "import" not in said and "load" not in said:
+                silent[str(path.relative_to(ROOT))] = late
+    assert silent == {}
 
 
 def test_config_data_and_run_load_no_heavy_module():

@@ -12,9 +12,10 @@ from synaug.errors import DataError
 from synaug.evaluation.diagnostics import schema
 from synaug.evaluation.diagnostics.schema import Findings
 from synaug.prompts.schema import ClassPrompts
+from synaug.run.completion import Completion
 from synaug.run.job import open_run
 from synaug.run.plan import Plan
-from synaug.run.results import Results, load_results
+from synaug.run.results import Results
 from synaug.run.stages import STAGES
 
 
@@ -72,7 +73,7 @@ def gather(store: Store, run: str, config: Config, plan: Plan, *, join: tuple[st
         run=run,
         config=config,
         plan=plan,
-        results=load_results(store, run, config),
+        results=Completion(store, run, config, plan).results(),
         prompts=[ClassPrompts.model_validate_json(store.get(key)) for key in prompts if key in written],
         index=Index.model_validate_json(store.get(layout.index(run))) if layout.index(run) in written else None,
         timings={stage: _timings(store, run, stage, written) for stage, row in STAGES.items() if row.rated},
@@ -87,7 +88,7 @@ def _joined(store: Store, other: str, run: str, plan: Plan) -> Results:
     other_config, other_plan = open_run(store, other)
     if [entry.id for entry in other_plan.classes] != [entry.id for entry in plan.classes]:
         raise DataError(f"run {other!r} has other classes than {run!r}; only runs of the same classes can be joined")
-    return load_results(store, other, other_config)
+    return Completion(store, other, other_config, other_plan).results()
 
 
 def _outdated(store: Store, run: str, findings: Findings) -> bool:

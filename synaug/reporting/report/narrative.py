@@ -216,6 +216,8 @@ def _missing_results(data: ReportData) -> list[str]:
     wanted = {(arm, seed) for arm in active for seed in data.config.seeds}
     if missing := len(wanted - set(results.evaluations)):
         sentences.append(f"{count(missing, 'training')} of {len(wanted)} not evaluated yet.")
+    if results.tests and (unmeasured := [name for name in data.config.tests if name not in results.tests]):
+        sentences.append(f"Nothing is measured on {listed(unmeasured)} yet.")
     if waiting := [arm for arm in data.config.arms if arm not in active]:
         sentences.append(f"{listed(waiting)} {'waits' if len(waiting) == 1 else 'wait'} for a larger scale.")
     return sentences

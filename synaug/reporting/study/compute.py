@@ -29,10 +29,11 @@ from synaug.reporting.study.outcome import (
     split_arm_ref,
 )
 from synaug.run import environment
+from synaug.run.completion import Completion
 from synaug.run.identity import difference
 from synaug.run.job import open_run
 from synaug.run.plan import Plan
-from synaug.run.results import Results, load_results
+from synaug.run.results import Results
 from synaug.run.status import read_state
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
@@ -96,7 +97,7 @@ class FinishedRuns:
                 raise DataError(
                     f"run {run} of the study is not finished ({', '.join(unfinished)}); `{command}` goes on"
                 )
-            self.plans[run], self.results[run] = plan, load_results(store, run, config)
+            self.plans[run], self.results[run] = plan, Completion(store, run, config, plan).results()
             self.seconds[run] = {
                 stage.stage: round(stage.seconds, 1) for stage in state.stages.values() if stage.seconds
             }
@@ -106,19 +107,6 @@ class FinishedRuns:
         run, arm = split_arm_ref(reference)
         weights = self.store.get(layout.training(run, arm, self.study.configs[run].seeds[0], "model.safetensors"))
         return sum(prod(tensor["shape"]) for name, tensor in deserialize(weights) if not name.endswith(BUFFERS))
-
-    def refuse_other_data(self, references: list[str], test: str) -> None:
-        """Raises DataError where a test set was imported again between two evaluations, and has other images."""
-        data = {}
-        for reference in references:
-            run, arm = split_arm_ref(reference)
-            data[reference] = self.results[run].first(arm).tests[test].data
-        first = references[0]
-        if other := next((reference for reference in references if data[reference] != data[first]), None):
-            raise DataError(
-                f"test {test} was another set of images when {other} was evaluated than for {first}; "
-                "`synaug evaluate` both again"
-            )
 
     def accuracies(self, reference: str, test: str) -> dict[int, float]:
         """Read an arm's top-1 on a test set, by training seed."""
@@ -150,7 +138,7 @@ def outcome(store: Store, study: Study) -> StudyOutcome:
         run: RunOutcome(
             digest=plan.digest,
             real_images=sum(plan.real_counts.values()),
-            synthetic_images=plan.estimate.images if plan.estimate else 0,
+            synthetic_images=plan.scale * sum(plan.real_counts.values()),
             changed=_flat(_own_changes(study, run)),
             seconds=finished.seconds[run],
         )
@@ -198,8 +186,6 @@ def _flat(changes: dict[str, Any], path: str = "") -> dict[str, str]:
 def _table(finished: FinishedRuns, name: str, comparison: Comparison) -> Table:
     config = finished.study.configs[split_arm_ref(comparison.references[0])[0]]
     tests = {test: config.tests[test].domain for test in comparison.tests or config.tests}
-    for test in tests:
-        finished.refuse_other_data(comparison.references, test)
     rows = [_row(finished, comparison, reference, list(tests)) for reference in [*comparison.real, *comparison.arms]]
     differences = [
         Difference(label=label, first=first, second=second, tests=_differences(finished, first, second, list(tests)))

@@ -8,6 +8,7 @@ from rich.console import Console
 from synaug.data import layout
 from synaug.data.store import open_store
 from synaug.reporting.tables import summary
+from synaug.run.completion import Completion
 from tests import small_run
 
 
@@ -18,7 +19,7 @@ def job(tmp_path):
 
 def printed(job) -> str:
     file = io.StringIO()
-    Console(file=file, width=160).print(summary(job.store, job.run, job.config))
+    Console(file=file, width=160).print(summary(Completion(job.store, job.run, job.config, job.plan).results()))
     return file.getvalue()
 
 

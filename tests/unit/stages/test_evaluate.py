@@ -16,7 +16,7 @@ from synaug.data.store import open_store
 from synaug.embedded.datasets import classes, jpeg, pictures
 from synaug.errors import DataError, UsageError
 from synaug.run.completion import Completion, Count
-from synaug.run.results import Evaluation, load_results
+from synaug.run.results import Evaluation
 from synaug.run.stages import Task
 from synaug.stages import evaluate, report
 from synaug.training.augmentation import evaluation_transform as transform_of
@@ -99,7 +99,7 @@ def test_results_of_a_run_come_in_the_order_of_its_configuration(trained):
     job, _ = trained
     evaluate.run(job)
     config = job.config.model_copy(update={"tests": {name: job.config.tests[name] for name in ("sketch", "test")}})
-    found = load_results(job.store, job.run, config)
+    found = Completion(job.store, job.run, config, job.plan).results()
     assert (found.arms, found.tests) == (["naive-1x"], ["sketch", "test"])
 
 
@@ -128,7 +128,7 @@ def test_a_test_set_imported_again_under_its_name_is_measured_and_reported_anew(
     done = {"kind": "naive", "steps": 1, "seconds": 1.0, "images_per_second": 1.0, "images": {}, "passes": {}}
     job.store.put(layout.training(job.run, job.arm, job.seed, "done.json"), json.dumps(done).encode())
     evaluate.run(job)
-    before = load_results(job.store, job.run, job.config).evaluations["naive-1x", 1].tests
+    before = Completion(job.store, job.run, job.config, job.plan).results().evaluations["naive-1x", 1].tests
     for key in [key for key in job.store.list("real/") if key.startswith(("real/ood-sketch-", "real/ood-sketch."))]:
         job.store.delete(key)
     images, labels, keys = pictures("train")
@@ -142,7 +142,7 @@ def test_a_test_set_imported_again_under_its_name_is_measured_and_reported_anew(
     evaluate.run(replace(job, report=seen.append))
     assert {progress.detail["test"] for progress in seen} == {"sketch"}
     assert Completion(job.store, job.run, job.config, job.plan).count(task) == Count(1, 1)
-    after = load_results(job.store, job.run, job.config).evaluations["naive-1x", 1].tests
+    after = Completion(job.store, job.run, job.config, job.plan).results().evaluations["naive-1x", 1].tests
     right, shown = by_hand(job.store, "ood-sketch", model, job.config.training)
     assert after["sketch"].n == sum(shown) == 60 and after["sketch"].top1 == sum(right) / sum(shown)
     assert after["sketch"] != before["sketch"] and after["test"] == before["test"]
@@ -150,3 +150,28 @@ def test_a_test_set_imported_again_under_its_name_is_measured_and_reported_anew(
     report.run(job)
     page = job.store.get(layout.report(job.run)).decode()
     assert re.search(rf"sketch.*{100 * after['sketch'].top1:.1f}", page, re.DOTALL)
+
+
+def test_a_test_set_that_is_gone_from_the_store_is_left_refused_and_not_shown(trained):
+    job, _ = trained
+    evaluate.run(job)
+    key, task = layout.real_split("ood-contexts"), Task(stage="evaluate", arm="naive-1x", seed=1)
+    settings = layout.training(job.run, job.arm, job.seed, "settings.json")
+    split, written, frozen = (
+        job.store.get(name) for name in (key, layout.evaluation(job.run, job.arm, job.seed), settings)
+    )
+    job.store.delete(key)
+    try:
+        completion = Completion(job.store, job.run, job.config, job.plan)
+        assert completion.count(task) == Count(0, 1)
+        assert completion.results().tests == ["test", "sketch"]
+        job.store.delete(settings)  # the split is looked for first
+        with pytest.raises(
+            DataError, match=r"test split 'ood-contexts' is not in .*`synaug import` it, or take it out"
+        ):
+            evaluate.run(job)
+        assert job.store.get(layout.evaluation(job.run, job.arm, job.seed)) == written
+    finally:
+        job.store.put(key, split)
+        job.store.put(settings, frozen)
+    assert Completion(job.store, job.run, job.config, job.plan).count(task) == Count(1, 1)

@@ -196,6 +196,10 @@ def test_every_model_of_the_hub_is_pinned(planned, models):
     assert {model.revision for model in plan.models} == {commit}
 
 
+def no_pause(seconds: float) -> None:
+    """In place of a wait for a plan that nobody writes."""
+
+
 class Killed(BaseException):
     """Nothing catches it, as nothing catches a SIGKILL."""
 
@@ -244,7 +248,7 @@ def test_a_plan_killed_at_any_moment_leaves_one_scale_and_is_planned_again(plann
         make_plan(KilledAt(planned, moment), "scale=2x", "arms.more={kind: real}")
     if moment in (1, 2):  # run.yaml is the new one, plan.json the old one
         with pytest.raises(DataError, match=r"planning was interrupted.*do `synaug plan .* --run first` again"):
-            open_run(planned, "first")
+            open_run(planned, "first", pause=no_pause)
     else:
         config, opened = open_run(planned, "first")
         assert config.multiple == opened.scale == (1 if moment == 0 else 2)
@@ -275,7 +279,110 @@ def test_a_plan_from_before_the_digest_opens_unless_its_scale_is_another(planned
     assert open_run(planned, "first")[1] == old
     planned.put(layout.run_yaml("first"), planned.get(layout.run_yaml("first")).replace(b"scale: 1x", b"scale: 2x", 1))
     with pytest.raises(DataError, match="planning was interrupted"):
-        open_run(planned, "first")
+        open_run(planned, "first", pause=no_pause)
+
+
+def put_as_before_the_digest(store, plan) -> None:
+    """plan.json as versions wrote it that did not record their run.yaml."""
+    store.put(layout.plan("first"), plan.model_dump_json(exclude={"run_yaml"}).encode())
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_a_run_from_before_the_digest_planned_again_and_killed_at_any_moment_is_one_plan(planned, moment):
+    old, _ = make_plan(planned)
+    put_as_before_the_digest(planned, old)
+    changes = ("images.guidance_scale=7.0", "real.per_class=5")
+    with pytest.raises(Killed):
+        make_plan(KilledAt(planned, moment), *changes)
+    if moment in (3, 4):  # run.yaml is the new one, plan.json the old one
+        with pytest.raises(DataError, match="planning was interrupted"):
+            open_run(planned, "first", pause=no_pause)
+    else:
+        config, plan = open_run(planned, "first", pause=no_pause)
+        renewed = moment == 5
+        assert (config.images.guidance_scale == 7.0, config.real.per_class == 5) == (renewed, renewed)
+        assert (plan.digest == old.digest, plan.real_counts == old.real_counts) == (not renewed, not renewed)
+    again, _ = make_plan(planned, *changes)
+    config, plan = open_run(planned, "first", pause=no_pause)
+    assert plan == again and config.images.guidance_scale == 7.0 and plan.real_counts == dict.fromkeys(CLASSES, 5)
+
+
+class Watched:
+    """A store that notes what is read, and does something once, after the first run.yaml was read."""
+
+    def __init__(self, store, then=lambda: None):
+        self.store, self.then, self.calls = store, then, []
+
+    def exists(self, key):
+        self.calls.append(("exists", key))
+        return self.store.exists(key)
+
+    def get(self, key, **more):
+        self.calls.append(("get", key))
+        data = self.store.get(key, **more)
+        if key == layout.run_yaml("first"):
+            then, self.then = self.then, lambda: None
+            then()
+        return data
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+
+def test_a_run_is_opened_with_four_calls_of_the_store(planned):
+    make_plan(planned)
+    watched = Watched(planned)
+    open_run(watched, "first")
+    files = layout.plan("first"), layout.run_yaml("first")
+    assert sorted(watched.calls) == [(call, file) for call in ("exists", "get") for file in files]
+
+
+def test_a_plan_made_between_the_two_reads_is_opened_whole(planned):
+    make_plan(planned)
+    again = Watched(planned, lambda: make_plan(planned, "images.guidance_scale=7.0", "arms.more={kind: real}"))
+    config, plan = open_run(again, "first", pause=no_pause)
+    assert config.images.guidance_scale == 7.0 and "more" in config.arms
+    assert plan == open_run(planned, "first")[1]
+
+
+def test_a_stage_that_starts_while_a_plan_is_written_waits_for_it_ten_seconds(planned):
+    make_plan(planned)
+    pauses = []
+    with pytest.raises(Killed):
+        make_plan(KilledAt(planned, 1), "scale=2x")
+
+    def plan_at_the_third(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            make_plan(planned, "scale=2x")
+
+    config, plan = open_run(planned, "first", pause=plan_at_the_third)
+    assert config.multiple == plan.scale == 2 and len(pauses) == 3
+    with pytest.raises(Killed):
+        make_plan(KilledAt(planned, 1), "scale=3x")
+    pauses = [0.0] * 3
+    with pytest.raises(DataError, match="planning was interrupted"):
+        open_run(planned, "first", pause=plan_at_the_third)
+    assert sum(pauses) == 10
+
+
+@pytest.mark.parametrize("older", ["without whole", "with a field more"])
+def test_a_plan_whose_estimate_another_version_wrote_opens_and_is_planned_again(planned, older):
+    plan, _ = make_plan(planned)
+    stored = json.loads(planned.get(layout.plan("first")))
+    if older == "without whole":
+        del stored["estimate"]["whole"]
+    else:
+        stored["estimate"]["energy"] = 1.0
+    planned.put(layout.plan("first"), json.dumps(stored).encode())
+    assert open_run(planned, "first")[1] == plan.model_copy(update={"estimate": None})
+    assert make_plan(planned)[0] == open_run(planned, "first")[1] == plan
+
+
+def test_an_estimate_that_is_none_at_all_is_refused(planned):
+    plan, _ = make_plan(planned)
+    with pytest.raises(ValueError, match="estimate"):
+        Plan.model_validate(plan.model_dump() | {"estimate": "soon"})
 
 
 def test_the_text_of_a_plan_names_the_gpu_that_the_estimate_is_of(planned):

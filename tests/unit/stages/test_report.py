@@ -10,6 +10,7 @@ import pytest
 from synaug.data import layout
 from synaug.data.store import open_store
 from synaug.errors import DataError
+from synaug.reporting.report.data import gather
 from synaug.stages import report
 from tests import browser, small_run
 
@@ -217,6 +218,37 @@ def test_a_second_run_is_joined_with_its_difference(job):
     assert f"{100 * theirs:.1f}" in joined and f"{100 * (theirs - mine):+.1f}".replace("-", "−") in joined
     with pytest.raises(DataError, match="'gone' is not planned"):
         report.run(replace(job, join=("gone",)))
+
+
+def test_what_was_measured_of_another_test_set_or_training_is_no_result(tmp_path):
+    store = open_store(str(tmp_path / "store"), create=True)
+    one = small_run.write_all(store)
+    other = small_run.job(store, one.config, run="other")
+    small_run.write_plan(other)
+    small_run.write_results(other, seed=5)
+    joined = replace(one, join=("other",))
+
+    def mean(run: str, test: str) -> str:
+        keys = [layout.evaluation(run, "naive-1x", seed) for seed in one.config.seeds]
+        return f"{100 * statistics.mean(json.loads(store.get(key))['tests'][test]['top1'] for key in keys):.1f}"
+
+    before = text(html(joined))
+    assert all(mean(run, "contexts") in before for run in (one.run, "other"))
+    assert "Nothing is measured on" not in before
+    assert "not evaluated yet" not in before
+
+    split = layout.real_split("ood-contexts")
+    store.put(split, store.get(split) + b"\n")  # imported again
+    table = text(html(joined))
+    assert "Nothing is measured on contexts yet" in table and "not evaluated yet" not in table
+    data = gather(store, one.run, one.config, one.plan, join=("other",))
+    assert data.results.tests == data.joined["other"].tests == ["test", "sketch"]
+    assert all(mean(run, "test") in table for run in (one.run, "other"))
+
+    done = layout.training(one.run, "naive-1x", 0, "done.json")
+    store.put(done, store.get(done) + b"\n")  # trained again
+    assert "1 training of 18 not evaluated yet" in text(html(joined))
+    assert ("naive-1x", 0) not in gather(store, one.run, one.config, one.plan).results.evaluations
 
 
 def test_unequal_real_counts_are_told_by_many_medium_and_few(job):

@@ -7,10 +7,12 @@ import safetensors.torch
 import timm
 import torch
 
+from synaug.config import arms
 from synaug.data import layout
 from synaug.errors import DataError, ModelError, UsageError
 from synaug.stages import train as stage
 from synaug.training import checkpoint
+from synaug.training.checkpoint import TrainingFolder
 from synaug.training.trainer import Trainer
 from tests.unit.training import helpers
 
@@ -162,6 +164,18 @@ def test_a_finished_arm_with_other_settings_is_refused(disk):
     helpers.train(helpers.job(disk, "real"))
     with pytest.raises(DataError, match=r"steps: 12 -> 20"):
         helpers.train(helpers.job(disk, "real", settings=helpers.config(steps=20)))
+
+
+def test_a_done_json_of_other_settings_is_refused_whatever_settings_json_says(disk):
+    """By the stage, and by the ranks' own look at it."""
+    job = helpers.job(disk, "real")
+    helpers.train(job)
+    key = layout.training("r", "real", 0, "done.json")
+    disk.put(key, json.dumps(json.loads(disk.get(key)) | {"steps": 11}).encode())
+    arm = arms.resolve_arm(job.config, "real")
+    for look in (lambda: stage.run(job), lambda: helpers.train(job), lambda: TrainingFolder(job, arm).finished()):
+        with pytest.raises(DataError, match=r"done\.json\): steps: 11 -> 12; set them back"):
+            look()
 
 
 def test_a_checkpoint_of_another_pool_is_refused(disk, often):

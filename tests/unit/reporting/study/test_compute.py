@@ -13,9 +13,11 @@ from synaug.data import layout
 from synaug.errors import DataError
 from synaug.reporting.study.compute import outcome, record_machine, shot_accuracies
 from synaug.reporting.study.definition import load_study
-from synaug.run.results import Evaluation, TestResult, load_results
+from synaug.run.completion import Completion
+from synaug.run.job import open_run
+from synaug.run.results import Evaluation, TestResult
 from synaug.stages import plan as planning
-from tests.planned import CLASSES, INFO, put_manifests, put_real
+from tests.planned import CLASSES, INFO, put_manifests, put_real, split_digest
 
 WEIGHTS = save({"fc.weight": torch.zeros(4, 3), "fc.bias": torch.zeros(4), "bn.running_mean": torch.zeros(3)})
 REAL = [0.80, 0.82, 0.81, 0.79, 0.80]
@@ -77,7 +79,7 @@ def finished(store, study):
             found = {
                 test: TestResult(
                     split=test,
-                    data="0",
+                    data=split_digest(store, test),
                     domain=config.tests[test].domain,
                     n=100,
                     top1=values[seed],
@@ -132,7 +134,7 @@ def test_what_tells_a_run_from_the_base_is_listed(finished, study):
 
 
 def test_many_medium_and_few_shot_classes_are_apart_where_the_real_counts_differ(finished, study):
-    results = load_results(finished, "one", study.configs["one"])
+    results = Completion(finished, "one", study.configs["one"], open_run(finished, "one")[1]).results()
     for seed in range(5):
         results.evaluations["mix", seed].tests["val"].per_class.update(zip(CLASSES, (0.9, 0.6, 0.8, 0.1), strict=True))
     found = shot_accuracies(results, dict(zip(CLASSES, (30, 10, 10, 1), strict=True)), "mix", ["val"])["val"]
@@ -162,7 +164,7 @@ def test_a_test_set_that_was_imported_again_between_two_evaluations_is_refused(f
         one["tests"]["ood"]["data"] = "1"
         finished.put(key, json.dumps(one).encode())
     with pytest.raises(
-        DataError, match="test ood was another set of images when one/mix was evaluated than for one/real"
+        DataError, match=r"run one of the study is not finished \(evaluate\); `synaug study .* --only one` goes on"
     ):
         measured(finished, study)
 
