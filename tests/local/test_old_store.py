@@ -2,7 +2,8 @@
 
 stores/begun-by-0.1.0.tar.xz was written by commit 7cbcf0f (the last before the modules moved) with the photos and
 run.yaml of test_whole_job: 1x whole and indexed, `real` seed 0 trained and evaluated, `auxbn-1x` seed 0 killed by
-SIGKILL after its fourth of six steps; then planned for 2x, of which shard 0 is made and shard 1 is not.
+SIGKILL after its fourth of six steps; then planned for 2x, of which shard 0 is made and shard 1 is not. The photos are
+Fashion-MNIST's (MIT), as in synaug/embedded/data/fashion-mnist.
 """
 
 import json
