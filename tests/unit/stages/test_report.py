@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from synaug.data import layout
+from synaug.data.classes import ClassEntry
 from synaug.data.store import open_store
 from synaug.errors import DataError
+from synaug.reporting.report import narrative
 from synaug.reporting.report.data import gather
 from synaug.stages import report
 from tests import browser, small_run
@@ -133,6 +135,15 @@ def test_first_screen_says_what_was_seen_and_what_did_not_work(job):
     assert "What did not work" in first and "auxbn-1x is below naive-1x on" in first
     assert "The sense of bag was chosen by a small margin" in first
     assert "40 real images of 10 classes were joined by 80 synthetic images" in first
+
+
+def test_classes_that_the_embedded_models_do_not_know_are_said(job):
+    cranes = [ClassEntry(id="crane", names=["crane"]), *job.plan.classes[1:]]
+    data = gather(job.store, job.run, job.config, job.plan)
+    known = " ".join(narrative.seen_before(data))
+    unknown = " ".join(narrative.seen_before(replace(data, plan=job.plan.model_copy(update={"classes": cranes}))))
+    assert "same dataset" in known and "know nothing else" not in known
+    assert "know nothing else" in unknown and "same dataset" not in unknown
 
 
 def test_page_is_one_file_without_references_and_the_same_again(job):
