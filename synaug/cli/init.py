@@ -34,7 +34,8 @@ def main(args: argparse.Namespace) -> None:
     paths = [folder / name for name in ("run.yaml", "classes.yaml")]
     if there := [str(path) for path in paths if path.exists()]:
         raise UsageError(
-            f"{' and '.join(there)} would be overwritten; move it away, or choose another folder with --into"
+            f"{' and '.join(there)} would be overwritten; move {'them' if len(there) > 1 else 'it'} away, or choose "
+            "another folder with --into"
         )
     splits = init_files.find_splits(Path(args.source))
     classes = init_files.propose_classes(splits)
