@@ -1,6 +1,7 @@
 """A plan for people: what will be made, under which licences, and what it takes."""
 
 from synaug.config import Config
+from synaug.reporting.formatting import count
 from synaug.run.plan import Forecast, Plan
 from synaug.run.progress import duration
 
@@ -12,17 +13,19 @@ def plan_text(run: str, config: Config, plan: Plan, notes: list[str]) -> str:
     assert plan.estimate is not None  # a plan that was just made has one
     counts, estimate, whole = plan.real_counts.values(), plan.estimate, plan.estimate.whole
     shards = [len(shard) for shard in plan.class_shards]
+    tars = count(estimate.tars, "tar")
+    trainings = f"{count(len(config.arms), 'arm')} x {count(len(config.seeds), 'seed')}"
     rows = [
         ("run", f"{run}, scale {plan.scale}x, digest {plan.digest[:12]}"),
         ("real images", f"{sum(counts):,} in {len(plan.classes):,} classes ({min(counts):,} to {max(counts):,} each)"),
         ("synthetic", f"{estimate.images:,} images, {config.counts}; left to make: {estimate.images_left:,}"),
         (
             "class shards",
-            f"{len(shards)} of {_range(shards)} classes, parts of {plan.part_images:,} images, {estimate.tars:,} tars",
+            f"{len(shards)} of {_range(shards)} classes, parts of {plan.part_images:,} images, {tars}",
         ),
         ("size", _size(estimate.bytes)),
         ("rate", _rate(estimate.rate, estimate.rate_source, config.compute.gpu_name)),
-        ("training", f"{len(config.arms)} arms x {len(config.seeds)} seeds, {len(config.tests)} test sets"),
+        ("training", f"{trainings}, {count(len(config.tests), 'test set')}"),
         ("work left", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in whole.seconds.items())),
         ("GPU time", _hours(whole.gpu_hours) + _missing(whole)),
         ("wall time", f"{duration(whole.wall_seconds)}, {whole.workers} at a time{_missing(whole)}"),
