@@ -2,7 +2,7 @@ import pytest
 import torch
 from PIL import Image
 
-from synaug.backends.clip import OpenCLIP, open_clip_model
+from synaug.backends.clip import OpenCLIP, open_clip_model, tag_arguments
 from synaug.backends.resolve import resolve_clip
 from synaug.config import Config
 from synaug.errors import ModelError
@@ -83,11 +83,65 @@ def test_weights_of_the_hub_are_those_of_the_pinned_commit(tmp_path, tiny, monke
     (repository / "refs" / "main").write_text(commits[1])
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setitem(
-        pretrained._PRETRAINED, "synaug-tiny", {"ours": {"hf_hub": "nobody/tiny/", "mean": (0.1, 0.2, 0.3)}}
-    )
+    tag = {"hf_hub": "nobody/tiny/", "mean": (0.1, 0.2, 0.3), "quick_gelu": True}
+    monkeypatch.setitem(pretrained._PRETRAINED, "synaug-tiny", {"ours": tag})
     settings = config(model="synaug-tiny", pretrained="ours", revision=commits[0])
     assert resolve_clip(settings).revision == commits[0]
     loaded = open_clip_model(settings)
     assert all(bool((tensor == 0).all()) for tensor in loaded.model.state_dict().values())
     assert tuple(loaded.transform.transforms[-1].mean) == (0.1, 0.2, 0.3)
+    assert activations(loaded.model) == {"QuickGELU"}
+
+
+def activations(model) -> set[str]:
+    """The kinds of activation in a model's blocks."""
+    return {type(m).__name__ for m in model.modules() if type(m).__name__ in ("QuickGELU", "GELU")}
+
+
+FAMILIES = [
+    ("ViT-L-14", "openai"),
+    ("RN50", "openai"),
+    ("ViT-L-14", "dfn2b"),
+    ("ViT-L-14", "dfn2b_s39b"),
+    ("ViT-H-14-378-quickgelu", "dfn5b"),
+    ("ViT-H-14", "metaclip_fullcc"),
+    ("ViT-B-32", "laion2b_s34b_b79k"),
+    ("ViT-B-16-SigLIP2", "webli"),
+    ("ViT-gopt-16-SigLIP2-384", "webli"),
+    ("PE-Core-L-14-336", "meta"),
+    ("PE-Core-B-16", "meta"),
+    ("MobileCLIP2-S0", "dfndr2b"),
+]
+
+
+@pytest.mark.parametrize(("model", "tag"), FAMILIES)
+def test_a_model_is_built_and_fed_as_its_tag_says(model, tag):
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+    from open_clip.transform import image_transform_v2
+
+    said = get_pretrained_cfg(model, tag)
+    assert said
+    with torch.device("meta"):
+        built, _, transform = open_clip.create_model_and_transforms(
+            model, device="meta", pretrained_text=False, **tag_arguments(said)
+        )
+    assert activations(built) == {"QuickGELU" if said.get("quick_gelu") else "GELU"}
+    prepared = built.visual.preprocess_cfg
+    for key in ("mean", "std", "interpolation", "resize_mode"):
+        assert prepared[key] == said[key], key
+    assert repr(transform) == repr(image_transform_v2(open_clip.transform.PreprocessCfg(**prepared), is_train=False))
+
+
+def test_in_16_bits_the_vectors_stay_close_and_of_unit_length(tiny, pictures, monkeypatch):
+    monkeypatch.setattr("synaug.backends.clip.choose_precision", lambda device: "bf16")
+    torch.manual_seed(0)
+    half = OpenCLIP(tiny.info, "synaug-tiny", None, "cpu")
+    half.model.load_state_dict(tiny.model.state_dict())
+    for ours, theirs in (
+        (half.embed_images(pictures), tiny.embed_images(pictures)),
+        (half.embed_texts(["a dog", "a cat"]), tiny.embed_texts(["a dog", "a cat"])),
+    ):
+        assert ours.dtype == torch.float32
+        assert torch.allclose(ours.norm(dim=-1), torch.ones(len(ours)), atol=1e-5)
+        assert (ours * theirs).sum(-1).min() > 0.999
