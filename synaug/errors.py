@@ -14,6 +14,13 @@ INTERNAL = 70  # a defect of ours: never 1, never Argo's 64
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 FAILURES = "SYNAUG_RANK_FAILURES"  # folder where the ranks of a training leave code and line, a file each
 
+OUT_OF_MEMORY = (
+    "out of memory",  # CUDA's own, also of a kernel or NCCL
+    "can't allocate memory",  # torch's CPU allocator
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+)
 FULL = {errno.ENOSPC: "is full", errno.EDQUOT: "is over its quota", errno.EROFS: "is read-only"}
 
 
@@ -61,6 +68,25 @@ def known(error: BaseException) -> SynaugError | None:
         if error.errno in (errno.EACCES, errno.EPERM):
             return DataError(f"no permission for {where}; give this user access or choose another --store")
     return None
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Tell whether an error, or one that caused it, says that memory ran out: of a GPU, or of the machine.
+
+    By name and words, without torch: its CPU allocator, cuBLAS and cuDNN raise plain RuntimeErrors.
+    """
+    while error is not None:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def describe(error: BaseException) -> tuple[int, str]:

@@ -3,7 +3,6 @@
 open_clip is imported by what loads its weights: a run with the embedded CLIP starts without it.
 """
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch.nn import functional
 
 from synaug.backends import hub
 from synaug.backends.devices import find_device
+from synaug.backends.memory import hold
 from synaug.backends.protocols import CLIP
 from synaug.backends.resolve import HUB_PREFIX, resolve_clip
 from synaug.config import Config
@@ -27,20 +27,12 @@ def open_clip_model(config: Config) -> CLIP:
 
     Raises ModelError; UsageError for a device that is not there.
     """
-    settings, info = config.prompts.clip, resolve_clip(config).model_dump_json()
+    settings, info = config.prompts.clip, resolve_clip(config)
     if settings.model == "embedded":
-        return _load_embedded(info)
-    return _load_open_clip(settings.model, settings.pretrained, info, str(find_device(config.compute.device)))
-
-
-@functools.cache
-def _load_embedded(info: str) -> EmbeddedCLIP:
-    return EmbeddedCLIP(ModelInfo.model_validate_json(info))
-
-
-@functools.cache
-def _load_open_clip(model: str, pretrained: str | None, info: str, device: str) -> "OpenCLIP":
-    return OpenCLIP(ModelInfo.model_validate_json(info), model, pretrained, device)
+        return hold("clip", info, lambda: EmbeddedCLIP(info))
+    device = str(find_device(config.compute.device))
+    key = (settings.model, settings.pretrained, info, device)
+    return hold("clip", key, lambda: OpenCLIP(info, settings.model, settings.pretrained, device))
 
 
 def pin_weights(model: str, pretrained: str | None, revision: str) -> tuple[str, dict]:

@@ -17,7 +17,7 @@ from synaug.backends.protocols import Generated
 from synaug.backends.resolve import resolve_diffusion
 from synaug.config import Config
 from synaug.embedded.generator import EmbeddedPipeline
-from synaug.errors import ModelError
+from synaug.errors import ModelError, first_line
 from synaug.run.plan import ModelInfo
 
 
@@ -162,7 +162,7 @@ class DiffusersModel:
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" not in str(error):
                 raise
-            raise torch.OutOfMemoryError(hub.first_line(error)) from error
+            raise torch.OutOfMemoryError(first_line(error)) from error
         self._add_seconds("denoise", denoised - start)
         self._add_seconds("decode", decoded - denoised)
         self._add_seconds("copy", time.perf_counter() - decoded)

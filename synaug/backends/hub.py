@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from synaug.errors import ModelError, SynaugError, TransientError
+from synaug.errors import ModelError, SynaugError, TransientError, first_line
 
 if TYPE_CHECKING:
     from huggingface_hub import CardData
@@ -150,11 +150,6 @@ def load_error(error: Exception, what: str, fix: str) -> SynaugError:
     if kind == "denied":
         return ModelError(f"the hub refuses {what} ({first_line(error)}); {TOKEN}")
     return ModelError(f"{what} cannot be loaded: {first_line(error)}; {fix}")
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _read_license(snapshot: Path) -> str:

@@ -1,6 +1,5 @@
 """One part: every image generated, checked, tried again where it failed; published as a tar and its manifest."""
 
-import gc
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from synaug import telemetry
+from synaug.backends.memory import free_memory
 from synaug.backends.profiles import resolve_sampling
 from synaug.backends.protocols import CLIP, Diffusion, Generated
 from synaug.config import Config
@@ -18,7 +16,7 @@ from synaug.data import layout
 from synaug.data.manifest import Manifest, Reject
 from synaug.data.store import Store
 from synaug.data.webdataset import TarWriter
-from synaug.errors import ModelError
+from synaug.errors import UsageError, is_out_of_memory
 from synaug.generation.background import BackgroundPool, Stopwatch, start_threads
 from synaug.generation.batching import GenerationBatch, ImageRequest, cut_batches, cut_windows, unique_prompts
 from synaug.generation.postprocess import BatchPostprocessor, EncodedPrompts, FinishedBatch
@@ -28,6 +26,7 @@ from synaug.prompts.compose import compose
 from synaug.prompts.schema import load_prompts
 from synaug.run.plan import Plan
 from synaug.run.quotas import Part
+from synaug.run.stages import STAGES
 
 
 @dataclass(frozen=True)
@@ -88,23 +87,34 @@ class PartMaker:
     def make(self, request: PartRequest) -> None:
         """Make a part; it restarts at half the batch size when memory runs out, and stays there.
 
-        Raises ModelError when one image is too much, or when too many are rejected.
+        Raises UsageError when one image is too much, ModelError when too many are rejected.
         """
         while True:
             try:
                 self._publish(*self._generate(request))
                 return
-            except torch.OutOfMemoryError as error:
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
                 if self.batch_size == 1:
-                    name = self.diffusion.info.name
-                    raise ModelError(
-                        f"out of memory with one image of {name} in a batch; use a smaller model or size"
+                    raise UsageError(
+                        f"out of memory with one image of {self.diffusion.info.name} in a batch; to do with less: "
+                        f"{STAGES['images'].needs_less}"
                     ) from error
-            list(self.background.rest())
+            self._drain()
             self.batch_size //= 2
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            free_memory()
+
+    def _drain(self) -> None:
+        """Drop what is under way of a part that begins again; its threads may run out of memory, too."""
+        while True:
+            try:
+                for _ in self.background.rest():
+                    pass
+                return
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
 
     def close(self) -> None:
         """Wait for the last upload and end the threads. Raises what the upload raised."""

@@ -45,6 +45,8 @@ class Stage:
     counted: str | None = None  # key in the timing file that holds the number of units; None: one unit
     rated: str | None = None  # unit of the `rate` in the timing file, which the report shows; None: it shows no rate
     fan_out: str | None = None  # name of plan's list of unfinished tasks, one pod for each; None: one pod
+    models: tuple[str, ...] = ()  # of llm, clip and diffusion; a process lets go of the others when the stage begins
+    needs_less: str = "a machine with more memory"  # what to do when its memory runs out
     takes_hours: bool = True  # part of the forecast; False: done in seconds, left out of it
 
 
@@ -57,6 +59,8 @@ STAGES: dict[str, Stage] = {
             scope=Scope.SHARD,
             follows=None,
             proof=Proof.PROMPTS,
+            models=("llm", "clip"),
+            needs_less="a smaller prompts.llm.model or prompts.clip.model, or compute.device=cpu for this stage",
             counted="classes",
             rated="classes",
             fan_out="shards",
@@ -67,6 +71,8 @@ STAGES: dict[str, Stage] = {
             scope=Scope.SHARD,
             follows="prompts",
             proof=Proof.MANIFESTS,
+            models=("diffusion", "clip"),
+            needs_less="a smaller images.batch_size, images.width and images.height, or a smaller images.profile",
             counted="images",
             rated="images",
             fan_out="shards",
@@ -78,6 +84,7 @@ STAGES: dict[str, Stage] = {
             scope=Scope.TRAINING,
             follows="index",
             proof=Proof.TRAINING,
+            needs_less="training.amp=bfloat16, a smaller training.batch_size, image_size or model, or more GPUs",
             counted="steps",
             rated="steps",
             fan_out="trainings",
@@ -89,6 +96,7 @@ STAGES: dict[str, Stage] = {
             follows="train",
             proof=Proof.EVALUATION,
             renewed_by="train",
+            needs_less="a smaller training.test_image_size, fewer compute.workers, or compute.device=cpu",
             rated="images",
             fan_out="evaluations",
         ),

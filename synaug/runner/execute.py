@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
+from synaug.backends.memory import name_what_to_lower, release_models
 from synaug.data import layout
 from synaug.errors import describe
 from synaug.run.completion import Completion
@@ -56,9 +57,11 @@ def execute(
             overrides=overrides,
             report=beat_on_report(report),
         )
-        with end_if_stalled(job.config.compute.stall_minutes, tail):
+        stage = STAGES[task.stage]
+        release_models(keep=stage.models)
+        with end_if_stalled(job.config.compute.stall_minutes, tail), name_what_to_lower(task.stage, stage.needs_less):
             importlib.import_module(f"synaug.stages.{task.stage}").run(job)
-        if STAGES[task.stage].proof is Proof.RECORD:
+        if stage.proof is Proof.RECORD:
             record = Completion(job.store, run, job.config, job.plan).record(task)
             job.store.put(layout.completion(run, task.stage, task.unit), record)
     return time.monotonic() - started

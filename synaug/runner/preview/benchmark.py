@@ -6,15 +6,16 @@ from dataclasses import asdict, dataclass, replace
 from statistics import mean
 from typing import Any
 
-import torch
-
+from synaug.backends.memory import name_what_to_lower, release_models
 from synaug.config import arms
 from synaug.data import layout
+from synaug.errors import is_out_of_memory
 from synaug.prompts.schema import ClassPrompts
 from synaug.run.job import Job, Progress, open_job
 from synaug.run.plan import active_arms
 from synaug.run.progress import LineReporter
 from synaug.run.rates import Pace, prompts_digest, shape
+from synaug.run.stages import STAGES
 from synaug.runner.log_tail import beat_on_report
 from synaug.runner.preview.images import make_images
 from synaug.runner.preview.overlay_store import Overlay
@@ -142,11 +143,15 @@ def measure_shard(task: ShardTask, report: Callable[[Progress], None]) -> ShardR
     job = open_job(task.store_url, task.run, overrides=task.overrides, report=report)
     plan = job.plan.model_copy(update={"class_shards": task.class_shards})
     job = replace(job, store=Overlay(job.store, task.run), plan=plan, shard=task.shard)
-    prompts.run(job)
+    release_models(keep=STAGES["prompts"].models)
+    with name_what_to_lower("prompts", STAGES["prompts"].needs_less):
+        prompts.run(job)
     timing = layout.timing(task.run, "prompts", f"{task.shard:03d}")
     key = layout.preview(task.run, timing.removeprefix(layout.run_folder(task.run)))
     prompts_timing = json.loads(job.store.get(key)) if job.store.exists(key) else None
-    previewed = make_images(job, task.shard, task.images)
+    release_models(keep=STAGES["images"].models)
+    with name_what_to_lower("images", STAGES["images"].needs_less):
+        previewed = make_images(job, task.shard, task.images)
     return ShardResult(previewed.timing, prompts_timing, previewed.prompts)
 
 
@@ -156,7 +161,10 @@ def measure_arm(task: ArmTask, report: Callable[[Progress], None]) -> ArmPaces |
     None where its whole batch, which a training may spread over several devices, is too large for this one.
     """
     job = open_job(task.store_url, task.run, overrides=task.overrides, report=report)
+    release_models()
     try:
         return time_arm(job, arms.resolve_arm(job.config, task.arm))
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:  # torch's out of memory is one
+        if not is_out_of_memory(error):
+            raise
         return None

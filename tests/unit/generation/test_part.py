@@ -5,12 +5,13 @@ import tarfile
 import threading
 
 import pytest
+import torch
 
 from synaug.data import layout
 from synaug.data.manifest import Manifest
 from synaug.data.seeding import image_seed
 from synaug.data.store import open_store
-from synaug.errors import ModelError
+from synaug.errors import ModelError, UsageError
 from synaug.generation.part import PartMaker, request_part
 from tests.fakes import FakeCLIP, FakeDiffusion
 from tests.images_run import images_job, put_prompts
@@ -29,10 +30,9 @@ def make(job, diffusion=None, *, number=0, **arguments) -> Manifest:
         config=job.config,
         plan=job.plan,
         diffusion=diffusion or FakeDiffusion(),
-        clip=FakeCLIP(),
         versions={"torch": "1"},
         threads=1,
-        **arguments,
+        **({"clip": FakeCLIP()} | arguments),
     )
     part = job.plan.parts(job.config, 0, 1)[number]
     try:
@@ -144,9 +144,26 @@ def test_out_of_memory_restarts_the_part_at_half_the_batch(store, tmp_path):
     assert store.get(manifest.tar) == other.get(manifest.tar)
 
 
-def test_out_of_memory_with_one_image_is_a_model_error(store):
-    with pytest.raises(ModelError, match="out of memory with one image"):
+def test_out_of_memory_with_one_image_names_what_to_lower(store):
+    with pytest.raises(UsageError, match=r"out of memory with one image of fake .*images\.width"):
         make(images_job(store), FakeDiffusion(most=0))
+
+
+def test_out_of_memory_again_while_the_batches_before_it_drain_is_borne(store):
+    """The threads beside the model score on the same GPU."""
+
+    class Crowded(FakeCLIP):
+        failed = 0
+
+        def embed_images(self, images):
+            if len(images) > 2:
+                self.failed += 1
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().embed_images(images)
+
+    clip = Crowded()
+    manifest = make(images_job(store, batch_size=8), FakeDiffusion(), clip=clip)
+    assert clip.failed > 1 and manifest.batch_size == 2 and len(manifest.key) == 20
 
 
 def test_batches_stay_in_the_part_and_padding_is_dropped(store):
