@@ -14,10 +14,12 @@ from synaug.backends import hub
 from synaug.backends.devices import find_device
 from synaug.backends.memory import hold
 from synaug.backends.protocols import CLIP
-from synaug.backends.resolve import HUB_PREFIX, resolve_clip
+from synaug.backends.resolve import resolve_clip
+from synaug.backends.weights import HUB_PREFIX, fetch_weights, weights_folder
 from synaug.config import Config
 from synaug.embedded.clip import EmbeddedCLIP
 from synaug.run.plan import ModelInfo
+from synaug.run.progress import LineReporter
 
 BATCH = 256
 
@@ -32,27 +34,25 @@ def open_clip_model(config: Config) -> CLIP:
         return hold("clip", info, lambda: EmbeddedCLIP(info))
     device = str(find_device(config.compute.device))
     key = (settings.model, settings.pretrained, info, device)
-    return hold("clip", key, lambda: OpenCLIP(info, settings.model, settings.pretrained, device))
+    return hold("clip", key, lambda: OpenCLIP.load(config, info, device))
 
 
-def pin_weights(model: str, pretrained: str | None, revision: str) -> tuple[str, dict]:
-    """Return model and arguments of create_model_and_transforms that load weights of the hub at `revision`.
+def pin_weights(config: Config, info: ModelInfo) -> tuple[str, dict[str, Any]]:
+    """Return model and arguments of create_model_and_transforms that load the weights of `info`, fetched if need be.
 
-    open_clip itself takes the newest.
+    open_clip itself takes the hub's newest.
     """
-    from huggingface_hub import snapshot_download
-    from open_clip.pretrained import download_pretrained_from_hf, get_pretrained_cfg
+    from open_clip.pretrained import get_pretrained_cfg
 
+    model, pretrained = config.prompts.clip.model, config.prompts.clip.pretrained
+    weights = fetch_weights(config, info, LineReporter())
     if model.startswith(HUB_PREFIX):
-        name = model.removeprefix(HUB_PREFIX)
-        files = ["*.json", "*.txt", "*.model", "open_clip_model.safetensors"]
-        return f"local-dir:{snapshot_download(name, revision=revision, allow_patterns=files)}", {}
+        assert weights is not None  # of a hub model
+        return f"local-dir:{weights_folder(weights)}", {}
     tag = (get_pretrained_cfg(model, pretrained) if pretrained else None) or {}
-    if not tag.get("hf_hub"):
-        return model, {"pretrained": pretrained} | tag_arguments(tag)
-    name, _, file = tag["hf_hub"].rpartition("/")
-    path = download_pretrained_from_hf(name, filename=file or None, revision=revision)
-    return model, {"pretrained": path} | tag_arguments(tag)
+    if weights is not None:
+        pretrained = str(weights_folder(weights) / next(iter(weights.files)))
+    return model, {"pretrained": pretrained} | tag_arguments(tag)
 
 
 def tag_arguments(tag: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,14 +79,13 @@ def choose_precision(device: torch.device) -> str:
 class OpenCLIP:
     """A model of open_clip, behind `protocols.CLIP`."""
 
-    def __init__(self, info: ModelInfo, model: str, pretrained: str | None, device: str):
+    def __init__(self, info: ModelInfo, model: str, weights: dict[str, Any], device: str | torch.device):
+        """weights: arguments of create_model_and_transforms. Raises ModelError, TransientError."""
         import open_clip
-        from open_clip import get_input_dtype
 
         self.info, self.device = info, torch.device(device)
         precision = choose_precision(self.device)
         try:
-            model, weights = pin_weights(model, pretrained, info.revision)
             self.model, _, self.transform = open_clip.create_model_and_transforms(
                 model, **weights, device=self.device, precision=precision
             )
@@ -94,7 +93,14 @@ class OpenCLIP:
         except (OSError, RuntimeError, ValueError) as error:
             raise hub.load_error(error, f"CLIP {info.name}", "check prompts.clip, or take `embedded`") from error
         self.model.eval()
-        self.dtype = get_input_dtype(precision) or torch.float32  # of images; tokens are whole numbers
+        # of images; tokens are whole numbers
+        self.dtype = open_clip.get_input_dtype(precision) or torch.float32
+
+    @classmethod
+    def load(cls, config: Config, info: ModelInfo, device: str | torch.device) -> "OpenCLIP":
+        """Fetch and load the run's CLIP. Raises ModelError, TransientError, DataError for a disk that is full."""
+        model, weights = pin_weights(config, info)
+        return cls(info, model, weights, device)
 
     @torch.inference_mode()
     def embed_texts(self, texts: list[str]) -> torch.Tensor:

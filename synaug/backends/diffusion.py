@@ -2,7 +2,6 @@
 
 import time
 from functools import cached_property
-from pathlib import Path
 from threading import Lock
 
 import diffusers
@@ -15,10 +14,12 @@ from synaug.backends import hub
 from synaug.backends.profiles import Profile, Sampling, resolve_sampling
 from synaug.backends.protocols import Generated
 from synaug.backends.resolve import resolve_diffusion
+from synaug.backends.weights import fetch_weights, weights_folder
 from synaug.config import Config
 from synaug.embedded.generator import EmbeddedPipeline
 from synaug.errors import ModelError, first_line
 from synaug.run.plan import ModelInfo
+from synaug.run.progress import LineReporter
 
 
 def open_diffusion(config: Config, device: str | torch.device) -> "DiffusersModel":
@@ -47,12 +48,12 @@ def _dtypes(config: Config, profile: Profile, device: torch.device) -> tuple[tor
     return getattr(torch, dtype), getattr(torch, vae)
 
 
-def _load(config: Config, sampling: Sampling, device: torch.device) -> DiffusionPipeline:
+def _load(config: Config, sampling: Sampling, info: ModelInfo, device: torch.device) -> DiffusionPipeline:
     dtype, vae_dtype = _dtypes(config, sampling.profile, device)
     pipeline = (
         EmbeddedPipeline.load(sampling.folder, dtype=dtype)
         if sampling.folder
-        else _load_pipeline(sampling, dtype, vae_dtype)
+        else _load_pipeline(config, sampling, info, dtype, vae_dtype)
     )
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device)
@@ -61,17 +62,21 @@ def _load(config: Config, sampling: Sampling, device: torch.device) -> Diffusion
     return pipeline
 
 
-def _load_pipeline(sampling: Sampling, dtype: torch.dtype, vae_dtype: torch.dtype) -> DiffusionPipeline:
+def _load_pipeline(
+    config: Config, sampling: Sampling, info: ModelInfo, dtype: torch.dtype, vae_dtype: torch.dtype
+) -> DiffusionPipeline:
     """A pipeline of the hub or a folder, with the profile's scheduler."""
     profile, name = sampling.profile, sampling.model
     diffusers.utils.logging.disable_progress_bar()  # stderr belongs to the stage's own progress
     logging.disable_progress_bar()
-    arguments: dict[str, str | bool | None] = {} if Path(name).is_dir() else {"revision": sampling.revision}
+    weights = fetch_weights(config, info, LineReporter())
+    source = name if weights is None else str(weights_folder(weights))
+    arguments: dict[str, str | bool | None] = {"variant": weights.variant if weights else None}
     if profile.safety_checker and not sampling.safety_checker:
         arguments |= {"safety_checker": None, "requires_safety_checker": False}
     dtypes = {"default": dtype, "vae": vae_dtype}
     try:
-        pipeline = DiffusionPipeline.from_pretrained(name, dtype=dtypes, use_safetensors=True, **arguments)
+        pipeline = DiffusionPipeline.from_pretrained(source, dtype=dtypes, use_safetensors=True, **arguments)
     except (OSError, ValueError) as error:
         raise hub.load_error(error, name, "give a hub name or a diffusers folder") from error
     if sampling.safety_checker and getattr(pipeline, "safety_checker", None) is None:
@@ -102,7 +107,7 @@ class DiffusersModel:
     def load(cls, config: Config, device: str | torch.device, info: ModelInfo) -> "DiffusersModel":
         """Load the weights. Raises UsageError for a setting that the profile ignores, ModelError."""
         sampling = resolve_sampling(config.images)
-        return cls(_load(config, sampling, torch.device(device)), sampling, info)
+        return cls(_load(config, sampling, info, torch.device(device)), sampling, info)
 
     def find_truncated(self, prompts: list[str]) -> set[str]:
         """Find the prompts that are longer than the first text encoder takes; their ends are ignored."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 PAUSES = (1.0, 4.0, 10.0)  # seconds between questions to a hub that is busy or out of reach
 NOT_STATED = "not stated"
+OWN = "give images.model a folder or another hub name"
 TOKEN = "set HF_TOKEN to a valid token whose account may read it (for gated models: accept the licence on its page)"
 
 
@@ -59,8 +60,7 @@ def find_model(name: str, revision: str | None, *, role: str) -> FoundModel:
     if Path(name).is_dir():
         return FoundModel(f"sha256:{folder_digest(Path(name))[:16]}", "see the folder")
     wanted = f"{name}" + (f" at {revision!r}" if revision else "")
-    own = "give images.model a folder or another hub name"
-    fix = own if role == "diffusion" else f"give prompts.{role}.model a folder, another hub name, or `embedded`"
+    fix = OWN if role == "diffusion" else f"give prompts.{role}.model a folder, another hub name, or `embedded`"
     if (snapshot := _find_in_read_only_cache(name, revision)) is not None:
         return FoundModel(snapshot.name, _read_license(snapshot))
     away: Exception | None = None
@@ -92,17 +92,64 @@ def find_model(name: str, revision: str | None, *, role: str) -> FoundModel:
     return FoundModel(snapshot.name, _read_license(snapshot))
 
 
-def _find_in_read_only_cache(name: str, revision: str | None) -> Path | None:
-    """The snapshot in a cache that cannot be written: the hub's newest commit could not be downloaded there."""
-    from huggingface_hub import constants, snapshot_download
+def list_files(name: str, revision: str, *, role: str) -> dict[str, int]:
+    """List the files of a hub model with their bytes; of a hub that is away, those that the cache holds.
+
+    Raises ModelError where the model may not be read, TransientError while the hub does not answer.
+    """
+    from httpx2 import TransportError
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError
+
+    snapshot = _find_in_read_only_cache(name, revision)
+    if snapshot is None and constants.HF_HUB_OFFLINE:
+        snapshot = _find_snapshot(name, revision)
+    if snapshot is not None:
+        return {str(path.relative_to(snapshot)): path.stat().st_size for path in snapshot.rglob("*") if path.is_file()}
+    try:
+        info = _ask(lambda: HfApi().model_info(name, revision=revision, timeout=20, files_metadata=True))
+        if info.gated:  # anybody may list a gated model; its files are for those who accepted its licence
+            _ask(lambda: HfApi().auth_check(name))
+    except (HfHubHTTPError, OSError, TransportError) as error:
+        if (kept := _find_snapshot(name, revision)) is not None:
+            return {str(path.relative_to(kept)): path.stat().st_size for path in kept.rglob("*") if path.is_file()}
+        raise load_error(error, name, f"check prompts.{role}.model" if role != "diffusion" else OWN) from error
+    return {file.rfilename: file.size or 0 for file in info.siblings or []}
+
+
+def read_file(name: str, path: str, revision: str | None) -> bytes:
+    """Read a small file of a hub model or of a model's folder. Raises ModelError, TransientError."""
+    from httpx2 import TransportError
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if Path(name).is_dir():
+        if not (Path(name) / path).is_file():
+            raise ModelError(f"{name}: no {path} in this folder, which a model of diffusers has; {OWN}")
+        return (Path(name) / path).read_bytes()
+    try:
+        return Path(_ask(lambda: hf_hub_download(name, path, revision=revision))).read_bytes()
+    except (HfHubHTTPError, OSError, TransportError) as error:
+        if classify_error(error) == "missing":
+            raise ModelError(f"{name}: no {path} on the hub, which a model of diffusers has; {OWN}") from error
+        raise load_error(error, name, OWN) from error
+
+
+def _find_snapshot(name: str, revision: str | None) -> Path | None:
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    if os.access(constants.HF_HUB_CACHE, os.W_OK):
-        return None
     try:
         return Path(snapshot_download(name, revision=revision, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, OSError):
         return None
+
+
+def _find_in_read_only_cache(name: str, revision: str | None) -> Path | None:
+    """The snapshot in a cache that cannot be written: the hub's newest commit could not be downloaded there."""
+    from huggingface_hub import constants
+
+    return None if os.access(constants.HF_HUB_CACHE, os.W_OK) else _find_snapshot(name, revision)
 
 
 def _ask(question: Callable[[], Answer]) -> Answer:

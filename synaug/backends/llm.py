@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -12,12 +11,15 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from synaug.backends import hub
 from synaug.backends.devices import find_device
+from synaug.backends.memory import hold
 from synaug.backends.protocols import LLM
 from synaug.backends.resolve import resolve_llm
+from synaug.backends.weights import fetch_weights, weights_folder
 from synaug.config import Config
 from synaug.embedded import smollm2
 from synaug.errors import ModelError
 from synaug.run.plan import ModelInfo
+from synaug.run.progress import LineReporter
 from synaug.telemetry import beat
 
 SMALL = 1e9  # parameters
@@ -46,22 +48,24 @@ def open_llm(config: Config) -> LLM:
     """
     settings, device, info = config.prompts.llm, find_device(config.compute.device), resolve_llm(config)
     if settings.model == "embedded":
-        source, commit = str(smollm2.model_folder()), None
+        source = str(smollm2.model_folder())
     else:
-        source, commit = settings.model, None if Path(settings.model).is_dir() else info.revision
-    tokenizer, model = _load(source, commit, settings.dtype, str(device))
+        weights = fetch_weights(config, info, LineReporter())
+        source = settings.model if weights is None else str(weights_folder(weights))
+    tokenizer, model = hold(
+        "llm", (source, settings.dtype, str(device)), lambda: _load(source, settings.model, settings.dtype, str(device))
+    )
     return ChatLLM(info, tokenizer, model, temperature=settings.temperature, top_p=settings.top_p)
 
 
-@functools.cache
-def _load(source: str, commit: str | None, dtype: str, device: str) -> tuple[PreTrainedTokenizerBase, CausalModel]:
+def _load(source: str, name: str, dtype: str, device: str) -> tuple[PreTrainedTokenizerBase, CausalModel]:
     if dtype == "auto":
         dtype = "float32" if device == "cpu" else "bfloat16"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=commit)
-        model = AutoModelForCausalLM.from_pretrained(source, revision=commit, dtype=getattr(torch, dtype))
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
     except (OSError, ValueError) as error:
-        raise hub.load_error(error, f"LLM {source!r}", "give a chat model of transformers or `embedded`") from error
+        raise hub.load_error(error, f"LLM {name!r}", "give a chat model of transformers or `embedded`") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer, model.eval().to(device)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from synaug.backends import hub
 from synaug.backends.profiles import resolve_sampling
+from synaug.backends.weights import HUB_PREFIX
 from synaug.config import Config, prompts
 from synaug.config.suggest import did_you_mean
 from synaug.embedded import DATA, smollm2
 from synaug.errors import ModelError
 from synaug.run.plan import ModelInfo
-
-HUB_PREFIX = "hf-hub:"  # open_clip's
 
 
 def resolve_llm(config: Config) -> ModelInfo:

@@ -3,7 +3,7 @@
 import sys
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as Bars
 
 from synaug.data import layout
@@ -24,9 +24,12 @@ class Display:
     def __init__(self, console: Console | None = None):
         self.console = console or Console(stderr=True, highlight=False)
         self.bars: Bars | None = None
-        self.lines: dict[Task, LineReporter] = {}
+        self.downloads: Bars | None = None
+        self.lines: dict[Task | str, LineReporter] = {}
 
     def start(self, state: State) -> None:
+        if self.downloads:
+            self.downloads.stop()
         self.total = {stage.stage: stage.total for stage in state.stages.values()}
         self.size = {task.task: task.total for stage in state.stages.values() for task in stage.tasks}
         self.done = {task.task: float(task.done) for stage in state.stages.values() for task in stage.tasks}
@@ -41,9 +44,32 @@ class Display:
             self._show(self.bars, stage)
         self.bars.start()
 
+    def fetching(self, progress: Progress) -> None:
+        """Show a download, before `start`."""
+        if not self.console.is_terminal:
+            self.lines.setdefault(progress.task, LineReporter(stream=self.console.file))(progress)
+            return
+        if self.downloads is None:
+            self.downloads = Bars(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                DownloadColumn(),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+                console=self.console,
+                expand=True,
+            )
+            self.downloads.start()
+        known = {bar.description: bar.id for bar in self.downloads.tasks}
+        bar = known.get(progress.task)
+        if bar is None:
+            bar = self.downloads.add_task(progress.task, total=progress.total * 1e6)
+        self.downloads.update(bar, completed=progress.done * 1e6)
+
     def stop(self) -> None:
-        if self.bars:
-            self.bars.stop()
+        for bars in (self.downloads, self.bars):
+            if bars:
+                bars.stop()
 
     def began(self, task: Task) -> None:
         if not self.bars:

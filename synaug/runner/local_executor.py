@@ -2,14 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from synaug.backends.weights import fetch_weights
 from synaug.config import Config
 from synaug.data import layout
 from synaug.data.store import open_store
-from synaug.run.job import open_job, open_run
-from synaug.run.stages import Task
+from synaug.run.job import Progress, open_job, open_run
+from synaug.run.plan import Plan
+from synaug.run.stages import STAGES, Task
 from synaug.run.status import State, read_state
 from synaug.runner.display import Display
 from synaug.runner.execute import StageCall, execute_in_worker
@@ -73,6 +75,7 @@ def run_locally(
     store.delete(
         layout.report(run)
     )  # of less than is planned; a kill before the new one must not leave it as the last word
+    fetch_models(config, plan, {task.stage for group in groups for chain in group for task in chain}, display.fetching)
     display.start(outcome.state)
     execution = open_job(store_url, run, overrides=overrides).config
     workers = Workers(worker_count(execution), threads=config.threads, preload=[preload])
@@ -90,6 +93,17 @@ def run_locally(
         display.stop()
     outcome.state = read_state(store, run, config, plan)
     return outcome
+
+
+def fetch_models(config: Config, plan: Plan, stages: Collection[str], report: Callable[[Progress], None]) -> None:
+    """Download what the stages will load, once, before several workers would each begin to.
+
+    Raises DataError for a disk that is too small, ModelError, TransientError.
+    """
+    roles = {role for stage in stages for role in STAGES[stage].models}
+    for model in plan.models:
+        if model.role in roles:
+            fetch_weights(config, model, report)
 
 
 def _run_group(

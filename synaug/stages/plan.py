@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synaug.backends.resolve import resolve_clip, resolve_diffusion, resolve_llm
+from synaug.backends.weights import describe_downloads
 from synaug.config import Config, arms
 from synaug.data import layout
 from synaug.data.classes import load_classes
@@ -52,6 +53,8 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     _check_licences(config, models)
     config = _pin_revisions(config, models)
     notes = _waiting_arms(config)
+    if not (frozen and _same_models(config, frozen.config)) and (downloads := describe_downloads(config, models)):
+        notes.append(downloads)
     draft = _draft(store, run, config, models, frozen)
     if frozen and draft.scale < frozen.plan.scale:
         notes.append(

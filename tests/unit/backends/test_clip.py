@@ -33,7 +33,7 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clip")
     (folder / "synaug-tiny.json").write_text(json.dumps(TINY))
     open_clip.add_model_config(folder / "synaug-tiny.json")
-    return OpenCLIP(ModelInfo(role="clip", name="tiny", revision="0", license="none"), "synaug-tiny", None, "cpu")
+    return OpenCLIP(ModelInfo(role="clip", name="tiny", revision="0", license="none"), "synaug-tiny", {}, "cpu")
 
 
 def test_open_clip_embeds_to_unit_length(tiny, pictures):
@@ -136,7 +136,7 @@ def test_a_model_is_built_and_fed_as_its_tag_says(model, tag):
 def test_in_16_bits_the_vectors_stay_close_and_of_unit_length(tiny, pictures, monkeypatch):
     monkeypatch.setattr("synaug.backends.clip.choose_precision", lambda device: "bf16")
     torch.manual_seed(0)
-    half = OpenCLIP(tiny.info, "synaug-tiny", None, "cpu")
+    half = OpenCLIP(tiny.info, "synaug-tiny", {}, "cpu")
     half.model.load_state_dict(tiny.model.state_dict())
     for ours, theirs in (
         (half.embed_images(pictures), tiny.embed_images(pictures)),

@@ -19,6 +19,7 @@ def models(monkeypatch):
     """The models that the plan resolves, changeable; resolving real ones is the backends' to test."""
     found = dict(INFO)
     monkeypatch.setattr(planning, "_resolvers", lambda: [lambda config, role=role: found[role] for role in found])
+    monkeypatch.setattr(planning, "describe_downloads", lambda config, models: "to download: sd15 2.7 GB")
     return found
 
 
@@ -127,6 +128,12 @@ def test_a_commit_is_pinned_and_kept_though_the_hub_moved_on(planned, models):
     assert make_plan(planned)[0].models[-1].revision == commit
     with pytest.raises(DataError, match=r"images\.revision"):
         make_plan(planned, f"images.revision={commit[::-1]}")
+
+
+def test_what_is_still_to_download_is_said_until_the_run_has_begun(planned):
+    assert "to download: sd15 2.7 GB" in make_plan(planned)[1]
+    planned.put(layout.prompts("first", "bag"), b"{}")
+    assert "to download: sd15 2.7 GB" not in make_plan(planned)[1]
 
 
 def test_a_restricted_licence_is_asked_for(planned, models):
