@@ -10,7 +10,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerContext
 from typing import Any, NamedTuple
@@ -33,6 +34,11 @@ MALLOC = {
 QUIET = {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"}
 
 
+# Of the fork server alone: diffusers asks for the number of GPUs when it is imported. Once CUDA itself was asked, no
+# forked process can use it; NVML's answer does no harm, and of no visible GPUs there is nothing to ask.
+WITHOUT_GPUS = {"CUDA_VISIBLE_DEVICES": "", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+
+
 class WorkerEvent(NamedTuple):
     """What a worker says of a task.
 
@@ -45,19 +51,26 @@ class WorkerEvent(NamedTuple):
 
 
 class Workers:
-    """`count` processes; `submit` hands a call to a free one, `events` yields what they say."""
+    """`count` processes; `submit` hands a call to a free one, `events` yields what they say.
 
-    def __init__(self, count: int, *, threads: int, preload: list[str]):
+    gpus: of each process, the GPUs that it sees (CUDA_VISIBLE_DEVICES), held by one live process at a time; None: each
+    sees those of this process.
+    """
+
+    def __init__(self, count: int, *, threads: int, preload: list[str], gpus: Sequence[str] | None = None):
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)) | MALLOC | QUIET)
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(preload)
         # what the server inherits at its start: a Ctrl-C of the terminal reaches it too, and the runner is who ends it
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            forkserver.ensure_running()
+            with _environment(WITHOUT_GPUS):
+                forkserver.ensure_running()
         finally:
             signal.signal(signal.SIGINT, handler)
-        self.free: list[_Worker] = [_Worker(self.context) for _ in range(count)]
+        assert gpus is None or len(gpus) == count
+        own = os.environ.get("CUDA_VISIBLE_DEVICES")
+        self.free: list[_Worker] = [_Worker(self.context, own if gpus is None else gpus[n]) for n in range(count)]
         self.busy: dict[connection.Connection, _Worker] = {}
 
     def submit(self, tag: Any, function: Callable, argument: Any) -> None:
@@ -80,7 +93,7 @@ class Workers:
                 assert code is not None  # it was joined
                 kind, value = "failed", (128 - code if code < 0 else code, _explain_end(code))
                 del self.busy[pipe]
-                self.free.append(_Worker(self.context))
+                self.free.append(_Worker(self.context, worker.gpus))
             else:
                 if kind != "report":
                     self.free.append(self.busy.pop(pipe))
@@ -97,9 +110,10 @@ class Workers:
 
 
 class _Worker:
-    def __init__(self, context: ForkServerContext):
+    def __init__(self, context: ForkServerContext, gpus: str | None):
+        self.gpus = gpus
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs,), daemon=False)
+        self.process = context.Process(target=serve, args=(theirs, gpus), daemon=False)
         self.process.start()
         theirs.close()
         self.tag: Any = None
@@ -114,8 +128,26 @@ def _explain_end(code: int) -> str:
     return f"its process ended with {code}"
 
 
-def serve(pipe: connection.Connection) -> None:
-    """Do one call after another, for as long as a worker lives."""
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def serve(pipe: connection.Connection, gpus: str | None) -> None:
+    """Do one call after another, for as long as a worker lives, on its own GPUs: it is told before CUDA is asked."""
+    for name in WITHOUT_GPUS:
+        os.environ.pop(name, None)
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the runner ends the workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()

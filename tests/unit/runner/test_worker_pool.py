@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from synaug.errors import DataError
-from synaug.runner.worker_pool import MALLOC, QUIET, THREAD_VARIABLES, WorkerCrew, WorkerFailed, Workers
+from synaug.runner.worker_pool import IMPORTS, MALLOC, QUIET, THREAD_VARIABLES, WorkerCrew, WorkerFailed, Workers
 
 TESTS = Path(__file__).parent
 
@@ -90,6 +90,43 @@ def test_a_killed_worker_fails_its_task_and_is_replaced(workers):
 def test_threads_and_allocator_are_set_before_a_worker_starts(workers):
     workers.submit("env", variables, ["OMP_NUM_THREADS", "MALLOC_TOP_PAD_"])
     assert finish(workers) == [("env", "done", ["1", "536870912"])]
+
+
+def gpus_seen(argument, report):
+    import torch
+
+    return "done", (os.environ.get("CUDA_VISIBLE_DEVICES"), torch.cuda._is_in_bad_fork())
+
+
+def crew_gpus_seen(argument, report):
+    return gpus_seen(argument, report)[1]
+
+
+@pytest.mark.parametrize("visible", [None, "1,3"])
+def test_a_worker_can_still_use_cuda_after_the_imports_of_its_server(own_forkserver, monkeypatch, visible):
+    """Of `run` and `study` (Workers) and of `preview` (WorkerCrew): diffusers asked for the number of GPUs."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    pool = Workers(1, threads=1, preload=[IMPORTS])
+    pool.submit("looks", gpus_seen, None)
+    assert finish(pool) == [("looks", "done", (visible, False))]
+    pool.close()
+    with WorkerCrew(2, threads=1) as crew:
+        assert crew.map(crew_gpus_seen, [None]) == [(visible, False)]
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
+
+
+def test_each_worker_sees_its_own_gpu_also_after_another_died(own_forkserver):
+    pool = Workers(2, threads=1, preload=[], gpus=["4", "GPU-7"])
+    for _ in range(3):
+        pool.submit("dies", die, signal.SIGKILL)
+        finish(pool)
+        assert sorted(worker.gpus for worker in pool.free) == ["4", "GPU-7"]
+        for n in range(2):
+            pool.submit(n, variables, ["CUDA_VISIBLE_DEVICES"])
+        assert sorted(value for _, _, value in finish(pool)) == [["4"], ["GPU-7"]]
+    pool.close()
 
 
 def test_close_ends_busy_workers(own_forkserver):
