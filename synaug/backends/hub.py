@@ -5,6 +5,7 @@ No weights are loaded. The hub's client is imported where it is needed: a run wi
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -210,4 +211,13 @@ def _read_license(snapshot: Path) -> str:
 
 
 def _license_of(card: "CardData | None") -> str:
-    return (card.to_dict().get("license") if card else None) or NOT_STATED
+    """The licence's name; of one that the hub has no name for, the card's own."""
+    stated = card.to_dict() if card else {}
+    name = stated.get("license")
+    return (stated.get("license_name") if name == "other" else None) or name or NOT_STATED
+
+
+def is_restricted(license: str) -> bool:
+    """Tell by its name whether a licence forbids common uses, so that it must be accepted: commerce, above all."""
+    words = set(re.split(r"[^a-z]+", license.lower()))
+    return bool(words & {"nc", "noncommercial", "research", "community"}) or "non-commercial" in license.lower()

@@ -50,11 +50,12 @@ class CLIP(Protocol):
 class Generated:
     """Images as a diffusion model gives them.
 
-    pixels: (n, 3, H, W) float32 on the CPU, nominally in [0, 1]; not finite where the model failed. flagged: by the
-    model's safety checker.
+    pixels: (n, 3, H, W) uint8 on the CPU. finite: whether the decoder's raw output was, before it was clamped. flagged:
+    by the model's safety checker.
     """
 
     pixels: "Tensor"
+    finite: list[bool]
     flagged: list[bool]
 
 

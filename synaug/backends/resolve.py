@@ -4,9 +4,11 @@ Plan and the control image pass through here: only the lists of open_clip import
 """
 
 import hashlib
+import json
 from pathlib import Path
 
 from synaug.backends import hub
+from synaug.backends.families import is_image_to_image
 from synaug.backends.profiles import resolve_sampling
 from synaug.backends.weights import HUB_PREFIX
 from synaug.config import Config, prompts
@@ -42,19 +44,43 @@ def resolve_diffusion(config: Config) -> ModelInfo:
 
     Raises UsageError for a setting that it would ignore, ModelError, TransientError.
     """
+    config = with_pipeline(config)
     sampling = resolve_sampling(config.images)
     profile = sampling.profile
     if sampling.folder:
         found = hub.FoundModel(f"sha256:{hub.folder_digest(sampling.folder)[:16]}", profile.license)
     else:
         found = hub.find_model(sampling.model, sampling.revision, role="diffusion")
+    license = found.license if config.images.model else profile.license
     return ModelInfo(
         role="diffusion",
         name=sampling.model,
         revision=found.revision,
-        license=found.license if config.images.model else profile.license,
-        restricted=profile.restricted,
+        license=license,
+        restricted=profile.restricted or bool(config.images.model and hub.is_restricted(license)),
     )
+
+
+def with_pipeline(config: Config) -> Config:
+    """Fill in images.pipeline, the class of images.model, by what the model says; no profile says it then.
+
+    Raises ModelError for a model that is none of diffusers, or no text-to-image one; TransientError.
+    """
+    images = config.images
+    if images.profile is not None or images.model is None or images.pipeline is not None:
+        return config
+    data = hub.read_file(images.model, "model_index.json", images.revision)
+    try:
+        pipeline = json.loads(data)["_class_name"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{images.model}: its model_index.json names no pipeline class; {hub.OWN}") from error
+    pipeline = pipeline[-1] if isinstance(pipeline, list) else pipeline
+    if is_image_to_image(pipeline):
+        raise ModelError(
+            f"{images.model} is a {pipeline}, which makes no images from prompts alone; give images.model a "
+            "text-to-image model"
+        )
+    return config.model_copy(update={"images": images.model_copy(update={"pipeline": pipeline})})
 
 
 def _file_digest(path: Path) -> str:

@@ -27,8 +27,8 @@ SPARE = 1 << 30  # bytes that are left free on the disk
 TEXT = {".json", ".txt", ".model", ".jinja", ".tiktoken"}  # configurations and tokenizers
 # As open_clip looks for them.
 CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
-# Components that load but that no text-to-image call of ours uses, unless it is asked for.
-UNUSED = {"image_encoder", "safety_checker"}
+# Components that are left out, unless they are asked for.
+UNUSED = {"safety_checker"}
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,16 @@ from synaug.config.settings import FrozenModel, execution, identity
 class Images(FrozenModel):
     """`images:` how the synthetic images are made."""
 
-    profile: str = identity("sd15", "Diffusion model: embedded, sd15, sdxl, sdxl-turbo")
-    model: str | None = identity(None, "Hub name or folder in place of the profile's own; same architecture")
+    profile: str | None = identity(
+        None,
+        "Diffusion model by a short name (docs/models.md): embedded, sd15, sdxl, sdxl-turbo, sdxl-lightning, "
+        "sd35-medium, flux-schnell, flux2-klein-4b, sana, pixart-sigma, z-image-turbo, qwen-image, lumina2; null: of "
+        "images.model, or sd15 where that is null, too",
+    )
+    model: str | None = identity(
+        None, "Hub name or folder of any text-to-image model of diffusers; with a profile: other weights for that one"
+    )
+    pipeline: str | None = identity(None, "Pipeline class of images.model; null: plan reads it from the model")
     revision: str | None = identity(None, "Branch, tag or commit on the hub; plan resolves it to a commit")
     accept_license: str | None = identity(None, "The restricted licence that you accept, by the name that plan prints")
     guidance_scale: float | None = identity(None, "Classifier-free guidance; null: the profile's (sd15: 2.0)", ge=0)
@@ -30,5 +38,8 @@ class Images(FrozenModel):
     safety_checker: bool = identity(False, "Use the model's safety checker, where it has one, to flag images")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = identity(
         "auto", "auto: the profile's on a GPU; on a CPU float32, for the embedded model bfloat16"
+    )
+    offload: Literal["none", "model", "sequential"] = execution(
+        "none", "What waits in the machine's memory until it is used: whole components (model), or layers (slow)"
     )
     compile: bool = execution(False, "Compile the denoiser (regional)")

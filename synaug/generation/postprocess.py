@@ -70,7 +70,7 @@ class BatchPostprocessor:
         """Drop the padding, look for faults, and encode and score each good image."""
         n, settings = len(batch.images), self.config.images
         with self.stopwatch.phase("checks"):
-            faults = find_faults(generated.pixels[:n], generated.flagged[:n])
+            faults = find_faults(generated)[:n]
         good = [row for row in range(n) if not faults[row]]
         with self.stopwatch.phase("encode"):
             pictures = [to_image(generated.pixels[row], shortest_edge=settings.shortest_edge) for row in good]
@@ -113,7 +113,7 @@ class BatchPostprocessor:
             "attempt": image.attempt,
             "num_inference_steps": sampling.num_inference_steps,
             "guidance_scale": image.guidance_scale,
-            "sampler": profile.scheduler,
+            "sampler": profile.scheduler or "the model's own",
             "width": size[0],
             "height": size[1],
             "model": self.info.name,
@@ -126,11 +126,11 @@ class BatchPostprocessor:
 
 
 def to_image(pixels: torch.Tensor, *, shortest_edge: int) -> Image.Image:
-    """Convert (3, H, W), nominally in [0, 1], to RGB.
+    """Convert (3, H, W) uint8 to RGB.
 
     The shortest edge is shrunk to `shortest_edge` pixels with antialiasing, never enlarged.
     """
-    array = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    array = pixels.permute(1, 2, 0).numpy()
     image = Image.fromarray(array)
     if min(image.size) <= shortest_edge:
         return image

@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-import torch
-
+from synaug.backends.protocols import Generated
 from synaug.errors import ModelError
 
-BLACK = 4 / 255  # darker than this everywhere: a failed decoder or a checker's blank, not a night scene
+BLACK = 4  # of 255: darker than this everywhere: a failed decoder or a checker's blank, not a night scene
 FIRST = 64  # images of a part that are looked at
 SHARE = 0.2  # most rejects among them
 FEWEST = 4  # rejects below this say nothing, however small the part
@@ -20,17 +19,12 @@ OVERFLOW = {
 FLAGGED = "the safety checker refuses these prompts: read the prompts files, or set images.safety_checker=false"
 
 
-def find_faults(pixels: torch.Tensor, flagged: list[bool]) -> list[str | None]:
-    """Find what is wrong with each image: `not finite`, `black`, `flagged`, or None.
-
-    pixels: (n, 3, H, W) nominally in [0, 1], float and unclamped, before any conversion could hide a fault.
-    """
-    flat = pixels.flatten(1)
-    finite = flat.isfinite().all(1)
-    brightest = flat.nan_to_num().amax(1)
+def find_faults(generated: Generated) -> list[str | None]:
+    """Find what is wrong with each image: `not finite`, `flagged` (which may be blanked), `black`, or None."""
+    brightest = generated.pixels.flatten(1).amax(1)
     return [
-        "not finite" if not finite[n] else "black" if brightest[n] < BLACK else "flagged" if flagged[n] else None
-        for n in range(len(pixels))
+        "not finite" if not finite else "flagged" if flagged else "black" if bright < BLACK else None
+        for finite, flagged, bright in zip(generated.finite, generated.flagged, brightest.tolist(), strict=True)
     ]
 
 

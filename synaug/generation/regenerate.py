@@ -131,13 +131,13 @@ def _compose_lost(job: Job, manifest: Manifest, key: str, labels: dict[str, int]
 
 
 def generate_alone(diffusion: Diffusion, config: Config, image: ImageRequest) -> Tensor:
-    """Generate one image in a batch of its own: pixels (3, H, W)."""
+    """Generate one image in a batch of its own: pixels (3, H, W) uint8."""
     batch = GenerationBatch((image,), 1)
     return generate_batch(diffusion, config, batch, diffusion.encode(unique_prompts([batch]))).pixels[0]
 
 
 def generate_exactly(diffusion: Diffusion, config: Config, original: OriginalBatch, key: str) -> Tensor:
-    """Generate one image with its whole batch as it was: pixels (3, H, W)."""
+    """Generate one image with its whole batch as it was: pixels (3, H, W) uint8."""
     row = next(n for n, image in enumerate(original.batch.images) if image.key == key)
     encoded = diffusion.encode(unique_prompts(original.window))
     return generate_batch(diffusion, config, original.batch, encoded).pixels[row]

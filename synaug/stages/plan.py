@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from synaug.backends.resolve import resolve_clip, resolve_diffusion, resolve_llm
+from synaug.backends.resolve import resolve_clip, resolve_diffusion, resolve_llm, with_pipeline
 from synaug.backends.weights import describe_downloads
 from synaug.config import Config, arms
 from synaug.data import layout
@@ -49,6 +49,7 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     if frozen and _same_models(config, frozen.config):  # neither the hub nor torch is needed to go on
         models = frozen.plan.models
     else:
+        config = with_pipeline(config)
         models = [resolve(config) for resolve in _resolvers()]
     _check_licences(config, models)
     config = _pin_revisions(config, models)
@@ -159,7 +160,7 @@ def _keep_revisions(config: Config, old: Config) -> Config:
     """A model without a revision stays at the commit that was planned, though the hub may have moved on."""
     images, llm, clip = config.images, config.prompts.llm, config.prompts.clip
     if images.revision is None and (images.profile, images.model) == (old.images.profile, old.images.model):
-        images = images.model_copy(update={"revision": old.images.revision})
+        images = images.model_copy(update={"revision": old.images.revision, "pipeline": old.images.pipeline})
     if llm.revision is None and llm.model == old.prompts.llm.model:
         llm = llm.model_copy(update={"revision": old.prompts.llm.revision})
     if clip.revision is None and (clip.model, clip.pretrained) == (old.prompts.clip.model, old.prompts.clip.pretrained):

@@ -71,7 +71,7 @@ def test_the_documented_loop_makes_the_images_of_the_stage(tiny, tmp_path, monke
     expected = generate_batch(diffusion, job.config, first, diffusion.encode(unique_prompts([first]))).pixels
     assert len(saved) == len(planned)
     for picture, pixels in zip(saved, expected, strict=False):
-        assert (torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255 - pixels.clamp(0, 1)).abs().max() < 0.01
+        assert (torch.from_numpy(np.array(picture)).permute(2, 0, 1).int() - pixels.int()).abs().max() <= 2
 
 
 def test_levers_that_a_cpu_can_judge_are_measured():
@@ -169,7 +169,9 @@ def test_the_bare_loop_makes_the_images_of_the_stage(guidance, tiny, tmp_path):
         bare = list(images.Bare(diffusion, job, todo).batches())
     assert len(bare) == len(todo) > 1
     for pixels, batch in zip(bare, todo, strict=True):
-        assert torch.allclose(pixels / 2 + 0.5, generate_batch(diffusion, job.config, batch, encoded).pixels, atol=1e-5)
+        expected = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round()
+        made = generate_batch(diffusion, job.config, batch, encoded).pixels
+        assert (expected - made.float()).abs().max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -36,23 +36,28 @@ def guidance(model, n=3):
     return [model.sampling.guidance_scale] * n
 
 
+def apart(some, others) -> float:
+    """The largest difference of two sets of pixels, of 255."""
+    return float((some.float() - others.float()).abs().max())
+
+
 def test_gives_one_finite_picture_a_prompt(model):
     made = model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model))
-    assert made.pixels.shape == (3, 3, 32, 32) and made.pixels.dtype == torch.float32
-    assert made.pixels.isfinite().all() and made.flagged == [False] * 3
+    assert made.pixels.shape == (3, 3, 32, 32) and made.pixels.dtype == torch.uint8
+    assert made.finite == [True] * 3 and made.flagged == [False] * 3
 
 
 def test_the_same_seeds_give_the_same_bits_and_others_do_not(model):
     first, second = (model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model)).pixels for _ in range(2))
     assert torch.equal(first, second)
     other = model.generate(PROMPTS, [11, 12, 99], guidance_scale=guidance(model)).pixels
-    assert torch.allclose(first[:2], other[:2], atol=1e-4) and not torch.allclose(first[2], other[2], atol=1e-2)
+    assert apart(first[:2], other[:2]) <= 1 and apart(first[2], other[2]) > 2
 
 
 def test_a_picture_hardly_depends_on_its_batch(model):
     together = model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model)).pixels
     alone = model.generate(PROMPTS[1:2], SEEDS[1:2], guidance_scale=guidance(model, 1)).pixels
-    assert (together[1] - alone[0]).abs().max() < 1e-4
+    assert apart(together[1], alone[0]) <= 1
 
 
 def test_equals_diffusers_own_call(model):
@@ -66,7 +71,7 @@ def test_equals_diffusers_own_call(model):
         guidance_scale=model.sampling.guidance_scale,
         output_type="pt",
     ).images
-    assert torch.allclose(made.clamp(0, 1), expected, atol=1e-5)
+    assert apart(made, (expected * 255).round()) <= 1
 
 
 def test_the_profile_sets_the_scheduler(model):
@@ -87,24 +92,23 @@ def test_guidance_and_a_negative_prompt_change_the_picture(folders):
 
     plain, guided, negative = (
         first(guidance_scale=1.0),
-        first(guidance_scale=8.0),
-        first(guidance_scale=8.0, negative_prompt="snow"),
+        first(guidance_scale=60.0),
+        first(guidance_scale=60.0, negative_prompt="snow"),
     )
-    assert not torch.allclose(plain, guided, atol=1e-4) and not torch.allclose(guided, negative, atol=1e-5)
+    assert apart(plain, guided) > 1 and apart(guided, negative) > 0
 
 
 def test_an_overflowing_vae_stays_visible_as_not_finite(folders):
     model = open_diffusion(config("sdxl", folders), "cpu")
     with torch.no_grad():
         model.pipeline.vae.decoder.conv_out.bias.fill_(float("inf"))  # what float16 does to SDXL's activations
-    pixels = model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model)).pixels
-    assert not pixels.isfinite().any()
+    assert model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model)).finite == [False] * 3
 
 
 def test_sdxl_decodes_in_float32_whatever_the_denoiser(folders):
     model = open_diffusion(config("sdxl", folders, dtype="bfloat16"), "cpu")
     assert model.pipeline.unet.dtype == torch.bfloat16 and model.pipeline.vae.dtype == torch.float32
-    assert model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model)).pixels.isfinite().all()
+    assert model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model)).finite == [True] * 3
 
 
 def test_a_failed_allocation_of_the_cpu_is_out_of_memory(folders, monkeypatch):

@@ -18,7 +18,11 @@ def test_sd15_is_guided_by_two_and_turbo_not_at_all():
 
 
 def test_only_restricted_licences_ask():
-    assert {name for name, profile in PROFILES.items() if profile.restricted} == {"sdxl-turbo"}
+    assert {name for name, profile in PROFILES.items() if profile.restricted} == {
+        "sdxl-turbo",
+        "sd35-medium",
+        "sana",
+    }
 
 
 def test_the_guidance_of_diversified_prompts_follows_unless_given():

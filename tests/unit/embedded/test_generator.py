@@ -40,9 +40,9 @@ def model():
 
 
 def test_makes_32_pixel_pictures_within_the_range(model):
-    pixels = model.generate(PROMPTS, SEEDS, guidance_scale=[1.0] * 8).pixels
-    assert pixels.shape == (8, 3, 32, 32) and pixels.dtype == torch.float32
-    assert pixels.isfinite().all() and pixels.min() > -0.5 and pixels.max() < 1.5
+    made = model.generate(PROMPTS, SEEDS, guidance_scale=[1.0] * 8)
+    assert made.pixels.shape == (8, 3, 32, 32) and made.pixels.dtype == torch.uint8
+    assert made.finite == [True] * 8 and made.pixels.float().std() > 20
 
 
 @pytest.mark.parametrize("guidance", [1.0, 1.5])
@@ -52,21 +52,21 @@ def test_a_picture_agrees_over_batch_sizes_within_the_tolerance(model, guidance)
         model.generate([p], [s], guidance_scale=[guidance]).pixels[0]
         for p, s in zip(PROMPTS[:4], SEEDS[:4], strict=True)
     ]
-    differences = (together[:4] - torch.stack(apart)).abs()
+    differences = (together[:4].float() - torch.stack(apart).float()).abs() / 255
     print(f"guidance {guidance}: max {differences.max() * 255:.3f}, mean {differences.mean() * 255:.4f} of 255")
     assert differences.max() < TOLERANCE and differences.mean() < TOLERANCE / 16
 
 
 def test_the_prompt_and_the_seed_decide_the_picture(model):
     base = model.generate(PROMPTS[:2], [1, 1], guidance_scale=[1.0] * 2).pixels
-    assert (base[0] - base[1]).abs().mean() > 0.02
+    assert (base[0].float() - base[1].float()).abs().mean() > 5
     again = model.generate(PROMPTS[:2], [1, 2], guidance_scale=[1.0] * 2).pixels
-    assert torch.equal(base[0], again[0]) and (base[1] - again[1]).abs().mean() > 0.02
+    assert torch.equal(base[0], again[0]) and (base[1].float() - again[1].float()).abs().mean() > 5
 
 
 def test_guidance_of_one_is_none_and_more_changes_the_picture(model):
     none, one, more = (model.generate(PROMPTS[:2], [1, 2], guidance_scale=[g] * 2).pixels for g in (0.0, 1.0, 2.0))
-    assert torch.equal(none, one) and not torch.allclose(one, more, atol=1e-2)
+    assert torch.equal(none, one) and (one.float() - more.float()).abs().max() > 3
 
 
 def test_texts_encoded_ahead_give_the_same_bits(model):
