@@ -12,6 +12,7 @@ from pathlib import Path
 
 INTERNAL = 70  # a defect of ours: never 1, never Argo's 64
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+GPU_FAILED = "its GPU failed"  # how the line of such a failure begins
 FAILURES = "SYNAUG_RANK_FAILURES"  # folder where the ranks of a training leave code and line, a file each
 
 OUT_OF_MEMORY = (
@@ -20,6 +21,18 @@ OUT_OF_MEMORY = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+)
+# Of a GPU that is gone until somebody resets it: CUDA's words for what the driver logs as Xid 48, 63, 74, 79 and the like.
+LOST_GPU = (
+    "uncorrectable ECC",
+    "GPU is lost",
+    "unspecified launch failure",
+    "device not ready",
+    "hardware stack error",
+    "CUDA-capable device(s) is/are busy or unavailable",
+    "No CUDA GPUs are available",
+    "no CUDA-capable device is detected",
+    "CUDA error: unknown error",
 )
 FULL = {errno.ENOSPC: "is full", errno.EDQUOT: "is over its quota", errno.EROFS: "is read-only"}
 
@@ -58,6 +71,8 @@ def known(error: BaseException) -> SynaugError | None:
     """Return the error as one of ours; a full, read-only or denied disk is permanent. None: a defect."""
     if isinstance(error, SynaugError):
         return error
+    if is_lost_gpu(error):
+        return TransientError(f"{GPU_FAILED} ({first_line(error)}); run again elsewhere, or once it was reset")
     if isinstance(error, OSError):
         where = error.filename or "the disk"
         if error.errno in FULL:
@@ -79,6 +94,15 @@ def is_out_of_memory(error: BaseException | None) -> bool:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             return True
         if isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def is_lost_gpu(error: BaseException | None) -> bool:
+    """Tell whether an error, or one that caused it, says that a GPU has failed for good (Xid, ECC, off the bus)."""
+    while error is not None:
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in LOST_GPU):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -240,7 +240,8 @@ class DiffusersModel:
         arguments |= {"do_classifier_free_guidance": guided}
         arguments |= {name: list(texts) for name in ("prompt_2", "prompt_3") if name in takes}
         if guided and "negative_prompt" in takes:  # its own default is None, or "" where None is not understood
-            arguments["negative_prompt"] = takes["negative_prompt"].default if negative is None else negative
+            default = takes["negative_prompt"].default
+            arguments["negative_prompt"] = default if negative is None else [negative] * len(texts)
         for name in takes:  # as the call would pass them on
             if name in self._parameters and name not in FREE and "prompt" not in name:
                 default = self.family.fixed.get(name, self._parameters[name])

@@ -5,13 +5,18 @@ needed would take the GPU memory of the images. torch is imported by what loads 
 """
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
+from filelock import FileLock, Timeout
+
+from synaug import telemetry
 from synaug.errors import UsageError, first_line, is_out_of_memory
 
+LOAD_LOCK = "SYNAUG_LOAD_LOCK"  # file that workers with a GPU each lock while they load
 Model = TypeVar("Model")
 
 _held: dict[str, tuple[Hashable, object]] = {}
@@ -28,9 +33,33 @@ def hold(role: str, key: Hashable, load: Callable[[], Model]) -> Model:
     del held
     if _held.pop(role, None) is not None:
         free_memory()
-    model = load()
+    with _in_turn():
+        model = load()
     _held[role] = key, model
     return model
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """Let the workers of a machine load one after another: each reads its model into the machine's memory first.
+
+    At a time, where LOAD_LOCK names a file. Waiting for it is a sign of life: a download may be under way.
+    """
+    path = os.environ.get(LOAD_LOCK)
+    if not path:
+        yield
+        return
+    lock = FileLock(path)
+    while True:
+        try:
+            lock.acquire(timeout=10)
+            break
+        except Timeout:
+            telemetry.beat()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def release_models(keep: Collection[str] = ()) -> None:

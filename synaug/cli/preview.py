@@ -69,8 +69,8 @@ def chosen(plan: Plan, seed: int, listed: str | None, images: int) -> list[str]:
 
 
 def _preview(job: Job, classes: list[str], images: int, overrides: list[str]) -> None:
+    from synaug.backends.devices import choose_local_devices
     from synaug.reporting.contact_sheet import contact_sheet
-    from synaug.runner.local_executor import worker_count
     from synaug.runner.preview.benchmark import PreviewBenchmark
     from synaug.runner.preview.images import draw_rows
     from synaug.runner.preview.overlay_store import Overlay
@@ -78,8 +78,10 @@ def _preview(job: Job, classes: list[str], images: int, overrides: list[str]) ->
 
     for key in list(job.store.list(layout.preview(job.run, ""))):
         job.store.delete(key)
-    with WorkerCrew(worker_count(job.config), threads=job.config.threads) as crew:
-        benchmark = PreviewBenchmark(job, overrides, crew)
+    devices = choose_local_devices(job.config.compute, job.config.threads)
+    own = [*overrides, f"compute.device={devices.device}"] if devices.device else overrides
+    with WorkerCrew(devices.workers, threads=job.config.threads, gpus=devices.gpus) as crew:
+        benchmark = PreviewBenchmark(job, own, crew)
         tasks = benchmark.distribute(classes, images)
         timing, files = benchmark.measure_images(tasks)
         plan = job.plan.model_copy(update={"class_shards": tasks[0].class_shards})

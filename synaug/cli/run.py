@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from synaug.cli.parser import add_configuration_arguments, add_run_argument, add_store_argument, configured
+from synaug.config import Config
 from synaug.data.store import open_store
 from synaug.errors import SynaugError, UsageError
 from synaug.reporting.plan_text import plan_text
@@ -57,7 +58,7 @@ def main(args: argparse.Namespace) -> None:
     display, store = Display(), open_store(args.store)
     overrides = list(args.overrides)
     if args.config or args.preset:
-        config = configured(args)
+        config = with_local_gpus(configured(args))
         plan, notes = planning.make_plan(store, args.run, config)
         display.console.print(plan_text(args.run, config, plan, notes), soft_wrap=True)
         overrides = []  # they are in the plan now
@@ -73,6 +74,19 @@ def main(args: argparse.Namespace) -> None:
             display.console.print(f"{failure.task.name}: {failure.line} (exit {failure.code})", soft_wrap=True)
         raise Failed(outcome.failures)
     closing(store, args.run, outcome.clock.seconds, time.monotonic() - started)
+
+
+def with_local_gpus(config: Config) -> Config:
+    """Let the plan reckon with the GPUs that this machine will use, where run.yaml does not say how many.
+
+    Raises UsageError for GPUs that are not there or that torch cannot use.
+    """
+    from synaug.backends.devices import choose_local_devices
+
+    gpus = len(choose_local_devices(config.compute, config.threads).gpus)
+    if gpus < 2 or "gpus" in config.compute.model_fields_set:
+        return config
+    return config.model_copy(update={"compute": config.compute.model_copy(update={"gpus": gpus})})
 
 
 def refuse_cost(job: Job) -> None:

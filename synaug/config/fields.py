@@ -48,6 +48,8 @@ def type_text(annotation: Any) -> str:
         return "one of " + ", ".join(map(str, arguments))
     if origin in (typing.Union, types.UnionType):
         return " or ".join(type_text(a) for a in arguments)
+    if origin is typing.Annotated:
+        return type_text(arguments[0])
     if origin is list:
         return f"list of {type_text(arguments[0])}"
     if origin is dict:

@@ -1,6 +1,6 @@
 """The whole of run.yaml, and its small sections; `prompts:`, `images:` and `training:` have files of their own."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -55,9 +55,13 @@ class Compute(FrozenModel):
     """`compute:` where a run is carried out, and what the estimate knows of it."""
 
     device: str = execution("auto", "auto, cpu, cuda or cuda:N")
-    workers: int = execution(0, "Processes of the local runner; 0: one per core on a CPU, one on a GPU", ge=0)
+    workers: int = execution(0, "Processes of the local runner; 0: one per core on a CPU, one on each GPU", ge=0)
+    local_gpus: Literal["auto"] | Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]] = execution(
+        "auto", "GPUs of this machine that `run` and `preview` use: auto (all visible), a number, or a list like [0, 2]"
+    )
+    gpus_per_training: int = execution(1, "GPUs of this machine that each training is spread over, by torchrun", ge=1)
     loader_threads: int = execution(4, "Threads that decode images for training", ge=1)
-    gpus: int = execution(1, "GPUs that the estimate assumes", ge=1)
+    gpus: int = execution(1, "GPUs that the estimate assumes; `run` and `preview` use compute.local_gpus", ge=1)
     gpu_name: str | None = execution(None, "GPU that the estimate assumes, for its printed lines")
     price: float | None = execution(None, "Price of a GPU-hour", unit="per GPU-hour", ge=0)
     pool: str | None = execution(

@@ -7,6 +7,7 @@ from synaug.config import Config
 from synaug.run import quotas
 
 MOST_SHARDS = 500  # hundreds of pods, many classes a pod: what a cluster's control plane carries well
+SHARDS_PER_GPU = 4  # at least, where several work: the last one to end leaves the others idle for a quarter of a share
 PART_SECONDS = 600  # the most work that a kill can cost
 UNMEASURED_RATE = 1.0  # images/s that shards and parts are cut by where no rate is known; never shown as an estimate
 
@@ -28,6 +29,8 @@ def lay_out_shards(config: Config, real_counts: dict[str, int], rate: float | No
     images = quotas.quotas(real_counts, config.counts, config.max_scale)
     speed = rate or UNMEASURED_RATE
     wanted = config.class_shards or ceil(sum(images.values()) / (speed * 3600 * config.shard_hours))
+    if config.class_shards is None and config.compute.gpus > 1:
+        wanted = max(wanted, SHARDS_PER_GPU * config.compute.gpus)
     count = max(1, min(wanted, MOST_SHARDS, len(real_counts)))
     shards: list[list[str]] = [[] for _ in range(count)]
     load = [0] * count

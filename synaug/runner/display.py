@@ -27,7 +27,8 @@ class Display:
         self.downloads: Bars | None = None
         self.lines: dict[Task | str, LineReporter] = {}
 
-    def start(self, state: State) -> None:
+    def start(self, state: State, *, gpus: int = 0) -> None:
+        self.gpus = gpus
         if self.downloads:
             self.downloads.stop()
         self.total = {stage.stage: stage.total for stage in state.stages.values()}
@@ -91,6 +92,10 @@ class Display:
         else:
             self.console.print(f"{task.name}: done", soft_wrap=True)
 
+    def lost(self, gpus: str, line: str) -> None:
+        """Say that a GPU is left out from now on."""
+        self.console.print(f"GPU {gpus} is left out: {line}", soft_wrap=True)
+
     def failed(self, task: Task, code: int) -> None:
         self.console.print(f"{task.name}: failed ({code})", soft_wrap=True)
 
@@ -100,7 +105,8 @@ class Display:
         left = meter.update(done, self.total[stage])
         facts = f"{done:.0f}/{self.total[stage]} {plural(self.units[stage])}"
         if meter.rate and done < self.total[stage]:
-            facts += f"  {meter.rate:.3g}/s  {duration(left)} left"
+            each = f" ({meter.rate / self.gpus:.3g} a GPU)" if self.gpus > 1 and stage == "images" else ""
+            facts += f"  {meter.rate:.3g}/s{each}  {duration(left)} left"
         bars.update(self.rows[stage], completed=done, facts=facts)
 
 

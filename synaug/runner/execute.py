@@ -1,4 +1,7 @@
-"""One stage command, in a pod or in a worker: its job, and the end of its log, left in the store on failure."""
+"""One stage command, in a pod or in a worker: its job, and the end of its log, left in the store on failure.
+
+torchrun is imported where a training is spread over several GPUs: it loads torch.
+"""
 
 import importlib
 import os
@@ -23,12 +26,16 @@ READ_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class StageCall:
-    """A task of a run, as a worker process gets it. overrides: execution settings, FIELD=VALUE."""
+    """A task of a run, as a worker process gets it. overrides: execution settings, FIELD=VALUE.
+
+    ranks: processes that a training is spread over.
+    """
 
     task: Task
     store_url: str
     run: str
     overrides: list[str]
+    ranks: int = 1
 
 
 def execute(
@@ -74,6 +81,12 @@ def execute_in_worker(call: StageCall, report: Callable[[Progress], None]) -> tu
     """
     with captured_output() as printed:
         try:
+            if call.task.stage == "train" and call.ranks > 1:
+                from synaug.runner.torchrun import train
+
+                began = time.monotonic()
+                train(call.task, call.store_url, call.run, call.overrides, call.ranks)
+                return "done", time.monotonic() - began
             return "done", execute(call.task, call.store_url, call.run, call.overrides, report, printed)
         except Exception as error:
             return "failed", describe(error)

@@ -1,17 +1,18 @@
 """The whole run on this machine. Executors schedule, stages work: no stage logic here (docs/design.md)."""
 
-import os
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from synaug.backends.devices import LocalDevices, choose_local_devices
 from synaug.backends.weights import fetch_weights
 from synaug.config import Config
 from synaug.data import layout
 from synaug.data.store import open_store
+from synaug.errors import GPU_FAILED
 from synaug.run.job import Progress, open_job, open_run
 from synaug.run.plan import Plan
-from synaug.run.stages import STAGES, Task
+from synaug.run.stages import STAGES, Scope, Task
 from synaug.run.status import State, read_state
 from synaug.runner.display import Display
 from synaug.runner.execute import StageCall, execute_in_worker
@@ -53,15 +54,22 @@ class RunOutcome:
     state: State
     clock: StageClock = field(default_factory=StageClock)
     failures: list[Failure] = field(default_factory=list)
+    lost_gpus: dict[str, str] = field(default_factory=dict)  # GPUs that failed and were left out: why
 
 
 def run_locally(
-    store_url: str, run: str, *, overrides: list[str], display: Display, preload: str = "synaug.runner.worker_imports"
+    store_url: str,
+    run: str,
+    *,
+    overrides: list[str],
+    display: Display,
+    preload: str = "synaug.runner.worker_imports",
+    devices: LocalDevices | None = None,
 ) -> RunOutcome:
     """Do what is left of a planned run.
 
-    A failed task ends its chain and the groups after; the others of its group finish. preload: the module that the
-    workers are forked with.
+    A failed task ends its chain and the groups after; the others of its group finish. A GPU that fails is left out and
+    its task begun again on another. preload: the module that the workers are forked with. devices: None: as configured.
     """
     store = open_store(store_url)
     config, plan = open_run(store, run)
@@ -72,24 +80,38 @@ def run_locally(
     ]
     if not any(groups):
         return outcome
+    execution = open_job(store_url, run, overrides=overrides).config
+    devices = devices or choose_local_devices(execution.compute, config.threads)
+    for_training = devices.grouped(execution.compute.gpus_per_training)
     store.delete(
         layout.report(run)
     )  # of less than is planned; a kill before the new one must not leave it as the last word
     fetch_models(config, plan, {task.stage for group in groups for chain in group for task in chain}, display.fetching)
-    display.start(outcome.state)
-    execution = open_job(store_url, run, overrides=overrides).config
-    workers = Workers(worker_count(execution), threads=config.threads, preload=[preload])
-
-    def call(task: Task) -> StageCall:
-        return StageCall(task, store_url, run, overrides)
-
+    display.start(outcome.state, gpus=len(devices.gpus))
+    own = [*overrides, f"compute.device={devices.device}"] if devices.device else overrides
+    workers: Workers | None = None
+    shared = devices
     try:
         for group in groups:
+            if not group:
+                continue
+            wanted = for_training if STAGES[group[0][0].stage].scope is Scope.TRAINING else devices
+            if workers is None or wanted != shared:
+                if workers is not None:
+                    workers.close()
+                workers = Workers(wanted.workers, threads=config.threads, preload=[preload], gpus=wanted.gpus or None)
+                shared = wanted
+            ranks = execution.compute.gpus_per_training if wanted.gpus else 1
+
+            def call(task: Task, ranks: int = ranks) -> StageCall:
+                return StageCall(task, store_url, run, own, ranks)
+
             _run_group(workers, group, call, outcome, display)
             if outcome.failures:
                 break
     finally:
-        workers.close()
+        if workers is not None:
+            workers.close()
         display.stop()
     outcome.state = read_state(store, run, config, plan)
     return outcome
@@ -129,25 +151,20 @@ def _run_group(
                 continue
             chain = active.pop(task)
             outcome.clock.end(task.stage)
+            if kind == "failed" and GPU_FAILED in value[1] and (gpus := workers.gpus_of(task)) is not None:
+                workers.retire(gpus)
+                outcome.lost_gpus[gpus] = value[1]
+                display.lost(gpus, value[1])
+                if workers.free or workers.busy:
+                    waiting.insert(0, [task, *chain])
+                    continue
             if kind == "failed":
                 failure = Failure(task, *value)
                 outcome.failures.append(failure)
                 display.failed(task, failure.code)
+                if not workers.free and not workers.busy:  # every GPU failed
+                    return
                 continue
             display.ended(task)
             if chain:
                 waiting.insert(0, chain)
-
-
-def worker_count(config: Config) -> int:
-    """Count the worker processes: as configured, else one on a GPU, which stages share badly, or one per core.
-
-    Each has `threads` threads.
-    """
-    if config.compute.workers:
-        return config.compute.workers
-    if config.compute.device.startswith("cuda"):
-        return 1
-    if config.compute.device == "auto" and os.path.exists("/dev/nvidiactl"):
-        return 1
-    return max(1, len(os.sched_getaffinity(0)) // config.threads)

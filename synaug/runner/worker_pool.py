@@ -8,15 +8,18 @@ import importlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from synaug import telemetry
+from synaug.backends.memory import LOAD_LOCK
 from synaug.errors import SynaugError, TransientError, describe
 from synaug.runner.execute import captured_output
 
@@ -69,9 +72,23 @@ class Workers:
         finally:
             signal.signal(signal.SIGINT, handler)
         assert gpus is None or len(gpus) == count
+        if gpus is not None:
+            os.environ[LOAD_LOCK] = str(Path(tempfile.gettempdir()) / f"synaug-load-{os.getpid()}.lock")
         own = os.environ.get("CUDA_VISIBLE_DEVICES")
         self.free: list[_Worker] = [_Worker(self.context, own if gpus is None else gpus[n]) for n in range(count)]
         self.busy: dict[connection.Connection, _Worker] = {}
+
+    def retire(self, gpus: str) -> None:
+        """End the free worker that holds these GPUs, and start no other on them."""
+        worker = next(worker for worker in self.free if worker.gpus == gpus)
+        self.free.remove(worker)
+        worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
+
+    def gpus_of(self, tag: Any) -> str | None:
+        """Name the GPUs of the worker that is at a task, or ended it last."""
+        return next((w.gpus for w in [*self.busy.values(), *reversed(self.free)] if w.tag == tag), None)
 
     def submit(self, tag: Any, function: Callable, argument: Any) -> None:
         """Hand function(argument, report) to a free worker; the function must be importable there."""
@@ -94,6 +111,7 @@ class Workers:
                 kind, value = "failed", (128 - code if code < 0 else code, _explain_end(code))
                 del self.busy[pipe]
                 self.free.append(_Worker(self.context, worker.gpus))
+                self.free[-1].tag = worker.tag
             else:
                 if kind != "report":
                     self.free.append(self.busy.pop(pipe))
@@ -107,13 +125,15 @@ class Workers:
         for worker in workers:
             worker.process.join()
             worker.pipe.close()
+        if lock := os.environ.pop(LOAD_LOCK, None):
+            Path(lock).unlink(missing_ok=True)
 
 
 class _Worker:
     def __init__(self, context: ForkServerContext, gpus: str | None):
         self.gpus = gpus
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, gpus), daemon=False)
+        self.process = context.Process(target=serve, args=(theirs, gpus, os.environ.get(LOAD_LOCK)), daemon=False)
         self.process.start()
         theirs.close()
         self.tag: Any = None
@@ -142,12 +162,13 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def serve(pipe: connection.Connection, gpus: str | None) -> None:
+def serve(pipe: connection.Connection, gpus: str | None, load_lock: str | None) -> None:
     """Do one call after another, for as long as a worker lives, on its own GPUs: it is told before CUDA is asked."""
     for name in WITHOUT_GPUS:
         os.environ.pop(name, None)
-    if gpus is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+    for name, value in (("CUDA_VISIBLE_DEVICES", gpus), (LOAD_LOCK, load_lock)):
+        if value is not None:
+            os.environ[name] = value
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the runner ends the workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -176,14 +197,15 @@ class WorkerFailed(SynaugError):
 
 
 class WorkerCrew:
-    """Processes that make one call each at the same time, a context; a crew of one is this process.
+    """Processes that make one call each at the same time, a context; a crew of one, on a CPU, is this process.
 
-    start: seconds until the processes were ready.
+    gpus: of each process. start: seconds until the processes were ready.
     """
 
-    def __init__(self, count: int, *, threads: int):
+    def __init__(self, count: int, *, threads: int, gpus: Sequence[str] = ()):
         begun = time.monotonic()
-        self.workers = Workers(count, threads=threads, preload=[IMPORTS]) if count > 1 else None
+        apart = count > 1 or gpus
+        self.workers = Workers(count, threads=threads, preload=[IMPORTS], gpus=gpus or None) if apart else None
         self.count = count
         if self.workers:
             self.map(confirm_start, [None] * count)

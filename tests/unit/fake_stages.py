@@ -70,12 +70,16 @@ def _report(job: Job) -> None:
 def _recorded(stage: str, work):
     def run(job: Job) -> None:
         began = time.monotonic()
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if gpus is not None and gpus == os.environ.get("FAKE_LOST_GPU"):
+            raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
         work(job)
         unit = job.shard if job.shard is not None else f"{job.arm}-{job.seed}"
         record = {
             "began": began,
             "ended": time.monotonic(),
             "pid": os.getpid(),
+            "gpus": gpus,
             "preloaded": "tests.unit.fake_stages" in sys.modules,
         }
         job.store.put(f"done/{stage}-{unit}.json", json.dumps(record).encode())
