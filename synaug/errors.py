@@ -22,7 +22,7 @@ OUT_OF_MEMORY = (
     "CUDNN_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
 )
-# Of a GPU that is gone until somebody resets it: CUDA's words for what the driver logs as Xid 48, 63, 74, 79 and the like.
+# Of a GPU that is gone until somebody resets it: CUDA's words for Xid 48, 63, 74, 79 and their like.
 LOST_GPU = (
     "uncorrectable ECC",
     "GPU is lost",
