@@ -3,7 +3,6 @@
 What nobody measured is None, never guessed.
 """
 
-import heapq
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -12,7 +11,8 @@ from synaug.data import layout
 from synaug.data.store import Store
 from synaug.run.plan import Estimate, Forecast, ImagesEstimate, Plan
 from synaug.run.rates import ImagesRate, Pace, Rates, known_rates, shape
-from synaug.run.stages import Task, long_stages
+from synaug.run.schedule import makespan
+from synaug.run.stages import STAGES, Proof, Scope, Task, long_stages
 from synaug.run.status import State, read_state
 
 
@@ -71,7 +71,7 @@ def forecast(config: Config, plan: Plan, state: State, rates: Rates) -> Forecast
         known = sum(sum(task_seconds) for task_seconds in measured.values())
         hours = wall = None
     else:
-        cold = {stage: _cold(left, workers) for stage, left in work.items()}
+        cold = {stage: _cold(left, processes(stage, config, workers)) for stage, left in work.items()}
         warm = {stage: sum(measured[stage]) for stage in work}
         seconds = {stage: warm[stage] + sum(cold[stage]) for stage in work}
         known = sum(warm.values()) + sum(sum(more) for more in cold.values())
@@ -86,6 +86,12 @@ def forecast(config: Config, plan: Plan, state: State, rates: Rates) -> Forecast
         cost_at_least=None if price is None else price * known / 3600,
         unmeasured=unmeasured,
     )
+
+
+def processes(stage: str, config: Config, devices: int) -> int:
+    """Count the processes that a stage has on so many devices: a training, and its evaluation, may hold several."""
+    several = config.compute.gpus_per_training if STAGES[stage].scope is Scope.TRAINING else 1
+    return max(1, devices // several)
 
 
 def read_forecast(store: Store, run: str, config: Config, plan: Plan) -> Forecast:
@@ -109,14 +115,6 @@ def cost_limit_violation(
         at_least = "at least " if unknown else ""
         return f"the run would cost {at_least}{cost_at_least:,.2f}{unknown}, more than limits.cost {limit:,.2f}"
     return f"the cost is unknown{unknown}, and limits.cost is {limit:,.2f}" if unknown else None
-
-
-def makespan(chains: list[float], workers: int) -> float:
-    """Compute the seconds until the last chain is done, each in turn taken by the first of `workers` that is free."""
-    ends = [0.0] * workers
-    for length in chains:
-        heapq.heapreplace(ends, ends[0] + length)
-    return max(ends)
 
 
 @dataclass(frozen=True)
@@ -153,15 +151,21 @@ def _wall(
     cold: dict[str, list[float]],
     start: float,
 ) -> float:
-    """As the local executor does it: a group after another, each chain on the first process that is free."""
-    seconds = {task: left.seconds or 0.0 for of_stage in work.values() for task, left in of_stage.items()}
-    groups = []
+    """As the local executor does it: a group after another, each chain on the first process that is free.
+
+    A training over n GPUs is taken to be n times as fast as on the one where its pace was measured: at least this long.
+    """
+    seconds = {
+        task: (left.seconds or 0.0) / (config.compute.gpus_per_training if STAGES[stage].proof is Proof.TRAINING else 1)
+        for stage, of_stage in work.items()
+        for task, left in of_stage.items()
+    }
+    groups: list[tuple[list[float], int]] = []
     for group in plan.flow(config):
         chains = [chain for tasks in group if (chain := sum(seconds.get(task, 0.0) for task in tasks))]
         more = [cold.get(task.stage, []) for task in group[0]] if group else []
         first = [sum(each) for each in zip_longest(*more, fillvalue=0.0)]
-        groups.append([chain + (first[n] if n < len(first) else 0.0) for n, chain in enumerate(chains)])
-    wall = start if any(groups) else 0.0
-    for chains in groups:
-        wall += makespan(chains, workers)
-    return wall
+        chains = [chain + (first[n] if n < len(first) else 0.0) for n, chain in enumerate(chains)]
+        groups.append((chains, processes(group[0][0].stage, config, workers) if group else 1))
+    wall = start if any(chains for chains, _ in groups) else 0.0
+    return wall + sum(makespan(chains, devices) for chains, devices in groups)

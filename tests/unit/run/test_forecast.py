@@ -6,7 +6,7 @@ import pytest
 
 from synaug.config import arms
 from synaug.data import layout
-from synaug.run.forecast import estimate_images, forecast, makespan, read_forecast
+from synaug.run.forecast import estimate_images, forecast, read_forecast
 from synaug.run.rates import ImagesRate, Pace, Rates, known_rates, shape
 from synaug.run.sharding import lay_out_shards
 from synaug.run.stages import STAGES, Task
@@ -94,11 +94,17 @@ def test_what_nobody_measured_is_none_and_named(planned):
     assert forecast(config, plan, state(done), rates(config, plan, prompts={})).unmeasured == []
 
 
-@pytest.mark.parametrize(
-    ("chains", "workers", "seconds"), [([4, 1, 1, 1], 2, 4), ([1, 1, 4], 2, 5), ([], 2, 0), ([3, 3, 3], 1, 9)]
-)
-def test_the_longest_chain_bounds_the_wall_time(chains, workers, seconds):
-    assert makespan(chains, workers) == seconds
+def test_trainings_over_two_gpus_each_have_half_as_many_processes_and_take_half_as_long(planned):
+    _, config, plan = planned
+    two = configuration("class_shards=2", ARMS, "compute.price=3.6", "compute.gpus_per_training=2")
+    made = {"prompts": [2, 2], "images": [20, 20]}
+    paces = dict.fromkeys(rates(config, plan).paces["train"], Pace(0, 0.1))
+    evaluate = dict.fromkeys(paces, Pace(0, 2))
+    known = rates(config, plan, start=0.0, train=paces, evaluate=evaluate)
+    one_each, two_each = (forecast(c, plan, state(made), known) for c in (config, two))
+    assert one_each.wall_seconds == pytest.approx(2 * (50 + 2))  # four trainings on two processes
+    assert two_each.wall_seconds == pytest.approx(4 * (25 + 2))  # one after another, each on both GPUs
+    assert two_each.seconds == one_each.seconds
 
 
 def test_trainings_are_dealt_out_seed_by_seed_as_the_runner_does(planned):
