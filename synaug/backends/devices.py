@@ -5,7 +5,7 @@ torch is imported when a device is looked for: a stage without work left goes wi
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,6 +110,12 @@ class LocalDevices:
             raise UsageError(f"compute.gpus_per_training={each}, but the run has {len(self.gpus)} GPUs; give fewer")
         sets = [",".join(self.gpus[n : n + each]) for n in range(0, len(self.gpus) - each + 1, each)]
         return LocalDevices(len(sets), sets, self.device)
+
+    def without(self, failed: Collection[str]) -> "LocalDevices":
+        """Leave out GPUs that failed, each as its process saw it: one, or several with commas."""
+        gone = {gpu for names in failed for gpu in names.split(",")}
+        left = [gpu for gpu in self.gpus if gpu not in gone]
+        return LocalDevices(len(left), left, self.device) if gone else self
 
 
 def choose_local_devices(compute: Compute, threads: int) -> LocalDevices:

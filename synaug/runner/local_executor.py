@@ -82,7 +82,7 @@ def run_locally(
         return outcome
     execution = open_job(store_url, run, overrides=overrides).config
     devices = devices or choose_local_devices(execution.compute, config.threads)
-    for_training = devices.grouped(execution.compute.gpus_per_training)
+    devices.grouped(execution.compute.gpus_per_training)  # refuses now what would be refused after the images
     store.delete(
         layout.report(run)
     )  # of less than is planned; a kill before the new one must not leave it as the last word
@@ -95,7 +95,9 @@ def run_locally(
         for group in groups:
             if not group:
                 continue
-            wanted = for_training if STAGES[group[0][0].stage].scope is Scope.TRAINING else devices
+            wanted = devices.without(outcome.lost_gpus)
+            if STAGES[group[0][0].stage].scope is Scope.TRAINING:
+                wanted = wanted.grouped(execution.compute.gpus_per_training)
             if workers is None or wanted != shared:
                 if workers is not None:
                     workers.close()

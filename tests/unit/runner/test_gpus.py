@@ -86,3 +86,14 @@ def test_when_the_last_gpu_fails_the_run_ends_with_its_line(planned, monkeypatch
     monkeypatch.setenv("FAKE_LOST_GPU", "a")
     outcome = run(planned, ["a"])
     assert outcome.failures and outcome.failures[0].code == 170 and "its GPU failed" in outcome.failures[0].line
+
+
+def test_a_gpu_that_failed_is_in_no_set_of_a_training_either(planned, monkeypatch):
+    monkeypatch.setenv("FAKE_LOST_GPU", "b")  # before the fork server starts, which has this environment
+    run(planned, ["a"])
+    for folder in ("synthetic", "evaluate"):  # images and evaluations again; the trainings stay done
+        for key in list(planned.list(f"runs/first/{folder}/")):
+            planned.delete(key)
+    outcome = run(planned, ["a", "b", "c"], "compute.gpus_per_training=2")
+    assert outcome.failures == [] and list(outcome.lost_gpus) == ["b"]
+    assert {record["gpus"] for name, record in records(planned).items() if name.startswith("evaluate")} == {"a,c"}
