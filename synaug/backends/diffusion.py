@@ -78,8 +78,16 @@ def _load(config: Config, sampling: Sampling, info: ModelInfo, device: torch.dev
     place(pipeline, device, config.images.offload)
     telemetry.beat()
     if config.images.compile:
-        denoiser_of(pipeline).compile_repeated_blocks(fullgraph=True)
+        compile_denoiser(denoiser_of(pipeline))
     return pipeline
+
+
+def compile_denoiser(denoiser: Any) -> None:
+    """Compile a denoiser: its repeated blocks, each once, where diffusers knows them, else as a whole."""
+    if getattr(denoiser, "_repeated_blocks", None):
+        denoiser.compile_repeated_blocks(fullgraph=True)
+    else:
+        denoiser.compile()
 
 
 def place(pipeline: DiffusionPipeline, device: torch.device, offload: str) -> None:
