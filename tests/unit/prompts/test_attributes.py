@@ -78,3 +78,13 @@ def test_what_is_missing_is_asked_for_again_within_bounds():
     hopeless = Answers()
     assert not make_pools(hopeless, Letters(), BOOT, Config(), definition="", other_names=()).full
     assert 1 < len(set(hopeless.seeds)) == len(hopeless.seeds) < 6
+
+
+def test_a_model_that_answers_in_batches_is_asked_for_all_rounds_at_once():
+    rounds = [json.dumps({name: [f"{name} {word}"] for name in ATTRIBUTES}) for word in ("one", "two", "three")]
+    llm = Answers(*rounds, batches=True)
+    pools = make_pools(
+        llm, Letters(), BOOT, Config.model_validate({"prompts": {"values": 3}}), definition="", other_names=()
+    )
+    assert pools.values["angle"] == ["angle one", "angle two", "angle three"]
+    assert [question.n for question in llm.questions] == [3]
