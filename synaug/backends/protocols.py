@@ -1,18 +1,17 @@
 """What a model backend offers. Torch tensors live on the backend's device; texts and PIL images go in.
 
-Torch is named for type checkers only, and not imported.
+Torch and PIL are named for type checkers only, and not imported.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from PIL.Image import Image
-
 from synaug.run.plan import ModelInfo
 from synaug.run.tokens import TokenCount
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
 
@@ -91,7 +90,7 @@ class CLIP(Protocol):
         """Embed texts to (n, d) float32 of unit length, on the CPU."""
         ...
 
-    def embed_images(self, images: list[Image]) -> "Tensor":
+    def embed_images(self, images: "list[Image]") -> "Tensor":
         """Embed images to (n, d) float32 of unit length, on the CPU."""
         ...
 

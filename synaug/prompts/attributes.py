@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from synaug.backends.protocols import CLIP, LLM, Question
 from synaug.config import Config
 from synaug.data.classes import ClassEntry
 from synaug.data.seeding import derive, draws
-from synaug.prompts.english import names_one_of, with_article
+from synaug.prompts.english import is_headed_by_one_of, names_one_of, with_article
 from synaug.prompts.llm_json import ask, find_objects, list_schema, object_schema
 from synaug.prompts.schema import ATTRIBUTES
 from synaug.prompts.strategy import choose_strategy
@@ -42,6 +43,74 @@ We need varied {medium} of {name}{definition}. For each attribute give {count} s
 "lighting", "angle" (camera angle). Answer with strict JSON only: \
 {{"foreground": [...], "background": [...], "lighting": [...], "angle": [...]}}."""
 
+OBJECTS = ("foreground", "background")  # attributes whose values can put another object into the picture
+# Classes, of ImageNet and its like, that a background may be.
+PLACES = frozenset(
+    {
+        "alp",
+        "bakery",
+        "barbershop",
+        "barn",
+        "beach",
+        "boathouse",
+        "bookshop",
+        "bookstore",
+        "butcher shop",
+        "castle",
+        "church",
+        "cinema",
+        "cliff",
+        "confectionery store",
+        "coral reef",
+        "dam",
+        "desert",
+        "dock",
+        "farm",
+        "field",
+        "forest",
+        "garden",
+        "geyser",
+        "greenhouse",
+        "grocery store",
+        "harbor",
+        "home theater",
+        "kitchen",
+        "lake",
+        "lakeshore",
+        "lakeside",
+        "library",
+        "meadow",
+        "monastery",
+        "mosque",
+        "mountain",
+        "movie theater",
+        "palace",
+        "park",
+        "patio",
+        "pier",
+        "planetarium",
+        "prison",
+        "promontory",
+        "restaurant",
+        "river",
+        "sandbank",
+        "sandbar",
+        "sea",
+        "seashore",
+        "shoe store",
+        "shore",
+        "stage",
+        "steel arch bridge",
+        "stone wall",
+        "street",
+        "suspension bridge",
+        "tobacco shop",
+        "toy store",
+        "valley",
+        "viaduct",
+        "volcano",
+    }
+)
 SCHEMA = object_schema({name: list_schema({"type": "string"}) for name in ATTRIBUTES})
 
 
@@ -70,6 +139,10 @@ class AttributePools:
     values: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in ATTRIBUTES})
     refused: dict[str, int] = field(default_factory=dict)
 
+    @cached_property
+    def names_of_no_place(self) -> tuple[str, ...]:
+        return tuple(name for name in self.other_names if name.lower() not in PLACES)
+
     @property
     def full(self) -> bool:
         return all(len(values) >= self.size for values in self.values.values())
@@ -80,20 +153,21 @@ class AttributePools:
         for value in map(clean, values):
             if len(kept) >= self.size:
                 return
-            reason = self._find_fault(value, kept)
+            reason = self._find_fault(attribute, value, kept)
             if reason:
                 self.refused[reason] = self.refused.get(reason, 0) + 1
             else:
                 kept.append(value)
 
-    def _find_fault(self, value: str, kept: list[str]) -> str | None:
+    def _find_fault(self, attribute: str, value: str, kept: list[str]) -> str | None:
         if (
             not 1 <= len(value.split()) <= MOST_WORDS
             or len(value) < 3
             or re.search(r"[^a-z' -]", value.replace(",", ""))
         ):
             return "no short phrase"
-        if names_one_of(value, self.other_names):
+        others = self.names_of_no_place if attribute == "background" else self.other_names
+        if attribute in OBJECTS and is_headed_by_one_of(value, others):
             return "names another class"
         if names_one_of(value, self.own_names):
             return "repeats the class"

@@ -50,11 +50,9 @@ class ClassPromptsBuilder:
         entry = self.entries[class_id]
         choice = self._choose_sense(entry)
         others = tuple(
-            name
+            other.name  # the first: a synonym like lighter's `light` names much else
             for other in self.plan.classes
-            if other.id != class_id
-            for name in other.names
-            if name not in entry.names
+            if other.id != class_id and other.name not in entry.names
         )
         pools = make_pools(self.llm, self.clip, entry, self.config, definition=choice.chosen, other_names=others)
         fallback = list(choice.fallback)
