@@ -22,6 +22,7 @@ def main():
 
     from recipes.contexts import STYLES
     from synaug.backends.llm import open_llm
+    from synaug.backends.protocols import Question
     from synaug.config import Config
     from synaug.embedded.minilm import SentenceEncoder
 
@@ -39,8 +40,9 @@ def main():
             + "".join(f"- {style}\n" for style in shots[:10])
             + "-"
         )
-        for line in llm.generate(prompt, n=ANSWERS, seed=number, max_tokens=10, stop=("\n",)):
-            style = re.sub(r"^(an?|the) ", "", line.strip(" .-*").lower())
+        question = Question(messages=prompt, n=ANSWERS, seed=number, max_tokens=10, stop=("\n",))
+        for answer in llm.generate(question):
+            style = re.sub(r"^(an?|the) ", "", answer.text.strip(" .-*").lower())
             if style in kept or not re.fullmatch(r"[a-z][a-z -]{3,30}", style):
                 continue
             if len(style.split()) > 4 or not re.search(MEDIUM, style):

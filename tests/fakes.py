@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from synaug.backends.protocols import Generated
+from synaug.backends.protocols import Answer, Generated, LLMCapabilities
 from synaug.run.plan import ModelInfo
+from synaug.run.tokens import TokenCount
 
 INFO = ModelInfo(role="diffusion", name="fake", revision="1", license="none")
 
@@ -67,13 +68,17 @@ class FakeCLIP:
 
 
 class Answers:
-    """A large LLM that gives recorded answers, then "nothing"; seeds: those that it was asked with."""
+    """A large LLM that gives recorded answers, then "nothing"; questions: those that it was asked."""
 
-    small = False
+    def __init__(self, *answers, **capabilities):
+        self.answers, self.questions = list(answers), []
+        self.capabilities, self.tokens = LLMCapabilities(**capabilities), TokenCount()
 
-    def __init__(self, *answers):
-        self.answers, self.seeds = list(answers), []
+    @property
+    def seeds(self):
+        return [question.seed for question in self.questions]
 
-    def generate(self, messages, *, n, seed, max_tokens, stop=()):
-        self.seeds.append(seed)
-        return [self.answers.pop(0) if self.answers else "nothing"]
+    def generate(self, question):
+        self.questions.append(question)
+        given = [self.answers.pop(0) if self.answers else "nothing" for _ in range(question.n)]
+        return [answer if isinstance(answer, Answer) else Answer(answer) for answer in given]

@@ -1,4 +1,4 @@
-"""LLM of transformers: a chat model from the hub or a folder, or the embedded SmolLM2."""
+"""The run's LLM: behind an endpoint, or of transformers: from the hub, a folder, or the embedded SmolLM2."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -11,8 +11,9 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from synaug.backends import hub
 from synaug.backends.devices import find_device
+from synaug.backends.endpoint import open_endpoint
 from synaug.backends.memory import hold
-from synaug.backends.protocols import LLM
+from synaug.backends.protocols import LLM, Answer, LLMCapabilities, Question
 from synaug.backends.resolve import resolve_llm
 from synaug.backends.weights import fetch_weights, weights_folder
 from synaug.config import Config
@@ -20,6 +21,7 @@ from synaug.embedded import smollm2
 from synaug.errors import ModelError
 from synaug.run.plan import ModelInfo
 from synaug.run.progress import LineReporter
+from synaug.run.tokens import TokenCount
 from synaug.telemetry import beat
 
 SMALL = 1e9  # parameters
@@ -46,7 +48,10 @@ def open_llm(config: Config) -> LLM:
 
     Raises ModelError; UsageError for a device that is not there.
     """
-    settings, device, info = config.prompts.llm, find_device(config.compute.device), resolve_llm(config)
+    settings = config.prompts.llm
+    if settings.endpoint:
+        return open_endpoint(settings)
+    device, info = find_device(config.compute.device), resolve_llm(config)
     if settings.model == "embedded":
         source = str(smollm2.model_folder())
     else:
@@ -88,35 +93,44 @@ class ChatLLM:
     ):
         self.info, self.tokenizer, self.model = info, tokenizer, model
         self.temperature, self.top_p = temperature, top_p
-        self.small = sum(p.numel() for p in model.parameters()) < SMALL
+        small = sum(p.numel() for p in model.parameters()) < SMALL
+        self.capabilities = LLMCapabilities(small=small, likelihoods=True, batches=True)
+        self.tokens = TokenCount()
 
     @torch.inference_mode()
-    def generate(
-        self, messages: list[dict[str, str]] | str, *, n: int, seed: int, max_tokens: int, stop: Sequence[str] = ()
-    ) -> list[str]:
-        """Sample n answers together, each up to its first stop text.
+    def generate(self, question: Question) -> list[Answer]:
+        """Sample n answers together, each up to its first stop text; a schema is not enforced.
 
         Raises ModelError for a chat where the model has no template.
         """
-        tokens = self._tokenize(messages)
-        ends = [*self._tokens_with(tuple(stop)), *self._special_ends()]
+        tokens = self._tokenize(question.messages)
+        ends = [*self._tokens_with(question.stop), *self._special_ends()]
         device = self.model.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
+            torch.manual_seed(question.seed)
             output = self.model.generate(
-                **{name: value.expand(n, -1) for name, value in tokens.items()},
-                past_key_values=self._read_prompt(tokens, n),
+                **{name: value.expand(question.n, -1) for name, value in tokens.items()},
+                past_key_values=self._read_prompt(tokens, question.n),
                 do_sample=True,
                 temperature=self.temperature,
                 top_p=self.top_p,
                 top_k=0,
-                max_new_tokens=max_tokens,
+                max_new_tokens=question.max_tokens,
                 eos_token_id=ends,
                 pad_token_id=self.tokenizer.pad_token_id,
             )
         beat()
-        texts = self.tokenizer.batch_decode(output[:, tokens["input_ids"].shape[1] :], skip_special_tokens=True)
-        return [_cut_at(text, stop) for text in texts]
+        read, written = tokens["input_ids"].shape[1], output[:, tokens["input_ids"].shape[1] :]
+        ended = torch.isin(written, torch.tensor(ends, device=written.device))
+        # all up to and with the first end; without one, all
+        lengths = torch.where(ended.any(1), ended.int().argmax(1) + 1, written.shape[1]).tolist()
+        texts = self.tokenizer.batch_decode(written, skip_special_tokens=True)
+        answers = [
+            Answer(_cut_at(text, question.stop), cut=not whole, tokens=TokenCount(read, length))
+            for text, whole, length in zip(texts, ended.any(1).tolist(), lengths, strict=True)
+        ]
+        self.tokens = sum((answer.tokens for answer in answers), self.tokens)
+        return answers
 
     @torch.inference_mode()
     def log_likelihoods(self, prompt: str, continuations: list[str]) -> list[float]:

@@ -8,8 +8,10 @@ import json
 from pathlib import Path
 
 from synaug.backends import hub
+from synaug.backends.endpoint import open_endpoint
 from synaug.backends.families import is_image_to_image
 from synaug.backends.profiles import resolve_sampling
+from synaug.backends.protocols import LLMCapabilities
 from synaug.backends.weights import HUB_PREFIX
 from synaug.config import Config, prompts
 from synaug.config.suggest import did_you_mean
@@ -19,13 +21,29 @@ from synaug.run.plan import ModelInfo
 
 
 def resolve_llm(config: Config) -> ModelInfo:
-    """Resolve the run's LLM. Raises ModelError, TransientError."""
+    """Resolve the run's LLM; an endpoint is asked whether it serves it. Raises ModelError, TransientError."""
     settings = config.prompts.llm
+    if settings.endpoint:
+        llm = open_endpoint(settings)
+        _ = llm.capabilities
+        return llm.info
     if settings.model == "embedded":
         name = "SmolLM2-135M-Instruct (Q4_1)"
         return ModelInfo(role="llm", name=name, revision=smollm2.revision(), license="Apache-2.0")
     found = hub.find_model(settings.model, settings.revision, role="llm")
     return ModelInfo(role="llm", name=settings.model, revision=found.revision, license=found.license)
+
+
+def known_capabilities(config: Config) -> list[LLMCapabilities]:
+    """List what the run's LLM may be able to do, as far as that is known before it is loaded: small, and not.
+
+    Raises ModelError, TransientError.
+    """
+    settings = config.prompts.llm
+    if settings.endpoint:
+        return [open_endpoint(settings).capabilities]
+    both = [LLMCapabilities(small=small, likelihoods=True, batches=True) for small in (True, False)]
+    return both[:1] if settings.model == "embedded" else both
 
 
 def resolve_clip(config: Config) -> ModelInfo:

@@ -5,6 +5,7 @@ rich is imported for the table: --help and --json start without it.
 
 import argparse
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from synaug.cli.parser import add_run_argument, add_store_argument
@@ -64,7 +65,8 @@ def as_dict(state: State, workers: int = 1) -> dict[str, Any]:
         }
         for name, stage in state.stages.items()
     }
-    return {"run": state.run, "scale": state.scale, "finished": state.finished, "stages": stages}
+    llm = {"llm": {"tokens": asdict(state.tokens), "text": state.llm}} if state.tokens else {}
+    return {"run": state.run, "scale": state.scale, "finished": state.finished, "stages": stages} | llm
 
 
 def table(state: State, workers: int = 1) -> "Table":
@@ -72,6 +74,8 @@ def table(state: State, workers: int = 1) -> "Table":
     from rich.table import Table
 
     shown = Table(title=f"run {state.run}, scale {state.scale}x", title_justify="left", box=None, pad_edge=False)
+    if state.llm:
+        shown.caption, shown.caption_justify = state.llm, "left"
     for column in ("stage", "done", "left", "rejected", "rate", "time left"):
         shown.add_column(column, justify="left" if column == "stage" else "right")
     for name, stage in state.stages.items():

@@ -2,18 +2,43 @@
 
 import re
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import field_validator, model_validator
 
 from synaug.config.settings import FrozenModel, execution, identity
 
 
+class Prices(FrozenModel):
+    """`prompts.llm.price_per_million:` what an endpoint takes for a million tokens."""
+
+    input: float | None = execution(None, "Of tokens read, in your currency", ge=0)
+    output: float | None = execution(None, "Of tokens written, in your currency", ge=0)
+
+    @model_validator(mode="after")
+    def are_both_given(self) -> Self:
+        if (self.input is None) != (self.output is None):
+            raise ValueError("one price is missing; give both input and output")
+        return self
+
+
 class LLM(FrozenModel):
     """`prompts.llm:` the model that writes definitions, scenes and styles."""
 
     model: str = identity(
-        "embedded", "`embedded` (SmolLM2-135M, CPU) or a chat model of transformers: a hub name or a folder"
+        "embedded",
+        "`embedded` (SmolLM2-135M, CPU), a chat model of transformers (a hub name or a folder), or what the endpoint "
+        "calls its model",
     )
+    endpoint: str | None = execution(
+        None, "URL of an OpenAI-compatible server, like http://host:8000/v1; none: the model is loaded here"
+    )
+    api_key_env: str | None = execution(
+        None, "Name of the environment variable that holds the endpoint's key; the key itself is written nowhere"
+    )
+    concurrency: int = execution(16, "Classes whose questions an endpoint is asked at once", ge=1, le=512)
+    timeout: float = execution(300, "Longest wait for one answer of an endpoint", unit="seconds", gt=0, le=3600)
+    price_per_million: Prices = Prices()
     revision: str | None = identity(None, "Branch, tag or commit on the hub; plan resolves it to a commit")
     output: Literal["auto", "json", "lines"] = identity(
         "auto", "`json`: strict JSON; `lines`: few-shot lines parsed one by one; auto: lines below 1 B parameters"
@@ -24,6 +49,35 @@ class LLM(FrozenModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = execution(
         "auto", "Weights' type; auto: float32 on a CPU, else bfloat16"
     )
+
+    @field_validator("endpoint")
+    @classmethod
+    def endpoint_is_a_url_without_secrets(cls, endpoint: str | None) -> str | None:
+        if endpoint is None:
+            return None
+        parts = urlsplit(endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it is no URL of a server; give one like http://host:8000/v1")
+        if parts.username or parts.password or parts.query:
+            raise ValueError("a URL is written to run.yaml; name the key's variable in prompts.llm.api_key_env instead")
+        return endpoint.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def api_key_env_is_a_name(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+            raise ValueError("it is no name of an environment variable; give one like LLM_API_KEY, never the key")
+        return name
+
+    @model_validator(mode="after")
+    def endpoint_has_a_model(self) -> Self:
+        if self.endpoint and (self.model == "embedded" or self.revision):
+            raise ValueError(
+                "an endpoint needs prompts.llm.model, the name that it serves, and no revision, which only it knows"
+            )
+        if self.api_key_env and not self.endpoint:
+            raise ValueError("api_key_env belongs to an endpoint; give prompts.llm.endpoint, too")
+        return self
 
 
 class CLIP(FrozenModel):

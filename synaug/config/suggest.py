@@ -41,6 +41,10 @@ def suggest_field(path: str) -> str:
     return f"; did you mean {near[0]}?" if near else "; `synaug config` lists the fields"
 
 
+# Refused where a key may have been pasted into them: the value is not shown.
+MAY_HOLD_A_KEY = ("prompts.llm.api_key_env", "prompts.llm.endpoint")
+
+
 def explain(
     error: ValidationError, name: str, *, prefix: str = "", suggest: Callable[[str], str] = suggest_field
 ) -> str:
@@ -68,7 +72,7 @@ def explain(
         return f"{where}{path}: {value!r} is given, {expected} is allowed{more}"
     message = first["msg"].removeprefix("Value error, ")
     message = message.replace("Input should be", "must be")
-    shown = "" if isinstance(value, dict) else f" {value!r}"
+    shown = "" if isinstance(value, dict) or path in MAY_HOLD_A_KEY else f" {value!r}"
     return f"{where}{path}:{shown} {message[0].lower() + message[1:]}{more}"
 
 

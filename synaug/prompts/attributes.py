@@ -1,18 +1,21 @@
 """Contextualized diversification: the LLM writes values of foreground, background, lighting and angle for a class."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from synaug.backends.protocols import CLIP, LLM
+from synaug.backends.protocols import CLIP, LLM, Question
 from synaug.config import Config
 from synaug.data.classes import ClassEntry
 from synaug.data.seeding import derive, draws
-from synaug.prompts.english import names_one_of, with_article
-from synaug.prompts.llm_json import find_objects
+from synaug.prompts.english import is_headed_by_one_of, names_one_of, with_article
+from synaug.prompts.llm_json import ask, find_objects, list_schema, object_schema
 from synaug.prompts.schema import ATTRIBUTES
+from synaug.prompts.strategy import choose_strategy
 
 ROUNDS = 3  # questions for a class; good values are kept from round to round
 LINES = 12  # few-shot lines sampled together
@@ -40,6 +43,76 @@ We need varied {medium} of {name}{definition}. For each attribute give {count} s
 "lighting", "angle" (camera angle). Answer with strict JSON only: \
 {{"foreground": [...], "background": [...], "lighting": [...], "angle": [...]}}."""
 
+OBJECTS = ("foreground", "background")  # attributes whose values can put another object into the picture
+# Classes, of ImageNet and its like, that a background may be.
+PLACES = frozenset(
+    {
+        "alp",
+        "bakery",
+        "barbershop",
+        "barn",
+        "beach",
+        "boathouse",
+        "bookshop",
+        "bookstore",
+        "butcher shop",
+        "castle",
+        "church",
+        "cinema",
+        "cliff",
+        "confectionery store",
+        "coral reef",
+        "dam",
+        "desert",
+        "dock",
+        "farm",
+        "field",
+        "forest",
+        "garden",
+        "geyser",
+        "greenhouse",
+        "grocery store",
+        "harbor",
+        "home theater",
+        "kitchen",
+        "lake",
+        "lakeshore",
+        "lakeside",
+        "library",
+        "meadow",
+        "monastery",
+        "mosque",
+        "mountain",
+        "movie theater",
+        "palace",
+        "park",
+        "patio",
+        "pier",
+        "planetarium",
+        "prison",
+        "promontory",
+        "restaurant",
+        "river",
+        "sandbank",
+        "sandbar",
+        "sea",
+        "seashore",
+        "shoe store",
+        "shore",
+        "stage",
+        "steel arch bridge",
+        "stone wall",
+        "street",
+        "suspension bridge",
+        "tobacco shop",
+        "toy store",
+        "valley",
+        "viaduct",
+        "volcano",
+    }
+)
+SCHEMA = object_schema({name: list_schema({"type": "string"}) for name in ATTRIBUTES})
+
 
 class Embedder:
     """Embeddings of the texts of one class, each text embedded once, together with those that are new beside it."""
@@ -66,6 +139,10 @@ class AttributePools:
     values: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in ATTRIBUTES})
     refused: dict[str, int] = field(default_factory=dict)
 
+    @cached_property
+    def names_of_no_place(self) -> tuple[str, ...]:
+        return tuple(name for name in self.other_names if name.lower() not in PLACES)
+
     @property
     def full(self) -> bool:
         return all(len(values) >= self.size for values in self.values.values())
@@ -76,20 +153,21 @@ class AttributePools:
         for value in map(clean, values):
             if len(kept) >= self.size:
                 return
-            reason = self._find_fault(value, kept)
+            reason = self._find_fault(attribute, value, kept)
             if reason:
                 self.refused[reason] = self.refused.get(reason, 0) + 1
             else:
                 kept.append(value)
 
-    def _find_fault(self, value: str, kept: list[str]) -> str | None:
+    def _find_fault(self, attribute: str, value: str, kept: list[str]) -> str | None:
         if (
             not 1 <= len(value.split()) <= MOST_WORDS
             or len(value) < 3
             or re.search(r"[^a-z' -]", value.replace(",", ""))
         ):
             return "no short phrase"
-        if names_one_of(value, self.other_names):
+        others = self.names_of_no_place if attribute == "background" else self.other_names
+        if attribute in OBJECTS and is_headed_by_one_of(value, others):
             return "names another class"
         if names_one_of(value, self.own_names):
             return "repeats the class"
@@ -114,12 +192,14 @@ def make_pools(
     """Ask for up to `prompts.values` good values of each attribute; fewer when the LLM gives no more within ROUNDS."""
     embed = Embedder(clip)
     pools = AttributePools(embed, other_names, tuple(entry.names), config.prompts.values)
-    lines = config.prompts.llm.output == "lines" or (config.prompts.llm.output == "auto" and llm.small)
-    for round_number in range(ROUNDS):
-        if lines:
-            answers = _ask_lines(llm, embed, entry, config, definition, round_number)
-        else:
-            answers = _ask_json(llm, entry, config, definition, round_number)
+    strategy = choose_strategy(llm.capabilities, config.prompts.llm.output)
+    if strategy.pools == "json" and strategy.together:
+        rounds: Iterator[dict[str, list[str]]] = iter(_ask_json(llm, entry, config, definition, 0, n=ROUNDS))
+    elif strategy.pools == "json":
+        rounds = (_ask_json(llm, entry, config, definition, number)[0] for number in range(ROUNDS))
+    else:
+        rounds = (_ask_lines(llm, embed, entry, config, definition, number) for number in range(ROUNDS))
+    for answers in rounds:
         for attribute, values in answers.items():
             pools.offer(attribute, values)
         if pools.full:
@@ -127,7 +207,9 @@ def make_pools(
     return pools
 
 
-def _ask_json(llm: LLM, entry: ClassEntry, config: Config, definition: str, round_number: int) -> dict[str, list[str]]:
+def _ask_json(
+    llm: LLM, entry: ClassEntry, config: Config, definition: str, round_number: int, n: int = 1
+) -> list[dict[str, list[str]]]:
     question = QUESTION.format(
         medium=f"{config.context}s" if config.context else "photos",
         name=with_article(entry.name),
@@ -136,10 +218,14 @@ def _ask_json(llm: LLM, entry: ClassEntry, config: Config, definition: str, roun
         count=config.prompts.values + 2,
     )
     seed = derive("llm", config.seed, entry.id, "attributes", round_number)
-    answer = llm.generate(
-        [{"role": "user", "content": question}], n=1, seed=seed, max_tokens=config.prompts.llm.max_tokens
-    )[0]
-    return parse_attributes(answer)
+    asked = Question(
+        messages=[{"role": "user", "content": question}],
+        n=n,
+        seed=seed,
+        max_tokens=config.prompts.llm.max_tokens,
+        schema=SCHEMA,
+    )
+    return [parse_attributes(answer) for answer in ask(llm, asked)]
 
 
 def parse_attributes(answer: str) -> dict[str, list[str]]:
@@ -162,8 +248,8 @@ def _ask_lines(
     meaning = f"Here, {entry.name} means: {definition.split(';')[0]}\n\n" if definition else ""
     prompt = head + meaning + "\n".join(examples[:SHOTS]) + f"\n{entry.name}:"
     seed = derive("llm", config.seed, entry.id, "attributes", round_number)
-    answers = llm.generate(prompt, n=LINES, seed=seed, max_tokens=LINE_TOKENS, stop=("\n",))
-    return sort_values(embed, [clean(value) for line in answers for value in parse_line(line)], examples)
+    answers = llm.generate(Question(messages=prompt, n=LINES, seed=seed, max_tokens=LINE_TOKENS, stop=("\n",)))
+    return sort_values(embed, [clean(value) for line in answers for value in parse_line(line.text)], examples)
 
 
 def sort_values(embed: Embedder, values: list[str], examples: list[str]) -> dict[str, list[str]]:

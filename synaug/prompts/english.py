@@ -83,6 +83,34 @@ def _singular(name: str) -> str:
     return (_engine().singular_noun(name.lower()) or name.lower()) if is_plural(name) else name.lower()
 
 
+# Words that end a noun phrase, so that the last word before them is its head.
+ENDS = re.compile(
+    r"\b(?:of|in|on|at|by|with|without|under|over|above|below|beneath|behind|beside|before|after|between|among|against|"
+    r"from|to|into|onto|near|inside|outside|through|across|along|around|next|for|and|or|while|as|like|that|which)\b|,"
+)
+# The last word of what stands before a noun phrase, as in `leaning against`.
+NO_HEADS = re.compile(r"(?:ing|ed)$|^(?:made|seen|lit|worn|torn|held|hung|laid|set|close)$")
+
+
+def head_phrase(value: str) -> str:
+    """Find the first noun phrase of a value, which ends with its head noun.
+
+    `leaning against a brick wall` -> `a brick wall`, `on a stage with a dark curtain` -> `a stage`.
+    """
+    phrases = [phrase for part in ENDS.split(value.lower()) if (phrase := part.strip())]
+    nouns = [phrase for phrase in phrases if not NO_HEADS.search(phrase.split()[-1])]
+    return (nouns or phrases or [""])[0]
+
+
+def is_headed_by_one_of(value: str, names: tuple[str, ...]) -> bool:
+    """Tell whether the value's head noun is one of the names, whole, in the singular or plural.
+
+    `a banana peel` is no banana, and `in front of a brick wall` no brick.
+    """
+    head = head_phrase(value)
+    return bool(names) and any(found.end() == len(head) for found in _naming_pattern(names).finditer(head))
+
+
 def names_one_of(text: str, names: tuple[str, ...]) -> bool:
     """Tell whether the text holds one of the names as whole words, in the singular or plural."""
     return bool(names) and _naming_pattern(names).search(text.lower()) is not None

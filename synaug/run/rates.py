@@ -61,7 +61,10 @@ def images_digest(config: Config, models: list[ModelInfo], pool: str | None) -> 
 def prompts_digest(config: Config, plan: Plan, pool: str | None) -> str:
     """Digest what the pace of prompts holds for."""
     revisions = [[model.role, model.name, model.revision] for model in plan.models if model.role != "diffusion"]
-    return _digest(config.prompts.model_dump(mode="json"), config.context, config.threads, revisions, pool)
+    free = {"llm": {"api_key_env", "price_per_million"}}
+    return _digest(
+        config.prompts.model_dump(mode="json", exclude=free), config.context, config.threads, revisions, pool
+    )
 
 
 def pace_digest(stage: Stage, config: Config, plan: Plan, pool: str | None) -> str:

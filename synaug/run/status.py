@@ -11,6 +11,7 @@ from synaug.run.completion import Completion
 from synaug.run.plan import Plan, trainings
 from synaug.run.rates import known_images_rate
 from synaug.run.stages import STAGES, Proof, Stage, Task, tasks
+from synaug.run.tokens import TokenCount, describe_tokens, spent_tokens
 
 READERS = 16
 
@@ -69,11 +70,13 @@ class StageState:
 
 @dataclass(frozen=True)
 class State:
-    """How far a run is, by stage."""
+    """How far a run is, by stage. tokens: that its LLM's endpoint counted; llm: the same with cost, for people."""
 
     run: str
     scale: int
     stages: dict[str, StageState] = field(default_factory=dict)
+    tokens: TokenCount | None = None
+    llm: str = ""
 
     @property
     def finished(self) -> bool:
@@ -109,7 +112,10 @@ def read_state(store: Store, run: str, config: Config, plan: Plan) -> State:
         if stage.proof is Proof.REPORT and any(before.left for before in states.values()):
             counted = [TaskState(state.task, 0, state.total) for state in counted]  # it is of less than is planned
         states[stage.name] = _stage_state(completion, stage, counted)
-    return State(run, plan.scale, states)
+    if not config.prompts.llm.endpoint:
+        return State(run, plan.scale, states)
+    tokens = spent_tokens(store, run).tokens
+    return State(run, plan.scale, states, tokens, f"LLM: {describe_tokens(tokens, config)}")
 
 
 def _stage_state(completion: Completion, stage: Stage, counted: list[TaskState]) -> StageState:

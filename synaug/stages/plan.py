@@ -12,6 +12,7 @@ from synaug.data.classes import load_classes
 from synaug.data.pools import real_counts
 from synaug.data.store import Store
 from synaug.errors import DataError, ModelError
+from synaug.prompts.strategy import describe_strategy
 from synaug.prompts.styles import load_styles
 from synaug.run.environment import plan_versions
 from synaug.run.forecast import estimate, estimate_images, read_forecast
@@ -20,6 +21,7 @@ from synaug.run.job import check_name, publish_run, read_run
 from synaug.run.plan import ModelInfo, Plan, active_arms
 from synaug.run.rates import ImagesRate, known_images_rate
 from synaug.run.sharding import lay_out_shards
+from synaug.run.tokens import describe_tokens, expected_tokens
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     else:
         config = with_pipeline(config)
         models = [resolve(config) for resolve in _resolvers()]
+    asked = describe_strategy(config) if not (frozen and models is frozen.plan.models) else None
     _check_licences(config, models)
     config = _pin_revisions(config, models)
     notes = _waiting_arms(config)
@@ -61,6 +64,7 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
         notes.append(
             f"scale {draft.scale}x is below the {frozen.plan.scale}x planned before: what exists beyond stays, unused"
         )
+    notes += _llm_notes(store, run, config, draft, asked)
     rate = known_images_rate(store, run, config, draft)
     plan = _with_shards(draft, config, rate, frozen, notes)
     images = estimate_images(config, plan, rate, published, run)
@@ -69,6 +73,18 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
     whole = read_forecast(store, run, config, plan)
     plan = plan.model_copy(update={"estimate": estimate(images, whole)})
     return publish_run(store, run, config, plan), notes
+
+
+def _llm_notes(store: Store, run: str, config: Config, draft: Plan, asked: str | None) -> list[str]:
+    """How the LLM will be asked, and what an endpoint will be asked for."""
+    notes = [f"LLM: {asked}"] if asked else []
+    if config.prompts.llm.endpoint:
+        there = set(store.list(layout.prompts_folder(run)))
+        left = sum(layout.prompts(run, entry.id) not in there for entry in draft.classes)
+        tokens = expected_tokens(store, run, left)
+        expected = describe_tokens(tokens, config) if tokens else "tokens unmeasured: `synaug preview` counts them"
+        notes.append(f"LLM: {left:,} classes left to ask about; {expected}")
+    return notes
 
 
 def _waiting_arms(config: Config) -> list[str]:

@@ -5,6 +5,8 @@ torch and the models are imported when there is something to make.
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from synaug.data import layout
 from synaug.prompts.fallback_limit import refuse_fallbacks
@@ -13,6 +15,7 @@ from synaug.run import outputs
 from synaug.run.completion import Completion
 from synaug.run.job import Job, Progress
 from synaug.run.plan import check_planned
+from synaug.run.tokens import TokensOfClasses
 
 HELP = "let LLM and CLIP settle what each class name means, and write the pools that prompts are drawn from"
 EPILOG = """\
@@ -65,17 +68,49 @@ def _make(job: Job, shard: int, missing: list[str], total: int) -> None:
     llm, clip = open_llm(job.config), open_clip_model(job.config)
     check_planned(job.plan, llm.info, clip.info)
     builder = ClassPromptsBuilder(job.store, job.config, job.plan, llm, clip)
+    before = llm.tokens
+    at_once = llm.capabilities.concurrency  # asks an endpoint what it takes, before there are threads
     loading = time.perf_counter() - start
-    for n, class_id in enumerate(missing):
-        job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + n, total, "class"))
+    made = 0
+
+    def build(class_id: str) -> None:
         text = builder.build(class_id).model_dump_json(indent=2) + "\n"
         # a twin of this pod, presumed lost and alive, may have been quicker, and its file edited or used
         job.store.put(layout.prompts(job.run, class_id), text.encode(), if_absent=True)
-    seconds = round(time.perf_counter() - began, 3)
+
+    try:
+        for _ in _each(build, missing, at_once):
+            job.report(Progress("prompts", f"prompts-{shard:03d}", total - len(missing) + made, total, "class"))
+            made += 1
+    finally:
+        spent = llm.tokens - before
+        if made or spent.input:  # paid for, also of a shard that fails midway
+            seconds = time.perf_counter() - began
+            _record(job, shard, made, TokensOfClasses(spent, made), load=loading, seconds=seconds)
+
+
+def _record(job: Job, shard: int, made: int, tokens: TokensOfClasses, *, load: float, seconds: float) -> None:
+    """Write the timing of this pass, and the tokens of all."""
+    key = layout.timing(job.run, "prompts", f"{shard:03d}")
+    before = json.loads(job.store.get(key)) if job.store.exists(key) else {}
     timing = {
-        "seconds": seconds,
-        "classes": len(missing),
-        "phases": {"load": round(loading, 3)},
-        "rate": round(len(missing) / seconds, 4),
+        "seconds": round(seconds, 3),
+        "classes": made,
+        "phases": {"load": round(load, 3)},
+        "rate": round(made / seconds, 4),
     }
-    job.store.put(layout.timing(job.run, "prompts", f"{shard:03d}"), json.dumps(timing, indent=1).encode())
+    timing |= (TokensOfClasses.read(before) + tokens).record()
+    job.store.put(key, json.dumps(timing, indent=1).encode())
+
+
+def _each(build: Callable[[str], None], class_ids: list[str], at_once: int) -> Iterator[None]:
+    """Build class by class, or many at once; the first failure ends it, and what was begun is waited for."""
+    if at_once == 1:
+        yield from map(build, class_ids)
+        return
+    pool = ThreadPoolExecutor(at_once, "prompts")
+    try:
+        for done in as_completed([pool.submit(build, class_id) for class_id in class_ids]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -241,6 +241,18 @@ def test_credentials_come_from_the_named_keys_and_models_only_where_they_are_rea
         )
 
 
+def test_an_endpoints_key_reaches_the_pods_that_ask_it_and_no_other(defaults):
+    secret = {"name": "vllm", "key": "token", "variable": "VLLM_KEY"}
+    given = {
+        pod.kind: each["valueFrom"]["secretKeyRef"]
+        for pod in pods(rendered(STORE | {"llm": {"keySecret": secret}}))
+        for each in pod.main["env"]
+        if each["name"] == "VLLM_KEY"
+    }
+    assert given == {kind: {"name": "vllm", "key": "token"} for kind in ("plan", "prompts", "preview")}
+    assert not any(each["name"] == "LLM_API_KEY" for pod in pods(defaults) for each in pod.main["env"])
+
+
 def test_values_of_a_kind_are_added_to_those_of_all_kinds():
     own = {
         "env": [{"name": "A", "value": "own"}, {"name": "SYNAUG_STORE", "value": "s3://other"}],

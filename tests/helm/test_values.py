@@ -105,6 +105,7 @@ def resolved(schema):
         ({"pods": {"images": {"volumes": [{"name": "x", "hostPath": {"path": "/"}}]}}}, "hostPath"),
         ({"gpu": {"tolerations": [{"keys": "x"}]}}, "keys"),
         ({"limits": {"gpu": 1}}, "gpu"),
+        ({"llm": {"keySecret": {"token": "sk-1"}}}, "token"),
         ({"metrics": {"podMonitor": {"enable": True}}}, "enable"),
         ({"serviceAccounts": {"stages": {}}}, "stages"),
     ],

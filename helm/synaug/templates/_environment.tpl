@@ -25,6 +25,11 @@ env:
   {{- if has .kind (list "prompts" "images" "worker") }}
   - {name: SYNAUG_METRICS_PORT, value: {{ $values.metrics.port | toString | quote }}}
   {{- end }}
+  {{- if and .root.Values.llm.keySecret.name (has .kind (list "plan" "prompts" "preview")) }}
+  {{- $secret := $values.llm.keySecret }}
+  - name: {{ $secret.variable }}
+    valueFrom: {secretKeyRef: {name: {{ $secret.name | quote }}, key: {{ $secret.key | quote }}}}
+  {{- end }}
   {{- if $loads }}
   - {name: HF_HOME, value: /tmp/huggingface}
   {{- if $values.models.claim }}

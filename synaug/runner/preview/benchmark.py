@@ -16,6 +16,7 @@ from synaug.run.plan import active_arms
 from synaug.run.progress import LineReporter
 from synaug.run.rates import Pace, prompts_digest, shape
 from synaug.run.stages import STAGES
+from synaug.run.tokens import TokensOfClasses
 from synaug.runner.log_tail import beat_on_report
 from synaug.runner.preview.images import make_images
 from synaug.runner.preview.overlay_store import Overlay
@@ -99,7 +100,8 @@ class PreviewBenchmark:
             classes = sum(timing["classes"] for timing in timings)
             each = sum(timing["seconds"] - timing["phases"]["load"] for timing in timings) / classes
             of = prompts_digest(self.job.config, self.job.plan, self.pool)
-            self.put("prompts", {"of": of, "pace": asdict(Pace(load, each)), "classes": classes})
+            tokens = sum((TokensOfClasses.read(timing) for timing in timings), TokensOfClasses()).record()
+            self.put("prompts", {"of": of, "pace": asdict(Pace(load, each)), "classes": classes} | tokens)
         files = {file.class_id: file for result in results for file in result.prompts}
         return whole, [files[class_id] for class_id in self.job.plan.real_counts if class_id in files]
 

@@ -1,11 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 from synaug.config import Config
-from synaug.data.classes import ClassEntry
-from synaug.prompts.attributes import AttributePools, Embedder, make_pools, parse_attributes, parse_line
+from synaug.data.classes import ClassEntry, load_classes
+from synaug.prompts.attributes import EXAMPLES, AttributePools, Embedder, make_pools, parse_attributes, parse_line
 from synaug.prompts.schema import ATTRIBUTES
 from tests.fakes import Answers
 
@@ -78,3 +79,50 @@ def test_what_is_missing_is_asked_for_again_within_bounds():
     hopeless = Answers()
     assert not make_pools(hopeless, Letters(), BOOT, Config(), definition="", other_names=()).full
     assert 1 < len(set(hopeless.seeds)) == len(hopeless.seeds) < 6
+
+
+def test_a_model_that_answers_in_batches_is_asked_for_all_rounds_at_once():
+    rounds = [json.dumps({name: [f"{name} {word}"] for name in ATTRIBUTES}) for word in ("one", "two", "three")]
+    llm = Answers(*rounds, batches=True)
+    pools = make_pools(
+        llm, Letters(), BOOT, Config.model_validate({"prompts": {"values": 3}}), definition="", other_names=()
+    )
+    assert pools.values["angle"] == ["angle one", "angle two", "angle three"]
+    assert [question.n for question in llm.questions] == [3]
+
+
+@pytest.fixture(scope="module")
+def imagenet():
+    return load_classes(Config.model_validate({"classes": "imagenet-1k"}), Path())
+
+
+def test_all_shipped_examples_pass_on_the_thousand_names_of_imagenet(imagenet):
+    names = tuple(entry.name for entry in imagenet)
+    assert len(names) == 1000
+    refused = []
+    for line in EXAMPLES:
+        pools = AttributePools(Embedder(Letters()), names, (), 1)
+        for attribute, value in zip(ATTRIBUTES, parse_line(line.partition(":")[2]), strict=True):
+            pools.offer(attribute, [value])
+        refused += [(line, attribute, pools.refused) for attribute, kept in pools.values.items() if not kept]
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "taken"),
+    [
+        ("background", "beside a laptop", False),
+        ("background", "next to two sports cars on a road", False),
+        ("foreground", "holding a teapot", False),
+        ("foreground", "wrapped in banana leaves", True),
+        ("background", "at the seashore", True),
+        ("background", "in front of a library", True),
+        ("lighting", "lit by a candle", True),
+        ("lighting", "under a spotlight", True),
+        ("angle", "seen through a window screen", True),
+    ],
+)
+def test_only_a_head_noun_names_another_class_and_never_a_place_or_light(imagenet, attribute, value, taken):
+    pools = AttributePools(Embedder(Letters()), tuple(entry.name for entry in imagenet), (), 1)
+    pools.offer(attribute, [value])
+    assert pools.refused == ({} if taken else {"names another class": 1})

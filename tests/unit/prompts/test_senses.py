@@ -90,3 +90,16 @@ def test_a_bad_answer_is_asked_again_with_another_seed_and_not_for_ever():
 def test_no_more_than_max_senses_are_kept():
     answer = json.dumps([{"sense": str(n), "visual_definition": f"thing {n}"} for n in range(9)])
     assert len(list_senses(Answers(answer), CRANE, Config())) == Config().prompts.max_senses
+
+
+def test_senses_are_read_out_of_the_object_that_a_schema_asks_for():
+    answer = '{"senses": [{"sense": "bird", "visual_definition": "a tall bird"}, {"sense": 3}, "word"]}'
+    assert [sense.definition for sense in parse_senses(answer)] == ["a tall bird"]
+
+
+def test_without_likelihoods_the_dictionarys_senses_are_ranked_by_an_answer():
+    config = Config.model_validate({"prompts": {"llm": {"output": "lines"}, "max_senses": 3}})
+    commonest = [sense.definition for sense in list_senses(Answers(), CRANE, config)]
+    llm = Answers('{"likely": [2, 99, "x", 2]}')
+    ranked = [sense.definition for sense in list_senses(llm, CRANE, config)]
+    assert ranked == [commonest[1], commonest[0], *commonest[2:]] and "crane" in llm.questions[0].messages[0]["content"]

@@ -1,24 +1,28 @@
 """The stage with the embedded LLM and CLIP for real; few lines are sampled, so that it is quick."""
 
 import json
+import threading
 from dataclasses import replace
 
 import pytest
 import torch
 
+from synaug.backends.protocols import Answer
 from synaug.config import Config
 from synaug.data import layout
 from synaug.data.classes import ClassEntry
 from synaug.data.split_writer import Sample, pack
 from synaug.data.store import open_store
 from synaug.embedded.datasets import jpeg, pictures
-from synaug.errors import DataError
+from synaug.errors import DataError, TransientError
 from synaug.prompts import attributes
 from synaug.prompts.builder import ClassPromptsBuilder
 from synaug.prompts.schema import ATTRIBUTES, ClassPrompts, load_prompts
 from synaug.run.job import Job
 from synaug.run.plan import Plan
+from synaug.run.tokens import TokenCount, spent_tokens
 from synaug.stages import prompts
+from tests.llm_server import Reply, llm_server, well
 
 NAMES = {"crane-1": "crane", "crane-2": "crane", "sandal": "sandal"}
 SHOWN = {"crane-1": 7, "crane-2": 3, "sandal": 5}  # sneakers, dresses and sandals of the embedded photos
@@ -158,7 +162,7 @@ def test_the_context_enters_what_the_llm_reads_and_what_images_are_made_from(tmp
 
     asked, generate = [], ChatLLM.generate
     monkeypatch.setattr(
-        ChatLLM, "generate", lambda self, messages, **how: asked.append(messages) or generate(self, messages, **how)
+        ChatLLM, "generate", lambda self, question: asked.append(question.messages) or generate(self, question)
     )
     job = job_in(tmp_path, [["sandal"]], context="aerial photograph", prompts={"senses": False})
     prompts.run(replace(job, shard=0))
@@ -169,7 +173,7 @@ def test_the_context_enters_what_the_llm_reads_and_what_images_are_made_from(tmp
 def test_a_class_without_a_usable_value_is_counted_as_fallen_back_and_refused_above_the_limit(tmp_path, monkeypatch):
     from synaug.backends.llm import ChatLLM
 
-    monkeypatch.setattr(ChatLLM, "generate", lambda self, messages, n, **how: ["hm"] * n)
+    monkeypatch.setattr(ChatLLM, "generate", lambda self, question: [Answer("hm")] * question.n)
     job = job_in(tmp_path, [["sandal"]], prompts={"senses": False, "max_fallback": 0.3})
     with pytest.raises(DataError, match=r"1 of 3 classes fell back to the plain name \(sandal\)"):
         prompts.run(replace(job, shard=0))
@@ -191,3 +195,49 @@ def test_a_file_that_a_twin_of_this_pod_wrote_first_stays(tmp_path, monkeypatch)
     monkeypatch.setattr("synaug.prompts.builder.ClassPromptsBuilder", Overtaken)
     prompts.run(replace(job, shard=0))
     assert {made(job, class_id).chosen for class_id in NAMES} == {"edited"}
+
+
+def endpoint_job(tmp_path, server, **llm) -> Job:
+    settings = {"model": "tiny", "endpoint": server.url, **llm}
+    return job_in(tmp_path, [list(NAMES)], prompts={"llm": settings, "values": 2})
+
+
+def test_an_endpoint_is_asked_for_many_classes_at_once_and_gives_the_files_of_one_at_a_time(tmp_path):
+    came, two_came = iter(range(99)), threading.Event()
+
+    def wait_for_a_second(request):
+        if '"reply"' not in json.dumps(request):  # what is asked before all classes
+            if next(came) == 1:
+                two_came.set()
+            two_came.wait(10)
+        return well(request)
+
+    files = []
+    for folder, concurrency, answer in (("one", 1, well), ("two", 2, wait_for_a_second)):
+        with llm_server(answer) as server:
+            job = endpoint_job(tmp_path / folder, server, concurrency=concurrency)
+            prompts.run(replace(job, shard=0))
+            files.append([made(job, class_id) for class_id in NAMES])
+            assert server.most >= concurrency
+    assert files[0] == files[1] and files[0][0].made_by["asked"].startswith("values by JSON by schema")
+    assert files[0][0].pools["angle"] == ["seen from above", "close up"]
+
+
+def test_tokens_are_counted_with_those_of_a_pass_that_failed_and_what_was_made_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("synaug.backends.endpoint.RETRIES", 0)
+    broken = [True]
+
+    def answer(request):
+        return Reply(status=503) if "sandal" in str(request["messages"]) and broken[0] else well(request)
+
+    with llm_server(answer) as server:
+        job = endpoint_job(tmp_path, server, concurrency=1)
+        with pytest.raises(TransientError, match="answers 503"):
+            prompts.run(replace(job, shard=0))
+        first = spent_tokens(job.store, "first")
+        broken[0] = False
+        prompts.run(replace(job, shard=0))
+        answered = len(server.requests) - 1
+    assert first.classes == 2 and first.tokens.input > 0
+    both = spent_tokens(job.store, "first")
+    assert both.classes == 3 and both.tokens == TokenCount(10 * answered, 5 * answered)
