@@ -116,7 +116,7 @@ PROFILES = {
             scheduler_kwargs={"timestep_spacing": "trailing"},
             native_size=512,
         ),
-        _profile(  # ByteDance's few-step SDXL, in diffusers' layout with its 4-step denoiser
+        _profile(  # ByteDance's own has no pipeline folder; this few-step kin of SDXL has one
             "sdxl-lightning",
             "StableDiffusionXLPipeline",
             hub_name="SG161222/RealVisXL_V5.0_Lightning",
