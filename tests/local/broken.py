@@ -128,6 +128,12 @@ def a_tar_with_a_broken_jpeg(site: Site) -> None:
     _web_dataset(site, _photo(site)[:200], b"0")
 
 
+def an_image_to_image_model(site: Site) -> None:
+    (site.folder / "model").mkdir()
+    index = {"_class_name": "StableDiffusionImg2ImgPipeline"}
+    (site.folder / "model" / "model_index.json").write_text(json.dumps(index))
+
+
 def a_tar_with_a_label_out_of_range(site: Site) -> None:
     _web_dataset(site, _photo(site), b"7")
     (site.folder / "classes.yaml").write_text(yaml.safe_dump(RUN_YAML["classes"]))

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from synaug.data.store import open_store
+from tests import tiny_pipelines
 from tests.images_run import images_job
 
 EVENTS = (
@@ -41,12 +42,12 @@ class Killed:
         return getattr(self.store, name)
 
 
-def work(folder: Path, at: int | None, events) -> None:
-    """In a process of its own."""
+def work(folder: Path, at: int | None, events, settings: dict) -> None:
+    """In a process of its own. settings: of `images:`, in place of the embedded generator's."""
     from synaug.stages import images
 
     store = Killed(open_store(folder), None)
-    job = images_job(store, images=8, part_images=9, batch_size=4, num_inference_steps=2)
+    job = images_job(store, images=8, part_images=9, batch_size=4, num_inference_steps=2, **settings)
     store.at, store.events = at, 0
     images.run(dataclasses.replace(job, report=store.event))
     events.send(store.events)
@@ -61,11 +62,11 @@ def context():
     return context
 
 
-def start(context, folder: Path, at: int | None) -> tuple[int, int | None]:
+def start(context, folder: Path, at: int | None, **settings) -> tuple[int, int | None]:
     """(exit code, events) of a process that made the images, or was killed at `at`."""
     folder.mkdir(exist_ok=True)
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=work, args=(folder, at, sender))
+    process = context.Process(target=work, args=(folder, at, sender, settings))
     process.start()
     process.join(300)
     return process.exitcode, receiver.recv() if process.exitcode == 0 else None
@@ -99,3 +100,16 @@ def test_killed_and_continued_the_bytes_are_the_same(context, whole, tmp_path, a
     assert all(torn[name] == whole[name] and name.replace(".json", ".tar") in torn for name in manifests)
     assert start(context, folder, None)[0] == 0
     assert objects(folder) == whole
+
+
+@pytest.mark.parametrize("name", ["flux", pytest.param("z_image", marks=pytest.mark.slow)])
+def test_so_they_are_with_a_pipeline_of_diffusers(context, tmp_path, name):
+    model = str(tiny_pipelines.save(name, tmp_path))
+    own = {"profile": None, "model": model, "pipeline": tiny_pipelines.class_of(model), "width": 32, "height": 32}
+    code, events = start(context, tmp_path / "whole", None, **own)
+    assert code == 0 and events
+    folder = tmp_path / "store"
+    for at in (events // 3, events // 2):
+        assert start(context, folder, at, **own)[0] == -signal.SIGKILL
+    assert start(context, folder, None, **own)[0] == 0
+    assert objects(folder) == objects(tmp_path / "whole")

@@ -183,3 +183,25 @@ def test_folders_and_what_ships_with_synaug_need_no_hub(served, tmp_path):
         info = ModelInfo(role=role, name="embedded", revision="sha256:0123", license="none")
         assert find_weights(embedded, info) is None
     assert served.asked == []
+
+
+def test_a_pipeline_of_which_some_parts_are_halved_is_fetched_and_loaded(served, tmp_path):
+    """By our own road: resolved at the hub, fetched, opened from the snapshot."""
+    from synaug.backends.diffusion import open_diffusion
+    from synaug.backends.resolve import with_pipeline
+    from tests import tiny_pipelines
+
+    folder = tiny_pipelines.save("stable_diffusion", tmp_path)
+    half = tiny_pipelines.build("stable_diffusion")
+    half.unet.half().save_pretrained(folder / "unet", variant="fp16")
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    served.repositories["some/tiny"] = Repository(files, card={"license": "mit"})
+    images = {"model": "some/tiny", "width": 32, "height": 32, "num_inference_steps": 2}
+    config = with_pipeline(Config.model_validate({"images": images, "compute": {"device": "cpu"}}))
+    assert config.images.pipeline == "StableDiffusionPipeline"
+    opened = open_diffusion(config, "cpu")
+    assert opened.info.license == "mit" and opened.info.revision == COMMIT
+    downloads = served.downloads()
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in downloads
+    assert "unet/diffusion_pytorch_model.safetensors" not in downloads
+    assert opened.generate(["a cat"], [1], guidance_scale=[2.0]).finite == [True]
