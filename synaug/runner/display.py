@@ -93,7 +93,8 @@ class Display:
             self.console.print(f"{task.name}: done", soft_wrap=True)
 
     def lost(self, gpus: str, line: str) -> None:
-        """Say that a GPU is left out from now on."""
+        """Say that a GPU, or several that one process held, is left out from now on."""
+        self.gpus -= len(gpus.split(","))
         self.console.print(f"GPU {gpus} is left out: {line}", soft_wrap=True)
 
     def failed(self, task: Task, code: int) -> None:

@@ -9,7 +9,7 @@ from synaug.backends.weights import fetch_weights
 from synaug.config import Config
 from synaug.data import layout
 from synaug.data.store import open_store
-from synaug.errors import GPU_FAILED
+from synaug.errors import GPU_FAILED, TransientError
 from synaug.run.job import Progress, open_job, open_run
 from synaug.run.plan import Plan
 from synaug.run.stages import STAGES, Scope, Task
@@ -97,7 +97,7 @@ def run_locally(
                 continue
             wanted = devices.without(outcome.lost_gpus)
             if STAGES[group[0][0].stage].scope is Scope.TRAINING:
-                wanted = wanted.grouped(execution.compute.gpus_per_training)
+                wanted = _grouped(wanted, execution.compute.gpus_per_training, outcome.lost_gpus)
             if workers is None or wanted != shared:
                 if workers is not None:
                     workers.close()
@@ -117,6 +117,16 @@ def run_locally(
         display.stop()
     outcome.state = read_state(store, run, config, plan)
     return outcome
+
+
+def _grouped(devices: LocalDevices, each: int, lost: Collection[str]) -> LocalDevices:
+    """Give each training its GPUs. Raises TransientError where a GPU that failed leaves too few."""
+    if lost and each > len(devices.gpus):
+        raise TransientError(
+            f"{GPU_FAILED}: {', '.join(lost)}; of the run's GPUs {len(devices.gpus)} are left, fewer than "
+            f"compute.gpus_per_training={each}; lower it, or run again once the GPU was reset"
+        )
+    return devices.grouped(each)
 
 
 def fetch_models(config: Config, plan: Plan, stages: Collection[str], report: Callable[[Progress], None]) -> None:

@@ -109,13 +109,23 @@ class Workers:
                 code = worker.process.exitcode
                 assert code is not None  # it was joined
                 kind, value = "failed", (128 - code if code < 0 else code, _explain_end(code))
-                del self.busy[pipe]
-                self.free.append(_Worker(self.context, worker.gpus))
-                self.free[-1].tag = worker.tag
+                self._replace(worker)
             else:
-                if kind != "report":
+                if kind == "failed" and worker.gpus is not None:
+                    # many errors of CUDA stay with their process: it would fail every task that it is given from now on
+                    worker.process.kill()
+                    worker.process.join()
+                    self._replace(worker)
+                elif kind != "report":
                     self.free.append(self.busy.pop(pipe))
             yield WorkerEvent(worker.tag, kind, value)
+
+    def _replace(self, ended: "_Worker") -> None:
+        """Start a free worker on the GPUs of one that has ended."""
+        del self.busy[ended.pipe]
+        ended.pipe.close()
+        self.free.append(_Worker(self.context, ended.gpus))
+        self.free[-1].tag = ended.tag
 
     def close(self) -> None:
         """Kill all workers, busy or free."""

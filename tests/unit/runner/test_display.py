@@ -46,3 +46,12 @@ def test_without_a_terminal_there_are_plain_lines():
     assert lines[1] == "images-000: 100/200 images, rejected 1"
     assert lines[-2:] == ["images-000: done", "train-real-0: failed (3)"]
     assert "\x1b" not in text
+
+
+def test_a_gpu_that_is_left_out_has_no_share_of_the_rate():
+    display = Display(Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None))
+    display.start(state(), gpus=4)
+    display.lost("2", "its GPU failed")
+    display.lost("0,1", "its GPU failed")
+    display.stop()
+    assert display.gpus == 1

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from synaug.backends.devices import LocalDevices
 from synaug.data.store import open_store
+from synaug.errors import TransientError
 from synaug.runner.display import Display
 from synaug.runner.local_executor import run_locally
 from synaug.runner.worker_pool import MALLOC, QUIET, THREAD_VARIABLES
@@ -97,3 +98,9 @@ def test_a_gpu_that_failed_is_in_no_set_of_a_training_either(planned, monkeypatc
     outcome = run(planned, ["a", "b", "c"], "compute.gpus_per_training=2")
     assert outcome.failures == [] and list(outcome.lost_gpus) == ["b"]
     assert {record["gpus"] for name, record in records(planned).items() if name.startswith("evaluate")} == {"a,c"}
+
+
+def test_a_gpu_that_failed_and_leaves_too_few_for_a_training_is_named(planned, monkeypatch):
+    monkeypatch.setenv("FAKE_LOST_GPU", "b")
+    with pytest.raises(TransientError, match=r"its GPU failed: b; of the run's GPUs 1 are left, fewer"):
+        run(planned, ["a", "b"], "compute.gpus_per_training=2")

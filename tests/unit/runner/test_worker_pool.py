@@ -129,6 +129,23 @@ def test_each_worker_sees_its_own_gpu_also_after_another_died(own_forkserver):
     pool.close()
 
 
+def fail(argument: int, report) -> tuple[str, tuple[int, str]]:
+    return "failed", (os.getpid(), "CUDA error: an illegal memory access was encountered")
+
+
+def test_a_process_that_failed_on_a_gpu_gets_no_other_task_and_has_ended_before_the_next_has_its_gpu(own_forkserver):
+    pool = Workers(1, threads=1, preload=[], gpus=["GPU-7"])
+    pids = set()
+    for n in range(3):
+        pool.submit(n, fail, n)
+        ((_, kind, (pid, _)),) = finish(pool)
+        assert kind == "failed" and pid not in pids
+        assert await_end(pid, 0)
+        assert pool.gpus_of(n) == "GPU-7"
+        pids.add(pid)
+    pool.close()
+
+
 def test_close_ends_busy_workers(own_forkserver):
     pool = Workers(1, threads=1, preload=[])
     pool.submit("waits", wait_forever, None)
