@@ -1,7 +1,11 @@
 """Numbers as reports print them: accuracies in per cent, differences in points, both to one digit."""
 
-from synaug.evaluation.statistics import WithInterval
+from typing import TYPE_CHECKING
+
 from synaug.run.progress import plural
+
+if TYPE_CHECKING:  # numpy, which --help, plan and run start without
+    from synaug.evaluation.statistics import WithInterval
 
 MINUS = "−"  # a typographic minus: as wide as a plus
 
@@ -17,24 +21,24 @@ def signed(value: float) -> str:
     return text.replace("-", MINUS) if float(text) else "0.0"
 
 
-def interval(difference: WithInterval) -> str:
+def interval(difference: "WithInterval") -> str:
     """Write the interval of a difference: `[+1.6, +3.0]`; empty where there is none."""
     if difference.low is None or difference.high is None:
         return ""
     return f"[{signed(difference.low)}, {signed(difference.high)}]"
 
 
-def change(difference: WithInterval) -> str:
+def change(difference: "WithInterval") -> str:
     """Write a difference with its unit: `+2.3 points [+1.6, +3.0]`."""
     return " ".join(part for part in (f"{signed(difference.mean)} points", interval(difference)) if part)
 
 
-def brief(difference: WithInterval) -> str:
+def brief(difference: "WithInterval") -> str:
     """Write a difference where it is clear that points are meant: `+2.3 [+1.6, +3.0]`."""
     return " ".join(part for part in (signed(difference.mean), interval(difference)) if part)
 
 
-def percent(accuracy: WithInterval) -> str:
+def percent(accuracy: "WithInterval") -> str:
     """Write an accuracy with its interval: `81.2% (80.1 to 82.3)`."""
     text = f"{points(accuracy.mean)}%"
     if accuracy.low is None or accuracy.high is None:
@@ -42,7 +46,7 @@ def percent(accuracy: WithInterval) -> str:
     return f"{text} ({points(accuracy.low)} to {points(accuracy.high)})"
 
 
-def verdict(difference: WithInterval | None) -> str:
+def verdict(difference: "WithInterval | None") -> str:
     """Judge a difference: gain, loss, open (the interval holds 0), or unknown (no interval)."""
     if difference is None or difference.low is None:
         return "unknown"
