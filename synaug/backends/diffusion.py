@@ -19,6 +19,7 @@ from synaug import telemetry
 from synaug.backends import hub
 from synaug.backends.decoder import WatchedDecoder
 from synaug.backends.families import Family, family_of_call, is_image_to_image
+from synaug.backends.levers import apply_levers, restart_step_cache
 from synaug.backends.memory import hold
 from synaug.backends.profiles import Sampling, resolve_sampling
 from synaug.backends.protocols import Generated
@@ -77,17 +78,9 @@ def _load(config: Config, sampling: Sampling, info: ModelInfo, device: torch.dev
     pipeline.set_progress_bar_config(disable=True)
     place(pipeline, device, config.images.offload)
     telemetry.beat()
-    if config.images.compile:
-        compile_denoiser(denoiser_of(pipeline))
+    if not sampling.embedded:
+        apply_levers(denoiser_of(pipeline), config.images, sampling)
     return pipeline
-
-
-def compile_denoiser(denoiser: Any) -> None:
-    """Compile a denoiser: its repeated blocks, each once, where diffusers knows them, else as a whole."""
-    if getattr(denoiser, "_repeated_blocks", None):
-        denoiser.compile_repeated_blocks(fullgraph=True)
-    else:
-        denoiser.compile()
 
 
 def place(pipeline: DiffusionPipeline, device: torch.device, offload: str) -> None:
@@ -386,6 +379,8 @@ class DiffusersModel:
         }
         if family.guidance is not None:
             common[family.guidance] = guidance
+        if not sampling.embedded:
+            restart_step_cache(denoiser_of(self.pipeline))
         # by name, since the base class of pipelines declares none
         output = self.pipeline.__call__(**arguments, **common)
         if sampling.embedded:

@@ -45,10 +45,6 @@ class Profile:
     cpu_dtype: str = "float32"
 
     @property
-    def compiles(self) -> bool:
-        return self.folder is None
-
-    @property
     def size_multiple(self) -> int:
         """Width and height are multiples of this."""
         return self.family.size_multiple
@@ -249,8 +245,9 @@ def resolve_sampling(images: Images) -> Sampling:
         _refuse(profile, "negative_prompt", images.negative_prompt, "it has no negative prompt")
     if images.safety_checker and not profile.family.safety_checker:
         _refuse(profile, "safety_checker", True, "it has none")
-    if images.compile and not profile.compiles:
-        _refuse(profile, "compile", True, "it has no blocks to compile")
+    for lever in ("compile", "channels_last", "attention_backend", "step_cache"):
+        if (value := getattr(images, lever)) and profile.folder:
+            _refuse(profile, lever, value, "it is made for a CPU, and has none of it")
     if images.revision and profile.folder:
         _refuse(profile, "revision", images.revision, "its weights ship with synaug")
     folder = Path(images.model) if images.model and profile.folder else profile.folder

@@ -57,6 +57,7 @@ def _show(job: Job, stored: "StoredImage", args: argparse.Namespace) -> None:
     from PIL import Image
 
     from synaug.backends.diffusion import open_diffusion
+    from synaug.backends.levers import levers_of
     from synaug.data.images import decode_rgb
     from synaug.generation import regenerate
     from synaug.generation.postprocess import to_image, to_jpeg
@@ -79,7 +80,7 @@ def _show(job: Job, stored: "StoredImage", args: argparse.Namespace) -> None:
     difference = np.abs(before - after)
     output = args.output or Path(f"{stored.key}.png")
     Image.fromarray(np.concatenate([before, after], axis=1).astype(np.uint8)).save(output)
-    model, now = f"{diffusion.info.name}@{diffusion.info.revision}", image_versions(device)
+    model, now = f"{diffusion.info.name}@{diffusion.info.revision}", image_versions(device) | levers_of(images)
     changed = [
         f"{name} {old} -> {now.get(name)}" for name, old in stored.manifest.versions.items() if now.get(name) != old
     ]

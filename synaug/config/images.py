@@ -42,4 +42,13 @@ class Images(FrozenModel):
     offload: Literal["none", "model", "sequential"] = execution(
         "none", "What waits in the machine's memory until it is used: whole components (model), or layers (slow)"
     )
-    compile: bool = execution(False, "Compile the denoiser (regional)")
+    compile: bool = execution(False, "Compile the denoiser: its repeated blocks, or whole where it has none")
+    attention_backend: str | None = identity(
+        None, "Attention kernel, by diffusers' name (native, flash, sage, ...); refused where a model takes none"
+    )
+    channels_last: bool = identity(False, "Memory format of a UNet")
+    step_cache: Literal["first_block"] | None = identity(
+        None,
+        "Skip most of a step whose first block gives nearly what it gave before (transformers with a cache in "
+        "diffusers, 8 steps or more); an image then depends on the others of its batch",
+    )

@@ -110,6 +110,7 @@ def _make(job: Job, shard: int, missing: list[Part], total: int) -> dict[str, An
 
     from synaug.backends.clip import open_clip_model
     from synaug.backends.diffusion import open_diffusion
+    from synaug.backends.levers import levers_of
     from synaug.generation.part import PartMaker, request_part
 
     torch.set_num_threads(job.config.threads)
@@ -117,7 +118,7 @@ def _make(job: Job, shard: int, missing: list[Part], total: int) -> dict[str, An
     diffusion, clip = open_diffusion(job.config, device), open_clip_model(job.config)
     check_planned(job.plan, diffusion.info, clip.info)
     meter = _Meter(job, shard, total - sum(len(part.images) for part in missing), total)
-    versions = image_versions(device)
+    versions = image_versions(device) | levers_of(job.config.images)
     maker = PartMaker(
         store=job.store,
         run=job.run,

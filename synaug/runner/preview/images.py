@@ -10,6 +10,7 @@ from PIL import Image
 from synaug.backends.clip import open_clip_model
 from synaug.backends.devices import find_device
 from synaug.backends.diffusion import open_diffusion
+from synaug.backends.levers import levers_of
 from synaug.data import layout
 from synaug.data.images import decode_rgb, read_rgb
 from synaug.data.manifest import Manifest
@@ -64,7 +65,7 @@ def make_images(job: Job, shard: int, images: int) -> PreviewedShard:
         done += good
         job.report(Progress("preview", f"preview-{shard:03d}", done, total, "image"))
 
-    now = image_versions(device)
+    now = image_versions(device) | levers_of(config.images)
     maker = PartMaker(
         store=job.store,
         run=job.run,
