@@ -89,10 +89,10 @@ cluster-down: ## the development cluster away, the machine as it was
 render: $(CLIENT) ## the chart's workflow files from pipelines/
 	@$(PIPELINES) render
 
-test: $(STAMP) ## the tests, at most 8 minutes on 2 cores; PYTEST_ARGS="-k plan" chooses
+test: $(STAMP) ## the tests, about 9 minutes on 2 cores; PYTEST_ARGS="-k plan" chooses
 	$(THREADS) $(BIN)/python -m pytest -n 2 -m "not slow and not cluster" $(PYTEST_ARGS)
 
-test-slow: $(STAMP) ## all kill points, the whole timm sweep: at most 10 minutes more
+test-slow: $(STAMP) ## all kill points, the whole timm sweep, rare image families: about 15 minutes more
 	$(THREADS) $(BIN)/python -m pytest -n 2 -m "slow and not cluster" $(PYTEST_ARGS)
 
 test-cluster: $(STAMP) ## the whole job on the development cluster, with faults: at most 25 minutes after its tools are built
