@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import torch
+from diffusers.hooks.first_block_cache import FirstBlockCacheConfig
+from diffusers.models.cache_utils import CacheMixin
+
 from synaug.backends.profiles import Sampling
 from synaug.config.images import Images
 from synaug.errors import UsageError, first_line
@@ -51,8 +55,6 @@ def restart_step_cache(denoiser: Any) -> None:
 
 
 def _use_channels_last(denoiser: Any, name: str) -> None:
-    import torch
-
     if not any(isinstance(module, torch.nn.Conv2d) and module.kernel_size != (1, 1) for module in denoiser.modules()):
         raise UsageError(
             f"images.channels_last=true would do nothing: {name} has no convolutions, as a UNet has; leave it out"
@@ -75,9 +77,6 @@ def _choose_attention(denoiser: Any, backend: str, name: str) -> None:
 
 
 def _cache_steps(denoiser: Any, kind: str, sampling: Sampling, name: str) -> None:
-    from diffusers.hooks.first_block_cache import FirstBlockCacheConfig
-    from diffusers.models.cache_utils import CacheMixin
-
     if sampling.num_inference_steps < FEWEST_CACHED_STEPS:
         raise UsageError(
             f"images.step_cache={kind}: of {sampling.num_inference_steps} steps hardly one is like the one before it; "

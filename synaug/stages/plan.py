@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from synaug.backends.flops import guess_rate
 from synaug.backends.resolve import resolve_clip, resolve_diffusion, resolve_llm, with_pipeline
 from synaug.backends.weights import describe_downloads
 from synaug.config import Config, arms
@@ -66,6 +67,8 @@ def make_plan(store: Store, run: str, config: Config) -> tuple[Plan, list[str]]:
         )
     notes += _llm_notes(store, run, config, draft, asked)
     rate = known_images_rate(store, run, config, draft)
+    if rate.images_per_second is None and (guess := guess_rate(config)):
+        notes.append(guess)
     plan = _with_shards(draft, config, rate, frozen, notes)
     images = estimate_images(config, plan, rate, published, run)
     if published:
