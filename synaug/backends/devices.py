@@ -78,8 +78,8 @@ def _tokens(visible: str) -> list[str]:
 def find_gpus() -> list[str]:
     """Find the visible GPUs, each as CUDA_VISIBLE_DEVICES would name it: 0, GPU-..., or an instance of MIG.
 
-    CUDA itself is not asked: this process forks workers. Of instances of MIG, CUDA shows several only where they are
-    named.
+    torch counts them through NVML where it can; the fork server of the workers is another process, which asks nothing.
+    Of instances of MIG, CUDA shows several only where they are named.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
