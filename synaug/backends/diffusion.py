@@ -334,15 +334,16 @@ class DiffusersModel:
         if not rows[0]:
             arguments["prompt"] = list(prompts)  # a copy: Z-Image, for one, writes into its list
         elif "negative_prompt" in self._parameters:
-            arguments["negative_prompt"] = (
-                None  # its default is "" in Sana and PixArt, which refuse it beside embeddings
-            )
+            # its default is "" in Sana and PixArt, which refuse it beside embeddings
+            arguments["negative_prompt"] = None
         negative = self.sampling.negative_prompt or family.negative_default
         if guided and self._embeds_negatives:
             arguments |= {name: self._stack([value] * n) for name, value in self._unconditional.items()}
         elif not rows[0] and negative is not None and "negative_prompt" in self._parameters:
             arguments["negative_prompt"] = [negative] * n
         self._marks = []
+        if self._decoder:
+            self._decoder.take_finite()  # of a call that ran out of memory
         self._mark()
         images, flagged = self._call(arguments, seeds, guidance)
         if self.sampling.embedded:
@@ -354,14 +355,11 @@ class DiffusersModel:
             finite = images.flatten(1).isfinite().all(1) if raw is None else raw[:n]
         pixels = (images.nan_to_num().clamp(0, 1) * 255).round().to(torch.uint8)
         self._mark()
-        copy = time.perf_counter()
-        pixels, finite = _to_host(pixels), finite.tolist()
-        copied = time.perf_counter() - copy
-        denoise, decode = self._phases()
-        self._add_seconds("denoise", denoise)
-        self._add_seconds("decode", decode)
-        self._add_seconds("copy", max(0.0, copied if self.device.type == "cpu" else copied - denoise - decode))
-        return Generated(pixels, finite, flagged or [False] * n)
+        pixels, flags = _to_host(pixels), finite.tolist()
+        self._mark()
+        for phase, seconds in zip(("denoise", "decode", "copy"), self._phases(), strict=True):
+            self._add_seconds(phase, seconds)
+        return Generated(pixels, flags, flagged or [False] * n)
 
     def _call(self, arguments: dict[str, Any], seeds: list[int], guidance: float) -> tuple[torch.Tensor, list[bool]]:
         """Returns images, (n, 3, H, W) in [0, 1] (latents of the embedded pipeline), and the safety checker's flags."""
@@ -411,11 +409,13 @@ class DiffusersModel:
         else:
             self._marks.append(time.perf_counter())
 
-    def _phases(self) -> tuple[float, float]:
-        """Seconds of denoising and of decoding; the marks are start, (begin of decoding), end. The device is idle."""
-        first, *middle, last = self._marks
-        begin = middle[0] if middle else last
-        return _seconds(first, begin), _seconds(begin, last)
+    def _phases(self) -> tuple[float, float, float]:
+        """Seconds of denoising, decoding and the copy; the marks are start, (begin of decoding), end, copied."""
+        first, *middle, end, copied = self._marks
+        begin = middle[0] if middle else end
+        if self.device.type == "cuda":
+            copied.synchronize()
+        return _seconds(first, begin), _seconds(begin, end), _seconds(end, copied)
 
 
 def _seconds(begin: Any, end: Any) -> float:

@@ -12,7 +12,7 @@ from synaug.backends.diffusion import open_diffusion
 from synaug.data import layout
 from synaug.data.manifest import Manifest
 from synaug.data.store import open_store
-from synaug.errors import ModelError
+from synaug.errors import ModelError, UsageError
 from synaug.generation.batching import cut_batches, unique_prompts
 from synaug.generation.part import PartMaker, generate_batch, request_part
 from tests import tiny_diffusion
@@ -114,13 +114,13 @@ def test_a_gpu_that_runs_out_of_memory_halves_the_batch_and_publishes_the_same_p
 
 
 @needs_gpu
-def test_a_gpu_too_small_for_one_image_is_a_model_error(tmp_path, capped):
+def test_a_gpu_too_small_for_one_image_names_what_to_lower(tmp_path, capped):
     job = job_of(tmp_path / "one", tiny_diffusion.save_sd(tmp_path), batch_size=2, width=512, height=512)
     diffusion = open_diffusion(job.config, GPU)
     gc.collect()
     torch.cuda.empty_cache()
     capped(torch.cuda.memory_reserved(GPU) + (4 << 20))
-    with pytest.raises(ModelError, match="out of memory with one image"):
+    with pytest.raises(UsageError, match=r"out of memory with one image .*images\.width"):
         make(job, diffusion)
 
 

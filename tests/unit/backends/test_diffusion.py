@@ -139,3 +139,22 @@ def test_resolve_names_a_folder_by_its_contents(folders, tmp_path):
 def test_resolve_refuses_an_ignored_setting(folders):
     with pytest.raises(UsageError, match="negative_prompt"):
         resolve_diffusion(config("sdxl-turbo", folders, negative_prompt="blurry"))
+
+
+def test_a_decoding_that_ran_out_of_memory_says_nothing_of_the_next_batch(folders):
+    """In slices: the first of the broken batch was not finite, and the second did not fit."""
+    model = open_diffusion(config("sd15", folders), "cpu")
+    decoder, calls = model._decoder, []
+    decode = decoder._decode
+
+    def fail_second(latents, *arguments, **settings):
+        calls.append(1)
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return (torch.full((1, 3, 32, 32), float("nan")),)
+
+    decoder._slice, decoder._decode = 1, fail_second
+    with pytest.raises(torch.OutOfMemoryError):
+        model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model))
+    decoder._decode = decode
+    assert model.generate(PROMPTS, SEEDS, guidance_scale=guidance(model)).finite == [True] * 3
