@@ -79,7 +79,7 @@ def _load(config: Config, sampling: Sampling, info: ModelInfo, device: torch.dev
     place(pipeline, device, config.images.offload)
     telemetry.beat()
     if not sampling.embedded:
-        apply_levers(denoiser_of(pipeline), config.images, sampling)
+        apply_levers(pipeline, denoiser_of(pipeline), config.images, sampling)
     return pipeline
 
 

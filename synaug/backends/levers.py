@@ -1,5 +1,6 @@
 """What makes a diffusion model faster: each a field of `images:`, refused where the model has none of it."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -24,18 +25,20 @@ def levers_of(images: Images) -> dict[str, str]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def apply_levers(denoiser: Any, images: Images, sampling: Sampling) -> None:
-    """Apply the levers that are asked for to a denoiser on its device; compiling is the last.
+def apply_levers(pipeline: Any, denoiser: Any, images: Images, sampling: Sampling) -> None:
+    """Apply the levers that are asked for to a pipeline's denoiser, on its device; compiling is the last.
 
     Raises UsageError for one that this model has none of, or that would do nothing.
     """
     name = type(denoiser).__name__
     if images.channels_last:
-        _use_channels_last(denoiser, name)
+        if getattr(pipeline, "unet", None) is None:
+            raise UsageError(f"images.channels_last=true is for UNets, and {name} is none; leave it out")
+        denoiser.to(memory_format=torch.channels_last)
     if images.attention_backend:
         _choose_attention(denoiser, images.attention_backend, name)
     if images.step_cache:
-        _cache_steps(denoiser, images.step_cache, sampling, name)
+        _cache_steps(pipeline, denoiser, images.step_cache, sampling)
     if images.compile:
         compile_denoiser(denoiser)
 
@@ -54,14 +57,6 @@ def restart_step_cache(denoiser: Any) -> None:
         denoiser._reset_stateful_cache()
 
 
-def _use_channels_last(denoiser: Any, name: str) -> None:
-    if not any(isinstance(module, torch.nn.Conv2d) and module.kernel_size != (1, 1) for module in denoiser.modules()):
-        raise UsageError(
-            f"images.channels_last=true would do nothing: {name} has no convolutions, as a UNet has; leave it out"
-        )
-    denoiser.to(memory_format=torch.channels_last)
-
-
 def _choose_attention(denoiser: Any, backend: str, name: str) -> None:
     if not any(hasattr(getattr(module, "processor", None), "_attention_backend") for module in denoiser.modules()):
         raise UsageError(
@@ -76,12 +71,17 @@ def _choose_attention(denoiser: Any, backend: str, name: str) -> None:
         ) from error
 
 
-def _cache_steps(denoiser: Any, kind: str, sampling: Sampling, name: str) -> None:
+def _cache_steps(pipeline: Any, denoiser: Any, kind: str, sampling: Sampling) -> None:
     if sampling.num_inference_steps < FEWEST_CACHED_STEPS:
         raise UsageError(
             f"images.step_cache={kind}: of {sampling.num_inference_steps} steps hardly one is like the one before it; "
             f"it is for {FEWEST_CACHED_STEPS} steps or more: leave it out"
         )
-    if not isinstance(denoiser, CacheMixin):
-        raise UsageError(f"images.step_cache={kind}: {name} has no step cache in diffusers; leave it out")
-    denoiser.enable_cache(FirstBlockCacheConfig())
+    # A cache tells the guided pass from the other by a context, which not every pipeline with such a model opens.
+    opens = "cache_context" in inspect.getsource(type(pipeline).__call__)
+    if not isinstance(denoiser, CacheMixin) or not opens:
+        raise UsageError(f"images.step_cache={kind}: {type(pipeline).__name__} has no step cache; leave it out")
+    try:
+        denoiser.enable_cache(FirstBlockCacheConfig())
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise UsageError(f"images.step_cache={kind}: {first_line(error)}; leave it out") from error

@@ -14,7 +14,9 @@ PROMPTS, SEEDS = ["a cat", "a dog on the moon"], [1, 2]
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("levers")
-    return {name: str(tiny_pipelines.save(name, folder)) for name in ("stable_diffusion", "qwen_image", "sana")}
+    return {
+        name: str(tiny_pipelines.save(name, folder)) for name in ("stable_diffusion", "qwen_image", "sana", "chroma")
+    }
 
 
 def open_tiny(folders, name, **levers):
@@ -66,12 +68,14 @@ def test_a_call_that_ended_in_the_middle_leaves_nothing_in_the_step_cache(folder
         (
             "qwen_image",
             {"channels_last": True},
-            r"channels_last=true would do nothing: QwenImageTransformer2DModel",
+            r"is for UNets, and QwenImageTransformer2DModel is none",
         ),
+        ("sana", {"channels_last": True}, r"is for UNets, and SanaTransformer2DModel is none"),
+        ("chroma", {"step_cache": "first_block"}, r"ChromaPipeline has no step cache"),
         ("stable_diffusion", {"attention_backend": "native"}, r"takes no backend in diffusers; leave it out"),
         ("sana", {"attention_backend": "native"}, r"takes no backend in diffusers; leave it out"),
         ("qwen_image", {"attention_backend": "flesh"}, r"images\.attention_backend='flesh': .*must be one of"),
-        ("stable_diffusion", {"step_cache": "first_block"}, r"UNet2DConditionModel has no step cache"),
+        ("stable_diffusion", {"step_cache": "first_block"}, r"StableDiffusionPipeline has no step cache"),
         ("qwen_image", {"step_cache": "first_block", "num_inference_steps": 4}, r"of 4 steps hardly one"),
     ],
 )
